@@ -1,8 +1,8 @@
-"""Tool calls that wait for a person: asked about where Agno pauses, carried out once the answer is in the journal.
+"""Tool calls that wait for a person: requested where Agno pauses, and made once the journal has the answer.
 
-A later attempt replays the run up to the call. If the journal has the answer by then, the call is made, or answered,
-right there, and Agno has nothing to pause for: so it goes on in an agent, in a team's member and in a workflow's step
-alike, whether or not they have a database. What has no answer is left to Agno, which pauses as it always does.
+A later attempt replays the run up to the call. If the journal has the answer by that time, the call is made or answered
+right there, so that Agno does not pause. This works in an agent, in a team's member and in a workflow's step alike,
+with or without a database. A call without an answer is left to Agno, which pauses as usual.
 """
 
 import json
@@ -20,10 +20,10 @@ Original = Callable[..., Any]
 Kind = RequestKind
 
 REJECTED = "Function call was rejected by the user"
-"""What Agno tells a model of a call that a person has rejected (agno/agent/_tools.py)."""
+"""The result that Agno gives a model for a call that a person has rejected (agno/agent/_tools.py)."""
 
 FORM, QUESTIONS = "get_user_input", "ask_user"
-"""Tools of Agno's by which a model itself asks a person (agno/tools/user_control_flow.py, user_feedback.py)."""
+"""Agno's tools with which a model itself asks a person (agno/tools/user_control_flow.py, user_feedback.py)."""
 
 WAITS = ("requires_confirmation", "requires_user_input", "external_execution")
 """Settings of a ``Function`` for which Agno pauses."""
@@ -33,7 +33,7 @@ TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"
 
 
 def calls(original: Original) -> Original:
-    """Agno makes the tool calls of an answer, or pauses for them."""
+    """Make the hook for the tool calls of an answer, which Agno makes or pauses for."""
 
     async def hook(self: Any, function_calls: Any, function_call_results: Any, **options: Any) -> AsyncIterator[Any]:
         frame = frame_in_hand.get()
@@ -56,7 +56,7 @@ def calls(original: Original) -> Original:
 
 
 def calls_sync(original: Original) -> Original:
-    """Do the same for plain code."""
+    """Sync version of ``calls``."""
 
     def hook(self: Any, function_calls: Any, function_call_results: Any, **options: Any) -> Iterator[Any]:
         frame = frame_in_hand.get()
@@ -78,11 +78,11 @@ class _Batch:
     """The tool calls of one answer.
 
     Args:
-        frame: Whose answer it is.
-        model: Agno's, which gives it.
+        frame: The frame of the agent that gave the answer.
+        model: Agno's model.
         asked: The calls.
-        results: The messages about them; Agno's list, added to.
-        options: Agno's; what is to be said after the results is added.
+        results: Agno's list of result messages, to which this class appends.
+        options: Agno's options; messages that follow the results are added.
     """
 
     def __init__(
@@ -96,12 +96,12 @@ class _Batch:
         self._said: list[Any] = options.get("additional_input") or []
         options["additional_input"] = self._said
         self.decided: list[tuple[Any, bool]] = []
-        """Calls that a person has decided on, and how."""
+        """Calls that a person has decided on, and whether they were approved."""
         self.calls: list[Any] = []
-        """Those that Agno is to make, or to pause for."""
+        """Calls that Agno has to make, or to pause for."""
 
     def answered(self) -> Iterator[Any]:
-        """Take the answers that are there; yields what Agno yields for a call that is over."""
+        """Apply the answers that are available; yield Agno's responses for calls that are thereby finished."""
         for call in self._asked:
             requests = self._frame.run.call(partial(_requests, self._frame, call))
             if not requests:
@@ -121,14 +121,14 @@ class _Batch:
             yield from _ended(call, *text)
 
     def owner_of(self, call: Any) -> Frame:
-        """The run in which a call is made."""
+        """Return the frame of the run in which a call is made."""
         return place_of(self._frame, turn_in_hand.get(), call.call_id).owner
 
     def _carried_out(self, call: Any, given: Sequence[tuple[InputRequest, InputAnswer]]) -> tuple[str, bool] | None:
-        """Do what a person has said of a call.
+        """Apply a person's answers to a call.
 
         Returns:
-            The call's result, and whether that is an error; None if the call is to be made.
+            The call's result, and whether it is an error; None if the call is to be made.
         """
         rejected = next((answer for _, answer in given if answer.approve is False), None)
         if rejected is not None:
@@ -171,14 +171,14 @@ class _Batch:
         self._said.append(Message(role="user", content=text))
 
     def sort(self) -> None:
-        """Bring the results into the order of their calls, which some providers want."""
+        """Sort the results into the order of their calls, which some providers require."""
         order = {call.call_id: place for place, call in enumerate(self._asked)}
         fresh = self._results[self._before :]
         self._results[self._before :] = sorted(fresh, key=lambda each: order.get(each.tool_call_id, len(order)))
 
 
 def _requests(frame: Frame, call: Any) -> list[InputRequest]:
-    """What a person is asked before a call, or has refused by now: a deploy may ask nobody any more."""
+    """Return a call's requests to a person, or one that was rejected before a deploy removed the confirmation."""
     requests = requests_of(frame, call)
     if requests or not frame.run.journal.has_answers:
         return requests
@@ -188,7 +188,7 @@ def _requests(frame: Frame, call: Any) -> list[InputRequest]:
 
 
 def requests_of(frame: Frame, call: Any) -> list[InputRequest]:
-    """What a person is asked before a tool is called; empty for most tools."""
+    """Return the requests to a person before a tool call; empty for most tools."""
     function = call.function
     is_form = function.name == FORM and bool((call.arguments or {}).get("user_input_fields"))
     is_questions = function.name == QUESTIONS and bool((call.arguments or {}).get("questions"))
@@ -219,7 +219,7 @@ def requests_of(frame: Frame, call: Any) -> list[InputRequest]:
 
 
 def _asker(frame: Frame, call: Any) -> Callable[..., InputRequest]:
-    """Makes requests about a call, at its place."""
+    """Return a function that creates requests about a call."""
     place = place_of(frame, turn_in_hand.get(), call.call_id)
     who = getattr(place.owner.owner, "name", None) or getattr(place.owner.owner, "id", None)
     what: dict[str, Any] = {"agent": who, "tool_name": call.function.name, "arguments": call.arguments or {}}
@@ -235,12 +235,12 @@ class AskedField:
     """A field of a form.
 
     Args:
-        name: Its name.
-        kind: Its type: Python's, or that type's name.
-        description: What it is for.
-        value: What it is filled in with already.
-        allowed: What it may hold; None means anything of its type.
-        is_needed: Whether it must be filled in.
+        name: The field's name.
+        kind: A Python type, or its name.
+        description: The purpose of the field.
+        value: The prefilled value.
+        allowed: The allowed values; None allows any value of the type.
+        is_needed: Whether the field is required.
     """
 
     def __init__(
@@ -262,7 +262,7 @@ class AskedField:
 
 
 def form(fields: Sequence[AskedField]) -> dict[str, Any]:
-    """The JSON Schema of a form."""
+    """Return the JSON Schema of a form."""
     properties: dict[str, Any] = {}
     for each in fields:
         said = {"type": each.kind, "description": each.description, "default": each.value, "enum": each.allowed}
@@ -289,7 +289,7 @@ def _questions(questions: Any) -> dict[str, Any]:
 
 
 def _explained(question: Any) -> str:
-    """What a question is about, and what its options mean, as far as the model says."""
+    """Describe a question and its options, as far as the model has."""
     options = [each for each in question.get("options") or () if each.get("description")]
     meanings = [f"{each.get('label', '')}: {each['description']}" for each in options]
     return "\n".join([*filter(None, [question.get("header")]), *meanings])
@@ -300,7 +300,7 @@ def _chosen(value: Any) -> list[dict[str, Any]]:
 
 
 def _without_pauses(function: Any) -> Any:
-    """A copy of a tool that Agno calls without asking; it marks the tool itself when it pauses."""
+    """Return a copy of a tool for which Agno does not pause; Agno marks the original when it pauses."""
     own = copy(function)
     for name in WAITS:
         setattr(own, name, False)
@@ -308,7 +308,7 @@ def _without_pauses(function: Any) -> Any:
 
 
 def _ended(call: Any, text: str, is_error: bool) -> Iterator[Any]:
-    """What Agno yields for a call that was made: by that the run's output lists it."""
+    """Yield what Agno yields for a completed call, so that the run's output lists the call."""
     from agno.models.response import ModelResponse, ModelResponseEvent, ToolExecution
 
     named = {"tool_call_id": call.call_id, "tool_name": call.function.name, "tool_args": call.arguments}

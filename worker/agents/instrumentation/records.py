@@ -1,4 +1,4 @@
-"""What Agno writes outside a session, once for each attempt unless it is told that it has done so."""
+"""Records that Agno writes outside a session, which without these hooks each attempt would write again."""
 
 import inspect
 import time
@@ -14,9 +14,9 @@ from worker.words.digests import digest
 
 
 def free_call_id(frame: Frame, call_id: str) -> str:
-    """Under which id a large result of a tool is stored: by its number in this attempt, as in the one before.
+    """Return the id under which a large tool result is stored, which is the same in every attempt.
 
-    Agno looks for an id that is not taken, and what an earlier attempt has stored would take it.
+    Agno looks for an unused id, and would skip the id that an earlier attempt has used for the same result.
     """
     owner = next((each for each in frame.path() if each.run_id), frame)
     owner.results = owner.results or Counter()
@@ -26,7 +26,7 @@ def free_call_id(frame: Frame, call_id: str) -> str:
 
 
 def create_approval(frame: Frame, original: Callable[..., Any], db: Any, run_response: Any, options: Any) -> Any:
-    """Ask for approval as ``create_approval_from_pause`` does, once for all attempts."""
+    """Request approval like ``create_approval_from_pause``, but only once across attempts."""
     seed = _seed(frame, run_response)
     known = _approval(db, seed) if db is not None else None
     if known is not None and not inspect.isawaitable(known):
@@ -36,7 +36,7 @@ def create_approval(frame: Frame, original: Callable[..., Any], db: Any, run_res
 
 
 async def acreate_approval(frame: Frame, original: Callable[..., Any], db: Any, run_response: Any, options: Any) -> Any:
-    """Ask for approval as ``acreate_approval_from_pause`` does, once for all attempts."""
+    """Async version of ``create_approval``."""
     seed = _seed(frame, run_response)
     known = _approval(db, seed) if db is not None else None
     if inspect.isawaitable(known):
@@ -48,14 +48,14 @@ async def acreate_approval(frame: Frame, original: Callable[..., Any], db: Any, 
 
 
 async def resolve_approval(owner: Frame, call: Any, *, approved: bool) -> None:
-    """Say in Agno's own record of an ``@approval`` that a person has decided: it would stay pending for ever.
+    """Set a person's decision in Agno's own record of an ``@approval``, which would otherwise stay pending forever.
 
-    A database that does not take it is no reason to end a run whose person has answered.
+    An error of the database does not end the run, since the person has answered.
 
     Args:
-        owner: The run whose tool it is.
+        owner: The frame of the run that calls the tool.
         call: Agno's call of the tool.
-        approved: What was decided.
+        approved: The decision.
     """
     db: Any = getattr(owner.owner, "db", None)
     if getattr(call.function, "approval_type", None) != "required" or not hasattr(db, "get_approvals"):
@@ -67,25 +67,25 @@ async def resolve_approval(owner: Frame, call: Any, *, approved: bool) -> None:
                 status = "approved" if approved else "rejected"
                 changes = {"status": status, "resolved_at": int(time.time()), "resolved_by": "agno-worker"}
                 await _called(db.update_approval, each["id"], expected_status="pending", **changes)
-    except Exception as error:  # noqa: BLE001 - whatever the database raises
+    except Exception as error:  # noqa: BLE001 - databases may raise anything
         owner.run.go_without("The record of an approval", error, is_covered=True)
 
 
 async def _called(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Call a database's method, in a thread where it is plain."""
+    """Call a database's method, in a thread if it is sync."""
     if inspect.iscoroutinefunction(function):
         return await function(*arguments, **options)
     return await in_thread(partial(function, *arguments, **options))
 
 
 def _seed(frame: Frame, run_response: Any) -> str:
-    """What the record's id follows from: the run, and the calls that wait."""
+    """Return the seed of the record's id: the run and its waiting calls."""
     waiting = [each.tool_call_id for each in run_response.tools or () if each.is_paused and each.approval_id is None]
     return digest([frame.run.record.id, run_response.run_id, waiting])
 
 
 def _approval(db: Any, seed: str) -> Any:
-    """The record that an earlier attempt has made; its id followed from the same seed."""
+    """Return the record that an earlier attempt has written, whose id was derived from the same seed."""
     get = getattr(db, "get_approval", None)
     if get is None:
         return None

@@ -1,7 +1,7 @@
-"""Tool calls that are answered instead of being made: no such tool, no JSON, over the limit, or by a person.
+"""Tool calls answered without running the tool: no such tool, invalid JSON, over the limit, or decided by a person.
 
-They are in the log like any others, so that a model which goes on asking in vain is seen. Each has a row in the
-journal, by which another attempt knows that its events are there.
+They appear in the log like other calls, which reveals a model that keeps calling in vain. Each has a row in the
+journal, so that later attempts know that its events have been emitted.
 """
 
 import json
@@ -18,7 +18,7 @@ Original = Callable[..., Any]
 
 
 def calls_to_run(original: Original) -> Original:
-    """Agno sorts out which calls of an answer can be made; it tells the model of the others."""
+    """Make the hook with which Agno selects the calls that can be made, and answers the others to the model."""
 
     def hook(self: Any, assistant_message: Any, messages: Any, *arguments: Any, **options: Any) -> Any:
         before = len(messages)
@@ -33,7 +33,7 @@ def calls_to_run(original: Original) -> Original:
 
 
 def over_the_limit(original: Original) -> Original:
-    """Agno tells the model that it has called as often as it may."""
+    """Make the hook for a call that exceeds its agent's limit, which Agno answers with an error."""
 
     def hook(self: Any, function_call: Any) -> Any:
         message = original(self, function_call)
@@ -44,7 +44,7 @@ def over_the_limit(original: Original) -> Original:
 
 
 def _tell(message: Any, arguments: Any) -> None:
-    """Put a call that was answered into the log of the task whose agent asked for it."""
+    """Log an answered call to the task of the agent that requested it."""
     frame, attempt = frame_in_hand.get(), bare_notes.attempt_in_hand()
     if frame is not None:
         answered(frame, message, arguments)
@@ -53,13 +53,13 @@ def _tell(message: Any, arguments: Any) -> None:
 
 
 def answered(frame: Frame, message: Any, arguments: Any, *, is_error: bool = True) -> None:
-    """Put a call that was answered into the log and the journal.
+    """Add an answered call to the log and the journal.
 
     Args:
-        frame: Whose call it is.
-        message: Agno's, with what the model is told.
-        arguments: Of the call.
-        is_error: Whether the model is told of it as an error.
+        frame: The frame of the caller.
+        message: Agno's message with the answer for the model.
+        arguments: The call's arguments.
+        is_error: Whether the answer is an error.
     """
     frame.run.call(partial(_note, frame, turn_in_hand.get(), message, arguments, is_error=is_error))
 
@@ -75,7 +75,7 @@ def _note(frame: Frame, turn: Turn | None, message: Any, arguments: Any, *, is_e
     if entry is not None:
         if not entry.is_counted:
             entry.is_counted = True
-            run.emit([request], home)  # it is in the log, and so is the answer
+            run.emit([request], home)  # counts the earlier event as reached; the log has the answer as well
         return
     run.emit([request], home)
     result = result_event(call_id, name, arguments, text, is_error=is_error, member=place.member)
@@ -83,7 +83,7 @@ def _note(frame: Frame, turn: Turn | None, message: Any, arguments: Any, *, is_e
 
 
 def _arguments(text: Any) -> Any:
-    """The arguments as the model gave them: as JSON if they are, else as they stand."""
+    """Parse the arguments that the model gave; return them unchanged if they are not JSON."""
     if not isinstance(text, str):
         return text or {}
     try:

@@ -1,4 +1,4 @@
-"""What became of a run within a run."""
+"""Outcomes of nested runs."""
 
 from functools import partial
 from typing import Any
@@ -10,37 +10,37 @@ from worker.agents.runs.endings import CANCELLATIONS, ERRORS
 
 
 def begin(run_id: str) -> None:
-    """A run begins: Agno does not store it as cancelled when it is, since it is to be taken up again."""
+    """Mark the beginning of a run, so that Agno does not store a cancelled run as cancelled: it will be resumed."""
     from agno.run.concurrency import mark_worker_managed
 
     mark_worker_managed(run_id)
 
 
 def end(run_id: str) -> None:
-    """It has ended."""
+    """Remove the mark that ``begin`` set."""
     from agno.run.concurrency import unmark_worker_managed
 
     unmark_worker_managed(run_id)
 
 
 class RunOutcome:
-    """Whether a run or step has failed, as far as its output or events say.
+    """Whether a run or step has failed, according to its output or events.
 
-    A run's are its own: others' events say nothing of it. A step's code may pass on the events of runs that it makes:
-    if the last of them has failed, so has the step, for whose output Agno takes the text that came before the error.
+    For a run, only its own events count. A step's code may pass on the events of runs that it makes: if the last of
+    these failed, so has the step, for whose output Agno uses the text before the error.
 
     Args:
-        child: Of the run or step.
+        child: The frame of the run or step.
     """
 
     def __init__(self, child: Frame) -> None:
         self.failed = False
-        self.cancelled: Any = None  # what says that it was
+        self.cancelled: Any = None  # the event or output of a cancellation
         self._run_id = child.run_id
-        self._passed_on: Any = None  # the error of a run that a step has passed on
+        self._passed_on: Any = None  # the error event of a run that a step has passed on
 
     def take(self, item: Any) -> None:
-        """Look at what it yields or answers."""
+        """Record an event or output of the run or step."""
         if not self._run_id:
             self._take_of_step(item)
         elif getattr(item, "run_id", None) == self._run_id and not self.failed:
@@ -55,43 +55,44 @@ class RunOutcome:
         elif self._passed_on is not None and type(item).__name__ == "StepOutput":
             if item.success:
                 item.success, item.error = False, str(getattr(self._passed_on, "content", None) or "")
-        elif event:  # another run, or another try
+        elif event:  # another run, or a retry
             self._passed_on = None
         if hasattr(item, "success"):
             self.failed = not item.success
 
 
 def is_output(item: Any, child: Frame) -> bool:
-    """Whether it is the output of a run, which is the last that it yields.
+    """Return whether an item is a run's output, which is the last item that the run yields.
 
-    Agno's steps stop reading there. The run must have ended by then: closed in the middle, it would count as cancelled.
+    Agno's steps stop reading at the output. The run must have ended by that time: closed earlier, it would count as
+    cancelled.
     """
     return bool(child.run_id) and getattr(item, "run_id", None) == child.run_id and not hasattr(item, "event")
 
 
 def pause(child: Frame) -> None:
-    """Go no further with what has made a run that waits for a person. Raises: CancelledError."""
+    """Raise ``CancelledError`` if a nested run waits for a person and its caller would otherwise continue."""
     if holds_up(child):
         raise child.run.call(child.run.pause)
 
 
 def holds_up(child: Frame) -> bool:
-    """Whether what has made a run that waits for a person would go on without.
+    """Return whether a nested run waits for a person and its caller would otherwise continue.
 
-    That is code of the user's; and a step of Agno's that is a workflow: the steps after it would be carried out.
+    Such callers are the user's code, and Agno's steps whose executor is a workflow: later steps would be executed.
     """
     return child.is_paused and bool(child.is_users or (child.run_id and hasattr(child.owner, "steps")))
 
 
 def tell_cancelled(child: Frame, ended: Any) -> None:
-    """Say that a run within another was cancelled by code of its own, after which Agno goes on without a word.
+    """Report that a nested run was cancelled by its own code, after which Agno continues silently.
 
     Args:
-        child: Of the run.
-        ended: Its output or event that says so, if it was.
+        child: The frame of the run.
+        ended: The output or event of the cancellation, if the run was cancelled.
 
     Raises:
-        CancelledError: Nothing goes on without it: the attempt ends.
+        CancelledError: The attempt ends instead of continuing without the run.
     """
     if ended is None or not child.run_id or not _is_cancelled(ended) or child.run.is_over:
         return
@@ -106,20 +107,20 @@ def _is_cancelled(ended: Any) -> bool:
 
 
 def has_failed(child: Frame, answer: Any) -> bool:
-    """Whether a run or step that answers in one piece has failed."""
+    """Return whether a run or step that is not streamed has failed."""
     outcome = RunOutcome(child)
     outcome.take(answer)
     return outcome.failed
 
 
 def begun(child: Frame) -> None:
-    """Note that a step goes on."""
+    """Record that a step has started."""
     if not child.run_id:
         child.run.steps.add(child)
 
 
 def ended(child: Frame, *, failed: bool) -> None:
-    """Note that a run within a run has ended."""
+    """Record that a nested run or step has ended."""
     run = child.run
     run.journal.end(child.scope, failed=failed)
     if not child.run_id:

@@ -1,4 +1,4 @@
-"""Runs of agents, teams and workflows, and a workflow's steps, whoever makes them within a run of ours."""
+"""Nested runs of agents, teams and workflows, and a workflow's steps."""
 
 import copy
 import sys
@@ -33,20 +33,20 @@ from worker.words.events import NewEvent
 from worker.words.statuses import TaskUpdateEventType
 
 STATE = "within a run"
-"""What the user's code within a run has saved by then: nothing that is asked for here."""
+"""The saved state in call sites of nested runs, for which the task's actual state is not considered."""
 
 
 def run(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Make a run within another, as ``arun`` and ``run`` do: what comes of it is awaited, iterated, or at hand.
+    """Make a nested run like ``arun`` and ``run``: the result is an awaitable, an iterator or a value.
 
     Args:
-        frame: Within which.
+        frame: The enclosing frame.
         original: Agno's method.
         owner: The agent, team or workflow.
-        arguments: Its positional arguments; the first is the input.
+        arguments: The method's positional arguments; the first is the input.
         options: Its keyword arguments.
     """
-    caller = str(sys._getframe(2).f_globals.get("__name__", ""))  # noqa: SLF001 - there is no other way to look
+    caller = str(sys._getframe(2).f_globals.get("__name__", ""))  # noqa: SLF001 - the only way to read the call stack
     site = None if is_agno(caller) else partial(_site, call_site(frame.home))
     within_this = for_run_within(owner, frame)
     own = without_users(within_this, options.get("user_id"))
@@ -67,7 +67,7 @@ def run(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], opt
 
 
 def _continued(owner: Any, child: Frame, result: Any) -> Any:
-    """What a run answers; a workflow goes on after the pauses that were answered."""
+    """Return a run's result; a workflow continues after pauses that were answered."""
     if not hasattr(owner, "steps"):
         return result
     if isinstance(result, AsyncIterator):
@@ -85,15 +85,15 @@ async def _completed(owner: Any, child: Frame, result: Any) -> Any:
 
 
 def _session_within(frame: Frame, owner: Any) -> str:
-    """The session of an agent that is run without one: Agno would make one up and keep it for whoever comes next."""
+    """Return the session of an agent that is run without one: Agno would generate one and keep it for later runs."""
     record = frame.run.record
     return f"{record.conversation_id or record.id}.{name_of(owner) or character_of(owner)()[:8]}"
 
 
 def step(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Carry out a workflow's step, as ``execute``, ``aexecute`` and their streams do."""
+    """Execute a workflow's step like ``execute``, ``aexecute`` and their streaming versions."""
     identity = Identity("step", name_of(owner), config_of(owner), str, is_pinned=True)
-    if owner.skip_on_failure:  # Agno's words; its result has neither the step's name nor its id
+    if owner.skip_on_failure:  # Agno's text; its result has neither the step's name nor its id
         frame.run.skipped_steps.add(f"Step {owner.name} failed but skipped")
     scope = frame.run.call(frame.run.journal.open, frame.scope, identity, owner.name or "step")
     child = Frame(frame.run, owner, lambda: scope, frame, given=frame.given)
@@ -105,10 +105,10 @@ def step(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], op
 
 
 def joined(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Agno joins what parallel steps came to: in the order of the steps, as it does when it does not stream.
+    """Make the hook for joining the results of parallel steps in the order of the steps, as Agno does without streams.
 
-    In the order in which they finish, what is asked next would depend on functions among them, which the journal does
-    not time: they run again in each attempt, beside agents that are answered at once.
+    In the order in which the steps finish, later requests would depend on functions among them. The journal does not
+    order functions: they run again in each attempt, alongside agents that are answered immediately.
     """
 
     def hook(self: Any, outputs: list[Any]) -> Any:
@@ -116,7 +116,7 @@ def joined(original: Callable[..., Any]) -> Callable[..., Any]:
             placed = [*enumerate(self.steps)]
             names = {getattr(each, "name", None): place for place, each in reversed(placed)}
             ids = {getattr(each, "step_id", None): place for place, each in placed}  # several may have no name
-            # in place: an event tells of them
+            # sorted in place, since an event refers to the same list
             outputs.sort(key=lambda each: ids.get(each.step_id, names.get(each.step_name, len(placed))))
         return original(self, outputs)
 
@@ -124,7 +124,7 @@ def joined(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _leaving_retries(step: Any) -> Any:
-    """A step that leaves retries to the worker, unless the user has given it a number of its own."""
+    """Return the step, or a copy without retries unless the user has configured them: the worker retries instead."""
     if step.max_retries != step_retries():
         return step
     own = copy.copy(step)
@@ -133,17 +133,17 @@ def _leaving_retries(step: Any) -> Any:
 
 
 class Inheriting:
-    """An executor whose threads inherit the context of who submits: Agno's own do not.
+    """An executor whose threads inherit the submitter's context, unlike Agno's own.
 
     Args:
-        executor: Agno's.
+        executor: Agno's executor.
     """
 
     def __init__(self, executor: Any) -> None:
         self._executor = executor
 
     def submit(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Call a function in a thread; returns its future."""
+        """Call a function in a thread and return its future."""
         return self._executor.submit(copy_context().run, function, *arguments, **options)
 
     def __getattr__(self, name: str) -> Any:
@@ -153,7 +153,7 @@ class Inheriting:
 def _opened(
     frame: Frame, owner: Any, given: Any, options: dict[str, Any], site: Callable[[], CallSite] | None
 ) -> Frame:
-    """Open the frame of a run. Where Agno itself makes the run, its place under the frame identifies it."""
+    """Open the frame of a run. If Agno itself makes the run, its place under the frame identifies it."""
     run, name, kind = frame.run, name_of(owner), type(owner).__name__.lower()
     identity = Identity(
         kind,
@@ -178,12 +178,12 @@ def _site(place: Callable[[], CodePlace]) -> CallSite:
 
 
 def name_in_events(owner: Any) -> str | None:
-    """By what an agent, team or workflow is known in events."""
+    """Return the name of an agent, team or workflow in events."""
     return getattr(owner, "id", None) or getattr(owner, "name", None)
 
 
 def _announce(frame: Frame, child: Frame) -> None:
-    """Emit that a team's leader has handed work to a member."""
+    """Emit that a team's leader has delegated work to a member."""
     function = getattr(frame.owner, "function", None)
     if function is None or not runs_others(function):
         return
@@ -194,7 +194,7 @@ def _announce(frame: Frame, child: Frame) -> None:
 
 
 def name_members(owner: Any) -> None:
-    """Give ids to a team's members that have neither name nor id, each another."""
+    """Give distinct ids to a team's members that have neither name nor id."""
     members = getattr(owner, "members", None)
     if not isinstance(members, list):
         return
@@ -207,7 +207,7 @@ def name_members(owner: Any) -> None:
 
 
 def _followed(child: Frame, result: Any, key: Callable[[], str] | None = None) -> Any:
-    """Pass on what a run or step answers, with its frame in hand while it goes on, and look at how it ends."""
+    """Pass on the result of a run or step, with its frame set while it runs, and record its outcome."""
     if isinstance(result, AsyncIterator):
         return _iterated(child, result, key)
     if isinstance(result, Iterator):
@@ -243,7 +243,7 @@ async def _iterated(child: Frame, items: AsyncIterator[Any], key: Callable[[], s
         outcome = RunOutcome(child)
         async for item in streamed(items, child, key):
             outcome.take(item)
-            if hasattr(item, "success"):  # a step's output: whoever reads it may stop here
+            if hasattr(item, "success"):  # a step's output, after which its reader may stop
                 child.run.step_ends(child)
             if is_output(item, child):
                 output = item

@@ -1,8 +1,9 @@
-"""Agno's sessions as a task finds them: without what its own earlier attempts have left there.
+"""Agno's sessions as a task finds them: without changes by the task's own earlier attempts.
 
-An attempt that fails has often stored its run and its session state already. Read back, they would become history that
-the model is shown, state that is counted twice, and questions that no longer match the journal. So what a run reads is
-put back to how the task found it: runs of its own earlier attempts are left out, and session data is as it was then.
+A failed attempt has often already stored its run and its session state. Read back, these would become history that the
+model receives, state that is counted twice, and requests that no longer match the journal. A session that a run reads
+is therefore reset to how the task found it: runs of the task's earlier attempts are removed, and session data is
+restored.
 """
 
 import threading
@@ -17,16 +18,16 @@ from worker.words.digests import digest
 WHAT = "The session"
 
 METRICS = "session_metrics"
-"""What Agno adds to a session's data when it stores the first run, the data before the run itself."""
+"""The key that Agno adds to a session's data with the first run; the data is stored before the run itself."""
 
 
 def as_found(frame: Frame, owner: Any, session: Any) -> Any:
-    """Put a session back to how the task found it.
+    """Reset a session to how the task found it.
 
     Args:
-        frame: Within which it is read.
-        owner: The agent, team or workflow that reads it.
-        session: Agno's, which is changed.
+        frame: The frame in which the session is read.
+        owner: The agent, team or workflow that reads the session.
+        session: Agno's session, which is changed in place.
     """
     run = frame.run
     if frame.run_id:
@@ -38,7 +39,7 @@ def as_found(frame: Frame, owner: Any, session: Any) -> Any:
     if own:
         session.runs = [each for each in runs if not _is_ours(each, frame)]
     at = f"{run.record.turn}.{digest([type(session).__name__, session.session_id])}"
-    # the first run of the task finds the session as the task did, a later one as the runs before it have left it
+    # The task's first run finds the session as the task did, a later run as the runs before it have left it.
     scope = run.scope if run.journal.run_ids else run.journal.root
     entry = run.journal.find(scope, "session", at)
     if entry is not None:
@@ -46,7 +47,7 @@ def as_found(frame: Frame, owner: Any, session: Any) -> Any:
         session.session_data, session.metadata = found["data"], found["metadata"]
         _set_summary(session, found["summary"])
     elif own or (run.journal.is_retry and not runs and METRICS in (session.session_data or {})):
-        session.session_data = _fresh(owner)  # it was new when an earlier attempt began
+        session.session_data = _fresh(owner)  # the session was new when an earlier attempt began
         _set_summary(session, None)
     elif _holds_anything(owner, session):
         found = {
@@ -60,26 +61,26 @@ def as_found(frame: Frame, owner: Any, session: Any) -> Any:
 
 
 async def before_saving(frame: Frame) -> None:
-    """A session is about to be stored: how it was found is stored first."""
+    """Wait until the session's initial state is journaled, before the session is stored."""
     if frame.run.has_found_session:
         frame.run.has_found_session = False
         await frame.run.buffer.all_stored()
 
 
 def before_saving_sync(frame: Frame) -> None:
-    """The same from plain code; where that blocks the loop, nothing can be waited for."""
+    """Sync version of ``before_saving``, without the wait if this code blocks the loop."""
     if frame.run.has_found_session and threading.get_ident() != frame.run.thread:
         frame.run.on_loop(partial(before_saving, frame))
 
 
 def _is_ours(run_output: Any, frame: Frame) -> bool:
-    """Whether an earlier attempt at this turn of the task has left a run, and this one has not made it yet."""
+    """Return whether an earlier attempt at the current turn has left a run that this attempt has not made yet."""
     run_id = str(getattr(run_output, "run_id", None) or "")
     return run_id.startswith(frame.run.prefix) and run_id not in frame.run.journal.run_ids
 
 
 def _holds_anything(owner: Any, session: Any) -> bool:
-    """Whether a session holds more than a new one would."""
+    """Return whether a session contains more than a new one would."""
     return bool(session.runs) or (session.session_data or {}) != _fresh(owner) or _summary(session) is not None
 
 

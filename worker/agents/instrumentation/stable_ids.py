@@ -1,8 +1,8 @@
-"""Ids that Agno makes up at random, made so that every attempt makes up the same.
+"""Ids that Agno generates at random, made the same in every attempt.
 
-An agent without name and id gets one such as ``fair-goodall-ca88796d``. A team's leader is told its members' ids, and
-its answers in the journal name them: so they follow from what the agent is set to do, and from its place among the
-members. Within a tool call, ids follow from the call.
+An agent without name and id gets an id such as ``fair-goodall-ca88796d``. A team's leader receives its members' ids,
+and its answers in the journal contain them. Such ids are therefore derived from the agent's configuration, and from its
+position among the members. Within a tool call, ids are derived from the call.
 """
 
 import re
@@ -17,23 +17,23 @@ from uuid import UUID, uuid5
 from worker.agents.instrumentation.frames import frame_in_hand
 from worker.current import call_in_hand
 
-SPACE = UUID("4b2f5a9e-3a0c-4f0e-9d57-0b6f4c1f6a2d")  # of the ids made here; any fixed one would do
+SPACE = UUID("4b2f5a9e-3a0c-4f0e-9d57-0b6f4c1f6a2d")  # namespace of the derived ids; any fixed one would do
 
 FENCE = re.compile(r'nonce="([0-9a-f]{16,})">\Z')
-"""The end of what Agno fences, with the word that nobody could know (agno/scorer/_fence.py)."""
-MOST_IDS = 10_000  # that are known to be made up; a process has a handful of agents without name and id
+"""The end of a text that Agno has fenced, with an unpredictable nonce (agno/scorer/_fence.py)."""
+MOST_IDS = 10_000  # limit on remembered generated ids; a process has a handful of agents without name and id
 
 _seed: ContextVar[Callable[[], str] | None] = ContextVar("seed_of_ids", default=None)
 _made_up: dict[str, None] = {}
 
 
 def is_made_up(owner: Any) -> bool:
-    """Whether an agent's id was made up, here or by Agno, so that the user does not know it."""
+    """Return whether an agent's id was generated, here or by Agno, and is thus unknown to the user."""
     return owner.id in _made_up
 
 
 def remember(made: str) -> None:
-    """Know an id as made up."""
+    """Remember an id as generated."""
     _made_up[made] = None
     if len(_made_up) > MOST_IDS:
         del _made_up[next(iter(_made_up))]
@@ -43,9 +43,9 @@ def give_id(owner: Any, config: Callable[[], str], taken: set[str] | None = None
     """Give an id to an agent, team or workflow that has neither name nor id.
 
     Args:
-        owner: It is given the id for good, as Agno does.
-        config: Makes a digest of what it is set to do.
-        taken: Ids that others beside it have.
+        owner: The object, which keeps the id permanently, as with Agno.
+        config: Computes a digest of its configuration.
+        taken: Ids of its siblings.
     """
     number = 0
     while (made := _readable(f"{config()}.{number}")) in (taken or ()):
@@ -56,7 +56,7 @@ def give_id(owner: Any, config: Callable[[], str], taken: set[str] | None = None
 
 @contextmanager
 def seeded(seed: Callable[[], str]) -> Generator[None]:
-    """Have ids that are made meanwhile follow from a seed."""
+    """Derive ids generated inside the block from a seed."""
     token = _seed.set(seed)
     try:
         yield
@@ -65,12 +65,12 @@ def seeded(seed: Callable[[], str]) -> Generator[None]:
 
 
 def made_of(seed: str) -> UUID:
-    """The id that follows from a seed."""
+    """Return the id derived from a seed."""
     return uuid5(SPACE, seed)
 
 
 def uuid4_or_stable(original: Callable[[], UUID]) -> Callable[[], UUID]:
-    """Make what takes the place of ``uuid4`` in a module of Agno's: random, unless a seed or a call is in hand."""
+    """Make the replacement of ``uuid4`` in a module of Agno: random, unless a seed or a current call is set."""
 
     def uuid4() -> UUID:
         seed, frame, key = _seed.get(), frame_in_hand.get(), call_in_hand.get()
@@ -85,9 +85,9 @@ def uuid4_or_stable(original: Callable[[], UUID]) -> Callable[[], UUID]:
 
 
 def fence(original: Callable[..., str]) -> Callable[..., str]:
-    """Make what fences a text that a judge is shown: with a word that follows from the text, where Agno's is random.
+    """Make the hook for fencing a text for a judge, with a nonce that is derived from the text instead of random.
 
-    Every attempt asks the same then. No text can contain the word that follows from it.
+    Every attempt then makes the same request. A text cannot contain the nonce that is derived from it.
     """
 
     def fence_untrusted(text: str, **options: Any) -> str:

@@ -1,8 +1,8 @@
-"""Session state as a tool call found it and left it.
+"""Session state before and after a tool call.
 
-Agno gives a member a copy of its leader's state, whose lists and dictionaries are the same objects: what a tool appends
-to a list is seen by all who share it, what it puts in the place of a list is not. So a call that is answered from the
-journal changes what the call had changed in place, and replaces what it had replaced.
+Agno gives a member a copy of its leader's state that shares the lists and dictionaries: an item that a tool appends to
+a list is visible to all who share the list, while a replaced list is not. A call that is answered from the journal
+therefore changes in place what the original call changed in place, and replaces what it replaced.
 """
 
 from typing import Any
@@ -11,12 +11,12 @@ from worker.agents.translation.values import packed, unpacked
 
 
 def found(state: Any) -> dict[str, Any]:
-    """What a call finds: the values themselves."""
+    """Return the state's values before a call, as the original objects."""
     return dict(state) if isinstance(state, dict) else {}
 
 
 def copied(state: Any) -> Any:
-    """A session state as JSON can say it; None if there is none, or none that JSON can say."""
+    """Return a session state as JSON; None if there is none, or if JSON cannot express it."""
     try:
         return packed(state) if state else None
     except RecursionError:
@@ -24,19 +24,19 @@ def copied(state: Any) -> Any:
 
 
 def kept(state: Any, before: dict[str, Any]) -> list[str]:
-    """Where a call left the list or dictionary that it had found, whatever is in it now."""
+    """Return the keys whose list or dictionary is still the same object as before the call, whatever its content."""
     if not isinstance(state, dict):
         return []
     return [name for name, each in state.items() if isinstance(each, list | dict) and before.get(name) is each]
 
 
 def restore(state: dict[str, Any], left: Any, same: list[str]) -> None:
-    """Set a session state as a call left it.
+    """Set a session state to how a call left it.
 
     Args:
         state: The state; changed in place.
-        left: What ``copied`` made of it after the call.
-        same: What ``kept`` said then.
+        left: The result of ``copied`` after the call.
+        same: The result of ``kept`` after the call.
     """
     wanted: dict[str, Any] = unpacked(left) or {}
     for name in [each for each in state if each not in wanted]:

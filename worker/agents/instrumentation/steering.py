@@ -1,8 +1,8 @@
-"""Messages that somebody sends to a task: its agent reads them before its next model call, each attempt at that place.
+"""Messages sent to a running task: its agent reads them before its next model call, in each attempt at the same place.
 
-They become messages of the user's in the conversation with the model, behind what is there. A row of the journal says
-which were read where, so that a later attempt reads them there too, and not once more elsewhere. What comes while the
-model gives its last answer has it asked once more, and that answer takes the place of the one before.
+They become user messages at the end of the conversation with the model. A row of the journal records which messages
+were read where, so that a later attempt reads them at that place and nowhere else. If a message arrives while the model
+gives its last answer, the model is asked again, and the new answer replaces that one.
 """
 
 import time
@@ -19,15 +19,15 @@ from worker.words.errors import ModuleException
 from worker.words.messages import ReceivedMessage
 
 KIND = "said"
-LOOK_SECONDS = 2.0  # between looks where nobody hinted
+LOOK_SECONDS = 2.0  # poll interval without a hint
 WHAT = "A message"
 
 
 def read_again(frame: Frame, conversation: Conversation) -> tuple[int, list[list[Any]]]:
-    """Follow a conversation, and add what an earlier attempt read at this place.
+    """Follow a conversation, and add the messages that an earlier attempt read at this place.
 
     Returns:
-        As ``Conversation.follow`` does.
+        As ``Conversation.follow``.
     """
     position, said = conversation.follow()
     while _is_read_by(frame, conversation):
@@ -41,12 +41,12 @@ def read_again(frame: Frame, conversation: Conversation) -> tuple[int, list[list
 
 
 async def read(frame: Frame, conversation: Conversation, position: int) -> bool:
-    """Add what was sent and not yet read, before a model call that no earlier attempt has made; whether there was any.
+    """Add unread messages before a new model call, and return whether there were any.
 
     Args:
-        frame: Who calls.
-        conversation: In which.
-        position: After how many messages.
+        frame: The frame of the caller.
+        conversation: The conversation.
+        position: The number of messages before the call.
     """
     run = frame.run
     attempt = run.attempt
@@ -62,7 +62,7 @@ async def read(frame: Frame, conversation: Conversation, position: int) -> bool:
 
 
 def answered(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Agno asks a model until it calls no more tools."""
+    """Make the hook for Agno's loop that calls a model until it calls no more tools."""
 
     def hook(self: Any, messages: list[Any], **options: Any) -> AsyncIterator[Any]:
         made = original(self, messages=messages, **options)
@@ -81,11 +81,11 @@ def answered(original: Callable[..., Any]) -> Callable[..., Any]:
 async def _going_on(
     frame: Frame, messages: list[Any], role: str, made: AsyncIterator[Any], again: Callable[[], AsyncIterator[Any]]
 ) -> AsyncIterator[Any]:
-    """Pass on an agent's answer, and ask once more as long as something was said meanwhile."""
+    """Pass on an agent's answer, and ask the model again as long as new messages have arrived."""
     from agno.models.response import ModelResponse, ModelResponseEvent
 
     while True:
-        async with aclosing(made):  # pyright: ignore[reportArgumentType] - they are generators
+        async with aclosing(made):  # pyright: ignore[reportArgumentType] - always a generator
             async for each in made:
                 yield each
         conversation = frame.conversations.get(id(messages))
@@ -98,7 +98,7 @@ async def _going_on(
             return
         if frame.run.has_streamed:
             frame.run.emit([answers_again()], conversation.scope)
-        yield ModelResponse(event=ModelResponseEvent.fallback_model_activated.value)  # Agno lets go of the first answer
+        yield ModelResponse(event=ModelResponseEvent.fallback_model_activated.value)  # makes Agno drop the first answer
         made = again()
 
 
@@ -109,7 +109,7 @@ async def _unread(run: AgentRun, attempt: Run) -> list[ReceivedMessage]:
         try:
             inbox.messages += await attempt.work.messages(attempt.task_id, len(inbox.messages))
         except ModuleException:
-            inbox.waits = True  # they are read before the call after this one
+            inbox.waits = True  # read the messages before the next call instead
     if not inbox.messages:
         return []
     known = run.journal.said()
@@ -117,7 +117,7 @@ async def _unread(run: AgentRun, attempt: Run) -> list[ReceivedMessage]:
 
 
 def _is_read_by(frame: Frame, conversation: Conversation) -> bool:
-    """Whether messages are for whoever asks: the outermost agent or team, not its members, helpers or tools."""
+    """Return whether a conversation receives messages: the outermost agent's, not a member's, helper's or tool's."""
     if not conversation.is_agent or conversation.helper is not None:
         return False
     return _is_outermost(frame)

@@ -1,7 +1,8 @@
-"""Functions among a workflow's steps: where the workflow waits for a person, what they came to is kept.
+"""Functions among a workflow's steps: their results are journaled if the workflow waits for a person.
 
-Agno goes on behind them once there is an answer. Called again, they might do twice what they do, and say something new:
-then what a person has decided on would not be what is asked any more. Without a pause they run once in each attempt.
+Agno continues after them once there is an answer. Called again, they might repeat their side effects and return
+something new: the person's decision would then no longer match the request. Without a pause, functions run once in each
+attempt.
 """
 
 import functools
@@ -18,19 +19,19 @@ from worker.words.digests import digest
 
 MEDIA = ("images", "videos", "audio", "files")
 LEFT = ("content", "stop", "error", *MEDIA)
-"""Fields of a step's output by which what comes after it goes on."""
+"""Fields of a step's output that later steps use."""
 
 
 def kept(frame: Frame, step: Any, options: dict[str, Any]) -> Any:
-    """A step whose function is answered from the journal, if an earlier attempt has kept what it came to.
+    """Return a step whose function is answered from the journal, if an earlier attempt has stored its result.
 
     Args:
-        frame: The step's.
-        step: Agno's, with its function in the async form.
-        options: What Agno carries it out with.
+        frame: The step's frame.
+        step: Agno's step, with its function in async form.
+        options: The options with which Agno executes the step.
 
     Returns:
-        A copy; the step itself where it is no function, or yields piece by piece.
+        A copy; the step itself if it is not a function, or is streamed.
     """
     function, context = step.active_executor, options.get("run_context")
     is_function = step.executor_type == "function" and inspect.iscoroutinefunction(function)
@@ -42,7 +43,7 @@ def kept(frame: Frame, step: Any, options: dict[str, Any]) -> Any:
         match = _match(step_input)
         entry = frame.run.journal.take(frame.scope, "step", "", match)
         if entry is not None:
-            for each in frame.scope.children:  # the step's own rows may be of another try
+            for each in frame.scope.children:  # the step's own rows may belong to another try
                 frame.run.pass_over(each, frame.run.count)
             return _restored(entry.value, context.session_state)
         before, found = states.copied(context.session_state), states.found(context.session_state)
@@ -69,7 +70,7 @@ def _match(given: Any) -> str:
 
 
 def _left(result: Any) -> dict[str, Any] | None:
-    """What a function's step comes to, as JSON has it; None if it has failed, or JSON has no word for it."""
+    """Return the result of a function step as JSON; None if it has failed, or JSON cannot express it."""
     from agno.run.agent import RunOutput
     from agno.run.team import TeamRunOutput
     from agno.workflow.types import StepOutput

@@ -1,7 +1,7 @@
-"""Workflows that wait for a person: a step to confirm, an input, a route, an output to review, an error to decide on.
+"""Workflows that wait for a person to confirm a step, give input, choose a route, review an output or handle an error.
 
-Agno ends the workflow's stream there. If the journal has the answers, the workflow goes on at once by Agno's own
-``continue_run``; else the run asks. Agents that wait within a step are another matter: see ``pauses``.
+Agno ends the workflow's stream there. If the journal has the answers, the workflow continues immediately with Agno's
+own ``continue_run``; otherwise the run asks. Agents that wait within a step are handled in ``pauses``.
 """
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
@@ -26,10 +26,10 @@ REVIEWS = ("requires_confirmation", "requires_user_input", "requires_output_revi
 
 
 class PausedWorkflow(NamedTuple):
-    """Where a workflow has paused.
+    """The state of a paused workflow.
 
     Args:
-        session: Agno's, as it stood.
+        session: Agno's session at the pause.
         output: Agno's ``WorkflowRunOutput``.
     """
 
@@ -38,7 +38,7 @@ class PausedWorkflow(NamedTuple):
 
 
 def saved(original: Original) -> Original:
-    """Agno stores a workflow, as it does whenever one pauses."""
+    """Make the hook for storing a workflow, which Agno does whenever one pauses."""
 
     async def hook(self: Any, session: Any, run: Any) -> None:
         _hold(session, run)
@@ -48,7 +48,7 @@ def saved(original: Original) -> Original:
 
 
 def saved_sync(original: Original) -> Original:
-    """Do the same for plain code."""
+    """Sync version of ``saved``."""
 
     def hook(self: Any, session: Any, run: Any) -> None:
         _hold(session, run)
@@ -66,7 +66,7 @@ def _hold(session: Any, output: Any) -> None:
 
 
 def session(original: Original) -> Original:
-    """Agno reads the session of a workflow that goes on: it may have no database to read it from."""
+    """Make the hook for reading a continued workflow's session, which may have no database to be read from."""
 
     async def hook(self: Any, *arguments: Any, **options: Any) -> Any:
         held = _held_of(self)
@@ -76,7 +76,7 @@ def session(original: Original) -> Original:
 
 
 def session_sync(original: Original) -> Original:
-    """Do the same for plain code."""
+    """Sync version of ``session``."""
 
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
         held = _held_of(self)
@@ -91,7 +91,7 @@ def _held_of(workflow: Any) -> PausedWorkflow | None:
 
 
 async def continued(workflow: Any, frame: Frame, items: Any) -> AsyncGenerator[Any]:
-    """Pass on a workflow's events, and go on after each pause that has been answered."""
+    """Pass on a workflow's events, and continue after each pause that has been answered."""
     output = None
     while True:
         async with aclosing(items):
@@ -104,7 +104,7 @@ async def continued(workflow: Any, frame: Frame, items: Any) -> AsyncGenerator[A
 
 
 def continued_sync(workflow: Any, frame: Frame, items: Iterator[Any]) -> Iterator[Any]:
-    """Do the same for plain code."""
+    """Sync version of ``continued``."""
     output = None
     while True:
         for each in items:
@@ -116,7 +116,7 @@ def continued_sync(workflow: Any, frame: Frame, items: Iterator[Any]) -> Iterato
 
 
 def group(original: Original) -> Original:
-    """Agno carries out a loop, a condition, a group of steps, a router, or parallel steps."""
+    """Make the hook for executing a loop, a condition, a group of steps, a router, or parallel steps."""
 
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
         frame = frame_in_hand.get()
@@ -128,11 +128,11 @@ def group(original: Original) -> Original:
 
 
 def tell_unasked(frame: Frame, step: Any) -> None:
-    """Say that Agno asks nobody about a step that is about to be carried out, if that is so.
+    """Emit a note if Agno does not ask anybody about a step that should wait for a person.
 
     Args:
-        frame: Of the workflow whose step it is.
-        step: Agno's: a single one, or one with others within.
+        frame: The frame of the enclosing workflow.
+        step: Agno's step: a single one, or one with nested steps.
     """
     if not is_unasked(frame.owner, step):
         return
@@ -145,46 +145,46 @@ def tell_unasked(frame: Frame, step: Any) -> None:
 
 
 def is_unasked(workflow: Any, step: Any) -> bool:
-    """Whether a step is to wait for a person, and Agno asks nobody: it asks about a workflow's own steps alone.
+    """Return whether a step should wait for a person but Agno asks nobody: it only asks about top-level steps.
 
     Args:
-        workflow: Whose step it is, as it is carried out.
-        step: Agno's: a single one, or one with others within.
+        workflow: The enclosing workflow, as it is executed.
+        step: Agno's step: a single one, or one with nested steps.
     """
     review, name = step.human_review, step.name or type(step).__name__
     if not any(getattr(review, each) for each in REVIEWS):
         return False
     own = workflow.steps if isinstance(workflow.steps, list) else list(getattr(workflow.steps, "steps", None) or ())
-    is_step = hasattr(step, "active_executor")  # of which there are copies
+    is_step = hasattr(step, "active_executor")  # single steps are copied, so they are compared by name
     return bool(own) and not any(each is step or (is_step and getattr(each, "name", None) == name) for each in own)
 
 
 def _with_output(event: Any, output: Any) -> Any:
-    """The end of a workflow that went on says what came of it, too, as it does elsewhere: a step around it asks."""
+    """Add the run's output to the last event of a continued workflow, from which an enclosing step reads it."""
     if output is not None and getattr(event, "run_output", output) is None and event.run_id == output.run_id:
         event.run_output = output
     return event
 
 
 async def completed(workflow: Any, frame: Frame, output: Any) -> Any:
-    """Do the same for a workflow that answers in one piece."""
+    """Continue a workflow that is not streamed after each pause that has been answered."""
     while (paused := answered(frame)) is not None:
         output = await workflow.acontinue_run(paused)
     return output
 
 
 def completed_sync(workflow: Any, frame: Frame, output: Any) -> Any:
-    """Do the same for plain code."""
+    """Sync version of ``completed``."""
     while (paused := frame.run.call(answered, frame)) is not None:
         output = workflow.continue_run(paused)
     return output
 
 
 def answered(frame: Frame) -> Any:
-    """The output of a workflow that has paused, with the answers to what it asks; None: it goes no further.
+    """Return a paused workflow's output with a person's answers applied; None if the workflow cannot continue.
 
     Raises:
-        AgentFailed: A person has declined what it cannot go on without.
+        AgentFailed: A person has declined something that the workflow needs.
     """
     held, frame.held = frame.held, None
     if held is None:
@@ -195,12 +195,12 @@ def answered(frame: Frame) -> Any:
     if not found or open_ones:
         if open_ones:
             frame.run.ask(open_ones, frame)
-        return None  # without a request, an agent within a step has asked
+        return None  # without a request, it is an agent within a step that waits
     for request, apply in found:
         answer = frame.run.journal.answer(request.id)
         if answer is not None:
             apply(answer)
-    frame.held = held  # for its session
+    frame.held = held  # its session is needed to continue
     return held.output
 
 
@@ -208,21 +208,21 @@ Apply = Callable[[InputAnswer], None]
 
 
 def _asked(frame: Frame, output: Any) -> Iterator[tuple[InputRequest, Apply]]:
-    """What a paused workflow asks, and how each answer is set."""
+    """Yield the requests of a paused workflow, each with a function that applies the answer."""
     where = [frame.scope.key, "step", frame.pauses]
     for each in output.error_requirements or ():
         what = {"agent": each.step_name, "question": f"{each.step_name} failed: {each.error_message} Try it again?"}
         yield InputRequest.asked(where, Kind.Confirmation, **what), partial(_decide, each)
-    for each in (output.step_requirements or ())[-1:]:  # earlier ones are history
+    for each in (output.step_requirements or ())[-1:]:  # earlier ones have been handled
         if not each.requires_executor_input and not each.is_resolved:
             yield from requests_of_step(where, each)
 
 
 def requests_of_step(where: Sequence[Any], step: Any) -> Iterator[tuple[InputRequest, Apply]]:
-    """What Agno's ``StepRequirement`` asks, and how each answer is set.
+    """Yield the requests of Agno's ``StepRequirement``, each with a function that applies the answer.
 
     Args:
-        where: Its place in the journal.
+        where: The place of the requests in the journal.
         step: The requirement.
     """
     what: dict[str, Any] = {"agent": step.step_name, "answer_by": step.timeout_at}
@@ -261,10 +261,10 @@ def _decide(error: Any, answer: InputAnswer) -> None:
 
 
 def _in_time(step: Any, apply: Callable[[Any, InputAnswer], None], answer: InputAnswer) -> None:
-    """Set an answer; where nobody has given one in the step's own ``timeout``, Agno does what ``on_timeout`` says."""
+    """Apply an answer; if there was none within the step's own ``timeout``, let Agno apply ``on_timeout``."""
     if answer.unanswered and step.timeout_at is not None:
         if apply is _fill_in:
-            if step.on_timeout != "skip":  # there is nothing to go on with
+            if step.on_timeout != "skip":  # the step cannot continue without input
                 _check_declined(step, answer)
             step.requires_user_input, step.requires_confirmation = False, True
         step.timeout_at = datetime.now(UTC)

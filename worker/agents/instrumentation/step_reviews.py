@@ -1,7 +1,7 @@
-"""Steps within a loop, a condition, a group or parallel steps that wait for a person: there Agno asks nobody.
+"""Nested steps that wait for a person: within a loop, a condition, a group or parallel steps, Agno asks nobody.
 
-So the worker does, as Agno does about a workflow's own steps: before such a step it asks for a confirmation or an
-input, after it for a review of its output. Without an answer the attempt ends there; the next one comes back to it.
+The worker asks instead, as Agno does about a workflow's top-level steps: before a step for a confirmation or an input,
+and afterwards for a review of its output. Without an answer the attempt ends there, and the next one returns to it.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -14,18 +14,18 @@ from worker.agents.instrumentation.frames import Frame
 from worker.agents.instrumentation.step_pauses import is_unasked, requests_of_step, tell_unasked
 
 Make = Callable[[Any], Any]
-"""Carries the step out with an input."""
+"""Executes the step with an input."""
 
 
 def carried_out(
     frame: Frame, original: Callable[..., Any], name: str, arguments: tuple[Any, ...], options: dict[str, Any]
 ) -> Any:
-    """Carry out a step; where Agno would ask nobody about it, people are asked. For plain code a note says otherwise.
+    """Execute a step, with requests to a person if Agno would make none; for sync code a note is emitted instead.
 
     Args:
-        frame: The step's.
-        original: Agno's method of it.
-        name: The method's.
+        frame: The step's frame.
+        original: Agno's method of the step.
+        name: The method's name.
         arguments: Its positional arguments; the first is the step's input.
         options: Its keyword arguments.
     """
@@ -47,13 +47,13 @@ def carried_out(
 
 
 async def streamed(frame: Frame, step: Any, given: Any, make: Make) -> AsyncIterator[Any]:
-    """Carry out a step piece by piece; the last is its output.
+    """Execute a streamed step; the last item is its output.
 
     Args:
-        frame: The step's.
-        step: Agno's.
-        given: Its ``StepInput``.
-        make: Carries it out.
+        frame: The step's frame.
+        step: Agno's step.
+        given: The step's ``StepInput``.
+        make: Executes the step.
     """
     review = _Review(frame, step, given)
     await review.ask_before()
@@ -71,7 +71,7 @@ async def streamed(frame: Frame, step: Any, given: Any, make: Make) -> AsyncIter
 
 
 async def whole(frame: Frame, step: Any, given: Any, make: Make) -> Any:
-    """Carry out a step in one piece; returns its output."""
+    """Execute a step that is not streamed and return its output."""
     review = _Review(frame, step, given)
     await review.ask_before()
     while review.goes_on:
@@ -80,10 +80,12 @@ async def whole(frame: Frame, step: Any, given: Any, make: Make) -> Any:
 
 
 class _Review:
-    """What people say about a step, before it and after it.
+    """The requests to a person about a step, before and after its execution.
 
     Args:
-        given: Its input; with what they filled in, or said of its output before.
+        frame: The step's frame.
+        step: Agno's step.
+        given: The step's input, to which people's inputs and reasons for rejection are added.
     """
 
     def __init__(self, frame: Frame, step: Any, given: Any) -> None:
@@ -93,10 +95,10 @@ class _Review:
         self.given = given
         self.output: Any = None
         self.goes_on = True
-        """Whether it is to be carried out, for the first time or once more."""
+        """Whether the step is to be executed, for the first time or again."""
 
     async def ask_before(self) -> None:
-        """Ask for a confirmation, or an input."""
+        """Ask for a confirmation or an input."""
         review = self._step.human_review
         if not (review.requires_confirmation or review.requires_user_input):
             return
@@ -107,7 +109,7 @@ class _Review:
             self._add(user_input=asked.user_input)
 
     async def look_at(self, output: Any) -> None:
-        """See what becomes of an output."""
+        """Ask for a review of an output, if required, and determine the next action."""
         from agno.workflow.utils.hitl import check_output_review_status
 
         self.goes_on, self.output = False, output
@@ -129,10 +131,10 @@ class _Review:
             self.output = self._skipped(asked)
 
     async def _is_approved(self, asked: Any, where: str) -> bool:
-        """What a person says to what is asked.
+        """Apply a person's answers and return whether the step is approved.
 
         Raises:
-            CancelledError: Nobody has answered yet.
+            CancelledError: There is no answer yet.
         """
         from agno.workflow.utils.hitl import check_timeout
 
@@ -152,10 +154,10 @@ class _Review:
         return asked.confirmed is not False
 
     def _skipped(self, asked: Any) -> Any:
-        """The output of a step that is passed over: what came before it.
+        """Return the output of a skipped step: the content of the step before it.
 
         Raises:
-            CancelledError: It is not: the workflow ends.
+            CancelledError: The rejection cancels the workflow.
         """
         from agno.workflow.types import StepOutput
 

@@ -1,4 +1,4 @@
-"""Tool calls: answered from the journal if an earlier attempt completed them, and stored when they complete."""
+"""Tool calls: answered from the journal if an earlier attempt completed them, and journaled when they complete."""
 
 from collections.abc import AsyncIterator, Iterator
 from copy import copy
@@ -22,11 +22,11 @@ from worker.words.events import NewEvent
 
 
 class ToolCall:
-    """One call.
+    """One tool call.
 
     Args:
-        frame: Who calls: the agent or team, or the tool within which code calls another.
-        function_call: Agno's.
+        frame: The frame of the caller: an agent or team, or a tool whose code calls another tool.
+        function_call: Agno's call.
     """
 
     def __init__(self, frame: Frame, function_call: Any) -> None:
@@ -39,7 +39,7 @@ class ToolCall:
         self._context = (function_call.function.__pydantic_private__ or {}).get("_run_context")
         self._found = states.found(self._state())
         self._shape: dict[str, Any] | None = None
-        self._said: Entry | None = None  # of a call that is made again: what came of it before
+        self._said: Entry | None = None  # the earlier result of a call that is made again
         self.is_redone = is_redone(function_call.function)
         self._limits = declared(function_call.function)
         self._deadline: float | None = None  # by the loop's clock
@@ -49,7 +49,7 @@ class ToolCall:
         self.frame = Frame(self._run, function_call, self._open_scope, frame, given=frame.given, member=frame.member)
 
     def key(self) -> str:
-        """The idempotency key. Some providers give the same id to a call of every turn, so its place counts."""
+        """Return the idempotency key, which includes the call's place: some providers reuse call ids in every turn."""
         place = [self._home.key, self._at, self._match]
         return f"{self._run.record.id}:{self.call.call_id}:{digest(place)[:12]}"
 
@@ -61,7 +61,7 @@ class ToolCall:
     async def begins(self) -> None:
         """Emit that the tool is called.
 
-        Returns when that is stored, and with it the answer that asked for it: it holds the id of the call.
+        Returns when the event is stored, together with the answer that requested the call and holds the call's id.
         """
         self._shape = shape_of(self.call.function)
         if self._limits.seconds is not None:
@@ -71,7 +71,7 @@ class ToolCall:
             await self._run.buffer.all_stored()
 
     async def known(self) -> Entry | None:
-        """What an earlier attempt has of it; None if it is to be made."""
+        """Return an earlier attempt's entry for the call; None if the call has to be made."""
         run = self._run
         entry = run.journal.take(self._home, "tool", self._at, self._match) if self._home.entries else None
         if self.is_redone:
@@ -84,7 +84,7 @@ class ToolCall:
         await run.turn(self._home, entry)
         if not entry.is_counted:
             entry.is_counted = True
-            run.emit(self._request(), self._home)  # it is in the log, and so is the result
+            run.emit(self._request(), self._home)  # counts the earlier event as reached; the log has the result as well
         self._skip_below()
         if entry.value.get("stateful") or has_state(self.call.function):
             run.answered_toolkits.add(name_of_toolkit(self.call.function))
@@ -93,28 +93,28 @@ class ToolCall:
 
     @property
     def seconds(self) -> float | None:
-        """How long it may take."""
+        """The time limit in seconds."""
         return self._limits.seconds
 
     @property
     def is_beyond(self) -> bool:
-        """Whether its agent has called the tool as often as it may."""
+        """Whether the call exceeds the tool's call limit."""
         return self._limits.calls is not None and self._number > self._limits.calls
 
     def refused(self) -> Any:
-        """Do not make it: the model is told that it is beyond the tool's limit. Returns Agno's outcome."""
+        """Answer the call with an error for the model, because of the tool's call limit, and return Agno's outcome."""
         text = f"{BEYOND}{self.name} reached ({self._limits.calls}). Tool call not executed."
         return self._failed(f"{text} Don't try to execute it again.")
 
     def took_too_long(self) -> Any:
-        """It was ended: the model is told. Returns Agno's outcome."""
+        """Answer the ended call with an error for the model and return Agno's outcome."""
         outcome = self._failed(self.too_long)
-        self.call = copy(self.call)  # a thread that goes on writes to the one that it has
+        self.call = copy(self.call)  # an abandoned thread still writes to the original
         return outcome
 
     @property
     def too_long(self) -> str:
-        """What a model is told of a call that takes longer than its tool may."""
+        """The error for the model when a call exceeds its time limit."""
         return f"{self.name} took longer than {self.seconds or 0:g} s and was ended."
 
     def _failed(self, text: str) -> Any:
@@ -124,12 +124,12 @@ class ToolCall:
         return FunctionExecutionResult(status="failure", error=text)
 
     def completed(self, success: Any, outcome: Any, *, plain: bool = False) -> None:
-        """Note what came of it; a result that is still to come is noted when it has.
+        """Journal the call's outcome; a streamed result is journaled once it is complete.
 
         Args:
-            success: True, False, or what the tool raised to steer its agent.
-            outcome: Agno's record of it.
-            plain: Whether plain code takes the result.
+            success: True, False, or the exception with which the tool steers its agent.
+            outcome: Agno's record of the outcome.
+            plain: Whether sync code reads the result.
         """
         call = self.call
         if is_to_come(call.result):
@@ -144,24 +144,24 @@ class ToolCall:
         self._note(pack_outcome(success, call, outcome), result, has_failed=has_failed)
 
     def _stops(self, success: Any) -> None:
-        """Keep what a tool says that has its agent stop: it is the answer, if there is no other."""
+        """Store the message of a tool that stops its agent, which becomes the answer if there is no other."""
         if self._owner.parent is None and getattr(success, "stop_execution", False):
             self._run.last_words = str(success)
 
     def broke(self, error: Exception) -> None:
-        """The call ended in an error that Agno does not tell its model: it ends the run."""
+        """Record an error that Agno does not pass to its model, so that it ends the run."""
         failed = failed_tool(error)
         self._run.failures.append(failed)
         self._run.emit(self._result(message_of(failed), has_failed=True), self._home, at_once=True)
 
     def cut(self) -> None:
-        """The run was cancelled; a tool in a thread may have ended at that very moment."""
+        """Journal the result of a call in a cancelled run, if its thread has just finished."""
         result = self.call.result
         if result is not None and not is_to_come(result):
             self._note(pack_result(result), result)
 
     def answer(self, entry: Entry) -> tuple[Any, Any]:
-        """Set on the call what an entry has; returns Agno's success and outcome."""
+        """Apply an entry to the call and return Agno's success and outcome."""
         from agno.exceptions import AgentRunException
         from agno.tools.function import FunctionExecutionResult
 
@@ -185,16 +185,16 @@ class ToolCall:
         return success, outcome
 
     def _as_shown(self, result: Any) -> Any:
-        """A result, marked as text that was emitted if Agno shows it as its agent's own."""
+        """Return a result, marked as already emitted text if Agno shows it as the agent's own."""
         if not self.call.function.show_result or result is None:
             return result
         if not hasattr(result, "content"):
             return ReplayedText(result)
-        result.content = ReplayedText(result.content)  # Agno's ToolResult, which media may come with
+        result.content = ReplayedText(result.content)  # Agno's ToolResult, which may contain media
         return result
 
     def _open_scope(self) -> Scope:
-        """The scope of what is called within it."""
+        """Open the scope of calls made within this one."""
         return self._run.journal.open(self._home, self._identity, self.name)
 
     @property
@@ -206,7 +206,7 @@ class ToolCall:
         return is_emitted(self.call.function, self.call.arguments)
 
     async def _followed(self, source: Any) -> AsyncIterator[Any]:
-        """Pass on what a tool yields; the text that Agno makes of it is the result."""
+        """Pass on the items that a tool yields; the text that Agno makes of them is the result."""
         text = ToolText(self._said)
         try:
             items = each_of(source)
@@ -223,7 +223,7 @@ class ToolCall:
             yield rest
 
     def _followed_sync(self, source: Iterator[Any]) -> Iterator[Any]:
-        """Do the same for plain code."""
+        """Sync version of ``_followed``."""
         text = ToolText(self._said)
         try:
             if self._deadline is not None:
@@ -239,7 +239,7 @@ class ToolCall:
             yield rest
 
     def _rest_of(self, text: "ToolText") -> str:
-        """What a call has still to yield for its result to be what it was; what is new is noted."""
+        """Return the text that a call has to yield to match its earlier result; journal the result if it is new."""
         if text.before is None or self.frame.is_live:
             self._note({"result": text.passed + text.held}, text.passed + text.held)
             return text.held
@@ -249,7 +249,7 @@ class ToolCall:
 
     def _note(self, value: dict[str, Any], result: Any, *, has_failed: bool = False) -> None:
         if self.frame.is_paused:
-            return  # it hands on what waits for a person, and is made again once that is answered
+            return  # a nested run waits for a person; the call is made again after the answer
         run, call = self._run, self.call
         events = self._result(result, has_failed=has_failed)
         if self.frame.has_scope:
@@ -270,7 +270,7 @@ class ToolCall:
         run.note(self._home, "tool", self._at, value, match=self._match, what=what, events=events)
 
     def _request(self) -> list[NewEvent]:
-        """The event that says that it is called."""
+        """Return the event that the tool is called."""
         if not self._is_emitted:
             return []
         if not self._helper:
@@ -278,26 +278,26 @@ class ToolCall:
         return [request_event(self.call.call_id, self.name, self.call.arguments, self._member)]
 
     def _result(self, result: Any, *, has_failed: bool) -> list[NewEvent]:
-        """The event that says what came of it."""
+        """Return the event with the call's result."""
         if not self._is_emitted:
             return []
         call = self.call
         return [result_event(call.call_id, self.name, call.arguments, result, is_error=has_failed, member=self._member)]
 
-    # what a tool changes besides its result
+    # side effects of a tool on session state and references
 
     def _state(self) -> Any:
         return getattr(self._context, "session_state", None)
 
     def _add_state(self, value: dict[str, Any]) -> None:
-        """The session state as the call left it, if that is not how the last call left it."""
+        """Add the session state after the call, if it differs from the last known state."""
         state = states.copied(self._state())
         if state != self._owner.noted_state:
             value["state"] = self._owner.noted_state = state
             value["same"] = states.kept(self._state(), self._found)
 
     def _restore(self, entry: Entry) -> None:
-        """Set the session state as the call left it, unless one that ended later has been answered already."""
+        """Restore the session state after the call, unless a call that ended later has already been answered."""
         self._owner.restore_references(entry.value.get("references"))
         state = self._state()
         if "state" not in entry.value or not isinstance(state, dict):
@@ -307,16 +307,16 @@ class ToolCall:
             states.restore(state, entry.value["state"], entry.value.get("same", []))
             self._owner.noted_state = entry.value["state"]
 
-    # what it cannot restore
+    # nested work and state that cannot be restored
 
     def _skip_below(self) -> None:
-        """Count what was done within it: it is answered as a whole."""
+        """Skip and count the nested work of a call that is answered as a whole."""
         found = self._home.match(self._identity) if self._home.available else None
         if found is not None:
             self._run.pass_over(found, self._run.count)
 
     def _warn_of_lost_state(self) -> None:
-        """Say that a toolkit is called whose earlier calls were answered, so that its process has no trace of them."""
+        """Emit a note if the toolkit's earlier calls were answered from the journal, so that its state is missing."""
         if not self._run.answered_toolkits:
             return
         toolkit = name_of_toolkit(self.call.function)

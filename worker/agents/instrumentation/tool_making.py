@@ -1,4 +1,4 @@
-"""Makes a tool call, on the loop or from plain code."""
+"""Making tool calls, on the loop or from sync code."""
 
 import asyncio
 from functools import partial
@@ -12,7 +12,7 @@ from worker.words.watching import ToolCalled, watched
 
 
 async def called(frame: Frame, original: Any, model: Any, function_call: Any) -> Any:
-    """Make a tool call as ``Model.arun_function_call`` does: success, timer, call and outcome."""
+    """Make a tool call like ``Model.arun_function_call``: return success, timer, call and outcome."""
     frame.run.check()
     tool = ToolCall(frame, function_call)
     with within(tool.frame, tool.key), watched(ToolCalled(tool=tool.name, call_id=str(function_call.call_id))) as seen:
@@ -37,7 +37,7 @@ async def called(frame: Frame, original: Any, model: Any, function_call: Any) ->
 
 
 async def _made(tool: ToolCall, original: Any, model: Any, function_call: Any) -> Any:
-    """Make it within its limits."""
+    """Make the call within the tool's limits."""
     if tool.is_beyond:
         return False, no_time(), function_call, tool.refused()
     try:
@@ -48,7 +48,7 @@ async def _made(tool: ToolCall, original: Any, model: Any, function_call: Any) -
 
 
 async def _outcome(tool: ToolCall, original: Any, function_call: Any) -> Any:
-    """Execute it within its limits."""
+    """Execute the call within the tool's limits."""
     if tool.is_beyond:
         return tool.refused()
     try:
@@ -58,7 +58,7 @@ async def _outcome(tool: ToolCall, original: Any, function_call: Any) -> Any:
 
 
 def _outcome_sync(tool: ToolCall, original: Any, function_call: Any) -> Any:
-    """The same from plain code."""
+    """Sync version of ``_outcome``."""
     if tool.is_beyond:
         return tool.refused()
     run = tool.frame.run
@@ -69,7 +69,7 @@ def _outcome_sync(tool: ToolCall, original: Any, function_call: Any) -> Any:
 
 
 async def executed(frame: Frame, original: Any, function_call: Any) -> Any:
-    """Make a tool call as ``FunctionCall.aexecute`` does: its outcome."""
+    """Make a tool call like ``FunctionCall.aexecute`` and return its outcome."""
     frame.run.check()
     tool = ToolCall(frame, function_call)
     with within(tool.frame, tool.key):
@@ -90,7 +90,7 @@ async def executed(frame: Frame, original: Any, function_call: Any) -> Any:
 
 
 def executed_sync(frame: Frame, original: Any, function_call: Any) -> Any:
-    """Make it from plain code."""
+    """Sync version of ``executed``."""
     run = frame.run
     run.check()
     tool = ToolCall(frame, function_call)
@@ -112,6 +112,6 @@ def executed_sync(frame: Frame, original: Any, function_call: Any) -> Any:
 
 
 def is_in_hand(function_call: Any) -> bool:
-    """Whether a call is the one that is being made: Agno makes it through several of the methods that we hook."""
+    """Return whether a call is the current one: Agno makes a call through several of the hooked methods."""
     frame = frame_in_hand.get()
     return frame is not None and frame.owner is function_call

@@ -1,4 +1,4 @@
-"""Outcomes of tools, as the journal has them."""
+"""Outcomes of tool calls in the journal's form."""
 
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
@@ -7,38 +7,38 @@ from typing import Any
 from worker.agents.translation.values import is_json, packed
 
 RAISED = ("user_message", "agent_message", "messages", "stop_execution")
-"""What an exception that steers an agent says, besides its text."""
+"""Fields of an exception that steers an agent, besides its text."""
 
 
 @cache
 def stopping() -> type[Exception]:
-    """What a tool raises to steer its agent: to have it stop, or try again."""
+    """Return the exception class with which a tool steers its agent: to make it stop, or try again."""
     from agno.exceptions import AgentRunException
 
     return AgentRunException
 
 
 def failure() -> Any:
-    """Return Agno's kind of a result that says: it failed."""
+    """Return Agno's result of a failed execution."""
     from agno.tools.function import FunctionExecutionResult
 
     return FunctionExecutionResult(status="failure")
 
 
 def raised_or(success: Any, outcome: Any) -> Any:
-    """Raise what a tool has raised, or return its outcome."""
+    """Raise the exception of a tool, if there is one, or return its outcome."""
     if isinstance(success, Exception):
         raise success
     return outcome
 
 
 def is_to_come(result: Any) -> bool:
-    """Tell whether a result comes piece by piece."""
+    """Return whether a result is streamed."""
     return isinstance(result, AsyncIterator | Iterator)
 
 
 def pack_outcome(success: Any, call: Any, outcome: Any) -> dict[str, Any]:
-    """What a finished call leaves: its result, or its failure, and whatever media Agno merges back."""
+    """Pack the outcome of a finished call: its result or failure, and media that Agno merges back."""
     if success is True:
         value = pack_result(call.result)
     elif success is False:
@@ -50,10 +50,10 @@ def pack_outcome(success: Any, call: Any, outcome: Any) -> dict[str, Any]:
 
 
 def pack_result(result: Any) -> dict[str, Any]:
-    """Pack a result as the journal has it."""
+    """Pack a result for the journal."""
     if isinstance(result, tool_result()):
         return {"agno": packed(result)}
-    # the model is told the result as text: what JSON would give back in another form is kept as that text
+    # The model receives the result as text, so a value that JSON would change is stored as that text.
     return {"result": result if is_json(result) else str(result)}
 
 
@@ -66,12 +66,12 @@ def tool_result() -> type:
 
 
 def pack_raised(raised: Any) -> dict[str, Any]:
-    """Pack what a tool raised to steer its agent."""
+    """Pack the exception with which a tool steers its agent."""
     return {"exc": str(raised), **{name: packed(getattr(raised, name)) for name in RAISED}}
 
 
 def no_time() -> Any:
-    """Return a timer that has measured nothing: the call was not made."""
+    """Return a stopped timer for a call that was not made."""
     from agno.utils.timer import Timer
 
     timer = Timer()

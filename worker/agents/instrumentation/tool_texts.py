@@ -1,4 +1,4 @@
-"""Text that a tool gives piece by piece, of which an earlier attempt may have shown some."""
+"""Text that a tool streams, of which an earlier attempt may have shown a part."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,14 +10,14 @@ from worker.agents.journal import Entry
 
 
 class ToolText:
-    """The text of what a tool yields.
+    """The text of the items that a tool yields.
 
-    Of a call that is made again, events of others' runs are passed on as long as they say what was said before, so
-    that those around the call see them as they did. All else is held back to the end: pieces of several members' texts
-    may come in another order this time, and the text of the tool itself has been emitted.
+    For a call that is made again, events of nested runs are passed on as long as they match the earlier text, so that
+    their readers receive the same events. Everything else is held back to the end: chunks of several members' texts may
+    arrive in another order, and the tool's own text has already been emitted.
 
     Args:
-        said: What came of the call before, if it is made again.
+        said: The earlier result of a call that is made again.
     """
 
     def __init__(self, said: Entry | None) -> None:
@@ -28,7 +28,7 @@ class ToolText:
         self._is_again = said is not None
 
     def takes(self, item: Any) -> bool:
-        """Add what was yielded; whether it is passed on now."""
+        """Add an item and return whether to pass it on now."""
         text = text_of(item)
         if not text or not self._is_again or self._goes_on(item, text):
             self.passed += text
@@ -41,7 +41,7 @@ class ToolText:
 
 
 def is_event(item: Any) -> bool:
-    """Tell whether an item is an event of Agno, and no text."""
+    """Return whether an item is an event of Agno, not text."""
     from agno.run.agent import CustomEvent
     from agno.run.base import BaseRunOutputEvent
 
@@ -49,7 +49,7 @@ def is_event(item: Any) -> bool:
 
 
 def text_of(item: Any) -> str:
-    """What Agno adds to a tool's result for something that the tool yields: the text of other agents' answers too."""
+    """Return the text that Agno adds to a tool's result for a yielded item, including other agents' answers."""
     from agno.run.agent import CustomEvent, RunContentEvent
     from agno.run.base import BaseRunOutputEvent
     from agno.run.team import RunContentEvent as TeamRunContentEvent
@@ -60,7 +60,7 @@ def text_of(item: Any) -> str:
 
 
 async def each_of(source: Any) -> AsyncIterator[Any]:
-    """Yield the items of a source, whether plain or asynchronous."""
+    """Yield the items of a sync or async iterator."""
     if isinstance(source, AsyncIterator):
         async for item in source:
             yield item
