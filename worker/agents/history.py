@@ -83,6 +83,6 @@ def session_of(agent: Any, task: TaskRecord) -> str:
 
 def _is_random(text: str) -> bool:
     try:
-        return UUID(text).version == 4  # noqa: PLR2004 - random
+        return UUID(text).version == 4  # noqa: PLR2004 - the version of random UUIDs
     except ValueError:
         return False

@@ -45,21 +45,21 @@ class AnswerError(Exception):
         self.reason = reason
 
 
-class BrokenOff(AnswerError):  # noqa: N818 - named after an answer's fate
+class BrokenOff(AnswerError):  # noqa: N818 - the name describes the answer
     """A stream ended before its answer was complete."""
 
     error_code = ErrorCode.Unavailable
 
 
-class EmptyAnswer(AnswerError):  # noqa: N818 - named after an answer's fate
+class EmptyAnswer(AnswerError):  # noqa: N818 - the name describes the answer
     """The answer contains neither text nor anything else."""
 
 
-class NotAccepted(AnswerError):  # noqa: N818 - named after an answer's fate
+class NotAccepted(AnswerError):  # noqa: N818 - the name describes the answer
     """The answer is incomplete, and the handler's policy asks for another attempt."""
 
 
-class Withheld(AnswerError):  # noqa: N818 - named after an answer's fate
+class Withheld(AnswerError):  # noqa: N818 - the name describes the answer
     """The provider or its model declined to answer or cut the answer short, and a retry would not change that."""
 
     error_code = ErrorCode.ContentFilter
@@ -70,7 +70,7 @@ class Withheld(AnswerError):  # noqa: N818 - named after an answer's fate
         self.error_code = CODES.get(reason, ErrorCode.InvalidResponse) if reason is not None else self.error_code
 
 
-class ProviderFailed(AnswerError):  # noqa: N818 - named after an answer's fate
+class ProviderFailed(AnswerError):  # noqa: N818 - the name describes the answer
     """The provider returned an error instead of an answer.
 
     Args:
@@ -85,7 +85,7 @@ class ProviderFailed(AnswerError):  # noqa: N818 - named after an answer's fate
         self.status_code = None if body else BAD_GATEWAY
 
 
-class UnreadableAnswer(AnswerError):  # noqa: N818 - named after an answer's fate
+class UnreadableAnswer(AnswerError):  # noqa: N818 - the name describes the answer
     """The response is not in the provider's format: a proxy's page, or JSON with another structure.
 
     Args:
@@ -124,7 +124,7 @@ def _is_of_client(error: BaseException) -> bool:
     return False
 
 
-class SilentModel(AnswerError):  # noqa: N818 - named after an answer's fate
+class SilentModel(AnswerError):  # noqa: N818 - the name describes the answer
     """A model sent nothing for too long.
 
     Args:

@@ -99,7 +99,7 @@ class Frame:
         return is_covered([each.owner for each in self.path()][::-1])
 
     def begins_again(self) -> None:
-        """Restart the frame's scope when Agno repeats the run within this attempt: completed calls are answered."""
+        """Restart the scope when Agno repeats the run within this attempt, so that completed calls are replayed."""
         if self.conversations or (self.has_scope and any(each.identity for each in self.scope.children)):
             self.scope.has_failed = True
             self.run.journal.restart(self.scope)
@@ -141,7 +141,7 @@ class Frame:
 
 
 def is_covered(owners: Sequence[Any]) -> bool:
-    """Return whether the user has configured what follows a failed call: the caller's other model, or Agno's retries.
+    """Return whether the user has configured what follows a failed call: a fallback model, or Agno's retries.
 
     Args:
         owners: The agents, teams, workflows and steps that make the call, outermost first.

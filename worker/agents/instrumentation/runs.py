@@ -115,7 +115,7 @@ def joined(original: Callable[..., Any]) -> Callable[..., Any]:
         if run_in_hand.get() is not None:
             placed = [*enumerate(self.steps)]
             names = {getattr(each, "name", None): place for place, each in reversed(placed)}
-            ids = {getattr(each, "step_id", None): place for place, each in placed}  # several may have no name
+            ids = {getattr(each, "step_id", None): place for place, each in placed}  # names may be missing
             # sorted in place, since an event refers to the same list
             outputs.sort(key=lambda each: ids.get(each.step_id, names.get(each.step_name, len(placed))))
         return original(self, outputs)

@@ -181,7 +181,7 @@ def completed_sync(workflow: Any, frame: Frame, output: Any) -> Any:
 
 
 def answered(frame: Frame) -> Any:
-    """Return a paused workflow's output with a person's answers applied; None if the workflow cannot continue.
+    """Return a paused workflow's output with the answers applied; None if it has not paused, or still has to wait.
 
     Raises:
         AgentFailed: A person has declined something that the workflow needs.

@@ -36,7 +36,7 @@ class CodePlace(NamedTuple):
 
 
 def call_site(home: Position | None) -> Callable[[], CodePlace]:
-    """Inspect the call stack down to the nearest framework frame.
+    """Capture the chain of user code on the call stack, from the run outward to the framework.
 
     Args:
         home: The position at which the handler, tool or step that owns the calling code was called; None if unknown.

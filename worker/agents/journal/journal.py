@@ -24,7 +24,7 @@ class Journal(StoredJournal):
         if self._loaded:
             return
         stored, emitted = await asyncio.gather(work.journal(self.task_id), work.told(self.task_id, self._attempt))
-        if not self._loaded:  # another run of the same handler may have been faster
+        if not self._loaded:  # a concurrent run of the same handler may have loaded it meanwhile
             self._loaded = True
             self._read(stored)
             self._emitted.update(emitted)
@@ -156,7 +156,7 @@ class Journal(StoredJournal):
         return self._attempt, next(self._numbers)
 
     def outdated(self, scope: Scope) -> JournalEntry | None:
-        """Drop the unused entries from a scope's first unused model answer on, since its model is asked anew.
+        """Drop the unused entries from a scope's first unused model answer on: its model is asked something new.
 
         Returns:
             The row that records the drop; None if no model answer is unused.

@@ -53,8 +53,8 @@ class ReplayOrder:
     def __init__(self, grace: float = GRACE) -> None:
         self._grace = grace
         self.in_flight = 0  # model calls whose answers are pending
-        self._coming: dict[Number, Entry] = {}  # in order
-        self._beginnings: dict[Scope, Beginning] = {}  # in order, too
+        self._coming: dict[Number, Entry] = {}  # expected answers, in order
+        self._beginnings: dict[Scope, Beginning] = {}  # expected scopes, in order
         self._waiting: list[tuple[Number, Scope]] = []
         self._moved = asyncio.Event()
         self._last_move = 0.0

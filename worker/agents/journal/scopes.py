@@ -1,7 +1,8 @@
 """The tree of scopes below a task's handler, in which a later attempt recognizes its own calls.
 
 A scope is a run of an agent, team or workflow, a workflow's step, a tool call, or a conversation with a model. Each row
-of the journal belongs to one. An attempt that opens a scope receives an earlier attempt's scope if both have:
+of the journal belongs to one. An attempt that opens a scope receives an earlier attempt's scope if they agree in one of
+these ways:
 
 1. The same name, configuration (instructions, tools, output form) and input. Several matches are assigned in order.
 2. Where Agno itself makes the run at a fixed place (a team's member for one delegation, the executor of a step): the

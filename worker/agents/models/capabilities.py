@@ -52,7 +52,7 @@ OWN_SERVER = replace(TEXT_ALONE, context=16_000, tools=False)  # llama.cpp, Olla
 IMAGES_ALONE = ModelCapabilities(pdfs=False, images=True)
 SMALL_LOCAL = ModelCapabilities(
     pdfs=False, images=False, prompt_tokens=1_500, tools=False
-)  # 3,300 tokens take SmolLM2 14 s
+)  # a prompt of 3,300 tokens takes SmolLM2 14 s
 
 PROVIDERS: tuple[tuple[str, ModelCapabilities], ...] = (
     ("LMStudio", OWN_SERVER),

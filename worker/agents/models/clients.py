@@ -71,7 +71,7 @@ def leave_retries(model: Any, attribute: str) -> None:
         is_own = getattr(model, "max_retries", None) is None and "max_retries" not in parameters
         if is_own and isinstance(getattr(client, "max_retries", None), int):
             client.max_retries = 0
-        requests: Any = getattr(getattr(client, "_client_wrapper", None), "httpx_client", None)  # Cohere's
+        requests: Any = getattr(getattr(client, "_client_wrapper", None), "httpx_client", None)  # Cohere's HTTP client
         if is_own and isinstance(getattr(requests, "base_max_retries", None), int):
             requests.base_max_retries = 0
         options: Any = getattr(getattr(client, "_api_client", None), "_http_options", None)

@@ -14,7 +14,7 @@ from worker.words.requests import InputRequest
 if TYPE_CHECKING:
     from worker.agents.instrumentation.frames import Frame
 
-TURNS = 5  # of the event loop
+TURNS = 5  # of the event loop, until steps that Agno starts concurrently have all begun
 
 
 @dataclass(slots=True, eq=False)

@@ -69,7 +69,7 @@ class RunState:
     file_tools: "FileTools | None" = None
     failures: deque[BaseException] = field(default_factory=lambda: deque(maxlen=KEPT_FAILURES))
     contents: Contents = field(default_factory=dict[int, tuple[Any, str]])
-    states: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])  # restored from which entry
+    states: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])  # by id: its entry's number
     skipped_steps: set[str] = field(
         default_factory=set[str]
     )  # texts with which Agno replaces the results of failed steps
