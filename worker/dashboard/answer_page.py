@@ -1,6 +1,6 @@
 """The page behind an answer link, which arrives with a request in a chat message: no key, no session, no cookie.
 
-Viewing the page changes nothing, since link previews view it as well. Submitting its form does.
+Viewing the page changes nothing, because link previews request it as well; only submitting its form does.
 """
 
 from starlette.responses import Response

@@ -44,7 +44,7 @@ class Reach(Protocol):
         """Check that the visitor can reach a task.
 
         Raises:
-            TaskNotFound: The visitor cannot, or there is no such task.
+            TaskNotFound: There is no such task, or the visitor cannot reach it.
         """
         ...
 
@@ -52,7 +52,7 @@ class Reach(Protocol):
         """Check that the visitor can reach a knowledge base.
 
         Raises:
-            KnowledgeBaseNotFound: The visitor cannot.
+            KnowledgeBaseNotFound: The visitor cannot reach the knowledge base.
         """
         ...
 
@@ -68,7 +68,7 @@ class Reach(Protocol):
         """Check that the visitor can reach an agent.
 
         Raises:
-            AgentNotFound: The visitor cannot.
+            AgentNotFound: The visitor cannot reach the agent.
         """
         ...
 

@@ -120,7 +120,7 @@ def check_strength(address: str, settings: Settings) -> None:
     """Check that the server's key is long enough.
 
     Raises:
-        ConfigurationError: It is too short for a server beyond loopback.
+        ConfigurationError: The key is too short for a server beyond loopback.
     """
     key = settings.server_key.get_secret_value() if settings.server_key else None
     if key is not None and len(key) < LEAST_KEY and not is_loopback(address):
@@ -134,7 +134,7 @@ def check_organization_of(settings: Settings) -> None:
     """Check that the organization's name can be part of a path.
 
     Raises:
-        ConfigurationError: It cannot.
+        ConfigurationError: The name is reserved or invalid.
     """
     try:
         check_organization(settings.organization_id)

@@ -135,7 +135,7 @@ class Service:
         """Check that the database has been reached.
 
         Raises:
-            Unavailable: It has not been reached yet.
+            Unavailable: The database has not been reached yet.
         """
         if not self.is_open:
             raise Unavailable("the database cannot be reached", retry_after=2)

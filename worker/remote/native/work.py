@@ -45,7 +45,7 @@ LARGE_CHARACTERS = 1024 * 1024  # texts of a task beyond this are uploaded, sinc
 BY_FILE = 2  # the first version of the server's verbs that accepts references to texts
 
 FIRST_OF_A_WORKER = 1 << 24
-"""The first number of a worker's writes. Its child processes use lower ones, so that its own write comes last."""
+"""The first number of a worker's writes. Its child processes use lower numbers, so the worker has the final write."""
 
 
 class NativeWork:

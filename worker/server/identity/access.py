@@ -68,7 +68,7 @@ class Access:
         """Check that the key can reach an agent.
 
         Raises:
-            AgentNotFound: It cannot.
+            AgentNotFound: The key cannot reach the agent.
         """
         if not self.reaches(agent_id):
             raise AgentNotFound(agent_id)
@@ -84,7 +84,7 @@ class Access:
         """Check that the key can reach a task.
 
         Raises:
-            TaskNotFound: It cannot, or there is no such task.
+            TaskNotFound: There is no such task, or the key cannot reach it.
         """
         if self.agents is not None:
             await self.task(task_id)
@@ -115,7 +115,7 @@ class Access:
         """Check that the key can reach a knowledge base.
 
         Raises:
-            KnowledgeBaseNotFound: It cannot.
+            KnowledgeBaseNotFound: The key cannot reach the knowledge base.
         """
         if self.agents is not None and knowledge_base_id not in await self.knowledge_bases():
             raise KnowledgeBaseNotFound(knowledge_base_id)

@@ -160,7 +160,7 @@ class Claims:
         """Check that a worker of this session holds a delivery of one of the task's events, or has claimed the task.
 
         Raises:
-            Conflict: Neither is the case.
+            Conflict: No worker of this session holds or has claimed it.
             TaskNotFound: There is no such task, or the key cannot reach it.
         """
         held = await self._access.organization.presence.delivered_to(task_id)
@@ -171,7 +171,7 @@ class Claims:
         """Check that a worker of this session holds a delivery under the given claim.
 
         Raises:
-            LeaseLost: It does not.
+            LeaseLost: No worker of this session holds the delivery.
         """
         held = await self._access.organization.presence.delivered_to(task_id, subscription_id, claim)
         if not any(self._is_own(each) for each in held):

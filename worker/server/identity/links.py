@@ -1,4 +1,4 @@
-"""Signed, temporary URLs for uploaded files; whoever has such a URL can download its file."""
+"""Signed, temporary URLs for uploaded files; anyone with such a URL can download its file."""
 
 import hashlib
 import hmac

@@ -50,7 +50,7 @@ def check_program(scope: Scope) -> None:
     """Check that a request has a header that a page of another site cannot send.
 
     Raises:
-        Forbidden: It has none.
+        Forbidden: The request has no such header.
     """
     if not any(header(scope, name) for name in SENT_BY_PROGRAMS):
         raise Forbidden(None, "A worker sends the header x-api-key, whatever its value where no key is needed.")

@@ -70,7 +70,7 @@ def check(body: bytes) -> None:
     """Check that a body does not have too many values or levels.
 
     Raises:
-        HTTPException: It has too many values (413) or is nested too deeply (422).
+        HTTPException: The body has too many values (413) or is nested too deeply (422).
     """
     opened = body.count(b"[") + body.count(b"{")
     if opened <= DEPTH and opened + body.count(b",") < VALUES:

@@ -27,7 +27,7 @@ from worker.words.statuses import AgentExecutionStatus
 from worker.words.work import Assignment, Demand, Subscription, WorkerCard
 
 LEASE_SECONDS = 60.0  # promise 2: a task is reassigned only after 60 s with neither a stream nor heartbeats
-RETURN_SECONDS = 5.0  # two heartbeats (every 2 s) and a margin, since a reconnecting client keeps sending its own
+RETURN_SECONDS = 5.0  # to await heartbeats (every 2 s) under a former id, which prove that it is the same process
 TOUCH_SECONDS = 5.0
 WAIT_SECONDS = 5.0  # longest single wait for work; the stream is maintained between waits
 LOOK_SECONDS = 1.0  # how often the worker's tasks are polled when no hints arrive
