@@ -1,1 +1,1 @@
-"""``worker dev``: engine, server and worker in one process, whose handlers are reloaded when they are saved."""
+"""``worker dev``: engine, server and worker in one process, with handlers that are reloaded when they are saved."""

@@ -1,4 +1,4 @@
-"""Everything in one process: engine, server, worker, and the reload of handlers that are saved."""
+"""The process of ``worker dev``: engine, server, worker, and the reloading of saved handlers."""
 
 import asyncio
 import signal
@@ -38,15 +38,15 @@ FIRST = """\
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What there is to say once everything runs.
+    """The facts to print once everything runs.
 
     Args:
-        url: Where the server is reached from this machine.
-        platform: Where tasks live.
+        url: The server's address for this machine.
+        platform: A description of the platform.
         registry: The handlers.
         needs_key: Whether requests need a key.
-        seconds: How long it took.
-        other_port: The port that was taken; None means it is the one that was meant.
+        seconds: How long the start took.
+        other_port: The intended port, if it was taken and another is used; None otherwise.
     """
 
     url: str
@@ -66,25 +66,25 @@ def develop(
     started: float | None = None,
     exit_process: Callable[[int], None] | None = None,
 ) -> int:
-    """Run it all until it is told to stop. Blocks; must be called on the main thread, for its signals.
+    """Run everything until a signal ends it. Blocks; must be called on the main thread, for the signals.
 
     SIGTERM: the worker claims nothing more and drains, then the server ends; a second one changes nothing. SIGINT
-    (Ctrl-C): the same; twice: what runs is handed back at once.
+    (Ctrl-C): the same; a second one hands running tasks back immediately.
 
     Args:
         settings: The database, the port, the worker's limits.
-        folder: The handlers.
+        folder: The folder of the handlers.
         greet: Called once when everything is ready.
-        host: Address to listen on.
-        started: When this began, on the monotonic clock; None means now.
-        exit_process: Called with the exit code in the end; default ``os._exit``, since a handler's thread that still
-            runs would hold an ordinary exit for seconds.
+        host: The address to listen on.
+        started: When the start began, on the monotonic clock; None means now.
+        exit_process: Called with the exit code at the end; by default ``os._exit``, since a handler's thread that still
+            runs would delay an ordinary exit for seconds.
 
     Returns:
-        The exit code, where ``exit_process`` returns.
+        The exit code, if ``exit_process`` returns.
 
     Raises:
-        ConfigurationError: The settings lead to another platform, the port is taken, there are no handlers.
+        ConfigurationError: The settings lead to another platform, the port is taken, or there are no handlers.
     """
     check(settings, folder)
     logs.configure(settings)
@@ -94,7 +94,7 @@ def develop(
 
 
 def check(settings: Settings, folder: Path) -> None:
-    """See whether this can work at all, before anything is started. Raises: ConfigurationError."""
+    """Raise ConfigurationError if ``develop`` cannot work, before anything is started."""
     named = [name for name, value in _elsewhere(settings) if value]
     if named:
         raise ConfigurationError(
@@ -111,14 +111,14 @@ def _elsewhere(settings: Settings) -> list[tuple[str, object]]:
 
 
 class Development:
-    """One process's platform, server and worker.
+    """The platform, server and worker of one process.
 
     Args:
         settings: The database, the worker's limits.
-        folder: The handlers.
+        folder: The folder of the handlers.
         listening: The server's socket.
         greet: Called once when everything is ready.
-        started: When this began, on the monotonic clock.
+        started: When the start began, on the monotonic clock.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Development:
         self._interrupts = 0
 
     async def run(self) -> int:
-        """Open, live, leave. Returns: the exit code."""
+        """Open the platform, run until a signal, close it, and return the exit code."""
         try:
             needs_key = await self._open()
             await self._live(needs_key)
@@ -152,7 +152,7 @@ class Development:
         return 0
 
     async def _open(self) -> bool:
-        """Open the platform. Returns: whether requests need a key."""
+        """Open the platform, and return whether requests need a key."""
         await self._engine.open()
         missing = await self._engine.pending_migrations()
         if missing:
@@ -180,14 +180,14 @@ class Development:
             watching.cancel()
             supervisor.stop()
             await asyncio.wait([working, watching])
-            server.should_exit = True  # last: whoever follows a task's events sees its end
+            server.should_exit = True  # last, so that clients that follow a task's events see its end
             await asyncio.wait([serving])
         for ended in (working, serving, watching):
             if not ended.cancelled():
                 ended.result()
 
     def _first_handlers(self) -> Registry:
-        """Import the handlers; broken ones are shown, and nothing is served until they are mended."""
+        """Import the handlers; if they are broken, show the errors and serve none until they are fixed."""
         try:
             return modules.load(self._folder)
         except ConfigurationError as error:
@@ -202,11 +202,11 @@ class Development:
 
     async def _reload(self, supervisor: Supervisor) -> None:
         try:
-            registry = await asyncio.to_thread(modules.load, self._folder)  # a thread: what runs goes on meanwhile
+            registry = await asyncio.to_thread(modules.load, self._folder)  # in a thread: running tasks continue
             await supervisor.reload(registry)
         except ConfigurationError as error:
             announce(_broken(error))
-        except Exception as error:  # noqa: BLE001 - a boot hook may raise anything, and the next save may mend it
+        except Exception as error:  # noqa: BLE001 - a boot hook may raise anything, and the next save may fix it
             announce(HandlersBroken((f"a boot hook raised {type(error).__name__}: {error}",)))
 
     async def _greet_when_ready(
@@ -232,11 +232,11 @@ class Development:
 
     @property
     def _host_to_reach(self) -> str:
-        shown = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self._host, self._host)  # noqa: S104 - where it is reached, not bound
+        shown = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self._host, self._host)  # noqa: S104 - to connect to, not to bind
         return f"[{shown}]" if ":" in shown else shown
 
     def _take_signals(self, supervisor: Supervisor, server: GuestServer) -> None:
-        """Have signals note and wake; the loop acts."""
+        """Install signal handlers that only set flags; the loop acts on them."""
         loop = asyncio.get_running_loop()
 
         def interrupted() -> None:

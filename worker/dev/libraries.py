@@ -1,7 +1,7 @@
-"""What modules of handlers have entered into the lists of libraries, which refuse the same name a second time.
+"""Entries of handler modules in the registries of libraries, which refuse a second entry of the same name.
 
-A table of SQLAlchemy, and so of SQLModel, is known to its ``MetaData``, a metric of Prometheus to its registry, also
-where that is a library's own and is not imported anew. So what the modules that leave have entered leaves with them.
+A table of SQLAlchemy, and so of SQLModel, is registered in its ``MetaData``, a metric of Prometheus in its registry,
+even if that belongs to a library and is not imported again. So the entries of unloaded modules are removed with them.
 """
 
 import sys
@@ -11,21 +11,21 @@ from typing import Any
 
 Undo = Callable[[], None]
 
-DEEPEST = 3  # containers and classes within each other that are looked into: ``METRICS["http"].requests``
+DEEPEST = 3  # levels of nested containers and classes to search, as in ``METRICS["http"].requests``
 
 
 Modules = Mapping[str, dict[str, Any]]
-"""What modules hold, by their names; of one that could not be imported that is all there is."""
+"""The contents of modules, by name; of a module that could not be imported, nothing else is left."""
 
 
 def take_out(modules: Modules) -> list[Undo]:
-    """Take out what modules have entered.
+    """Remove the entries of modules from the registries.
 
     Args:
-        modules: Those that leave.
+        modules: The modules that are unloaded.
 
     Returns:
-        What enters it again, should the modules come back.
+        Functions that restore the entries if the modules come back.
     """
     found = [value for held in modules.values() for value in _held(held.values(), modules)]
     imported = _values_of_others()
@@ -36,16 +36,16 @@ def take_out(modules: Modules) -> list[Undo]:
 
 
 def _values_of_others() -> set[int]:
-    """What modules that stay call their own; from there the others may have imported it."""
+    """Return the ids of all values in modules that stay, from which the unloaded ones may have imported them."""
     values: set[int] = set()
     for module in list(sys.modules.values()):
-        with suppress(Exception):  # sys.modules may hold anything
+        with suppress(Exception):  # sys.modules may contain anything
             values.update(map(id, vars(module).values()))
     return values
 
 
 def _held(values: Iterable[Any], modules: Modules, depth: int = 0) -> Iterator[Any]:
-    """Whatever modules hold, in containers, in classes of their own and in objects of these, too."""
+    """Yield all values of modules, also those in containers, in the modules' own classes and in their instances."""
     for value in list(values):
         yield value
         if depth == DEEPEST:
@@ -67,7 +67,7 @@ def _take_out_metrics(held: Iterable[Any]) -> Iterator[Undo]:
         return
     registry: Any = library.REGISTRY
     for collector in _each_once(each for each in held if hasattr(type(each), "collect")):
-        with suppress(Exception):  # it is not registered, or in another registry; objects may be anything
+        with suppress(Exception):  # it may not be registered, or in another registry; objects may be anything
             registry.unregister(collector)
             yield _quietly(registry.register, collector)
 
@@ -76,7 +76,7 @@ def _take_out_tables(held: list[Any]) -> Iterator[Undo]:
     library: Any = sys.modules.get("sqlalchemy")
     if library is None:
         return
-    leaving = {id(each) for each in held if isinstance(each, library.MetaData)}  # it is made anew, with its tables
+    leaving = {id(each) for each in held if isinstance(each, library.MetaData)}  # created again, with its tables
     tables = [table for each in held if (table := _table(each, library)) is not None]
     staying = [each for each in _each_once(tables) if id(each.metadata) not in leaving]
     if staying:
@@ -99,7 +99,7 @@ def _table(value: Any, library: Any) -> Any:
 
 
 def _either(module: Any, name: str) -> Any:
-    """A function whose name has got an underscore in some version; ``registry.dispose`` would end the mappers."""
+    """Return a function whose name has an underscore in some versions; ``registry.dispose`` would end the mappers."""
     return getattr(module, f"_{name}", None) or getattr(module, name)
 
 
@@ -108,7 +108,7 @@ def _registry_of(kind: type) -> Any:
 
 
 def _finish_mapping() -> None:
-    """Have what is mapped find what it names by text while that can be found; code that runs goes on with it."""
+    """Let mapped classes resolve references by name while that is possible; running code continues to use them."""
     orm: Any = sys.modules.get("sqlalchemy.orm")
     if orm is not None:
         with suppress(Exception):
@@ -121,7 +121,7 @@ def _each_once(values: Iterable[Any]) -> list[Any]:
 
 def _quietly(function: Callable[..., Any], *arguments: Any) -> Undo:
     def undo() -> None:
-        with suppress(Exception):  # what came in its place meanwhile stays
+        with suppress(Exception):  # an entry that has replaced it meanwhile stays
             function(*arguments)
 
     return undo

@@ -1,4 +1,4 @@
-"""The server's way in: its port, and a server whose signals are the whole process's."""
+"""The server of ``worker dev``: its port, and a server that leaves signals to the process."""
 
 import asyncio
 import socket
@@ -11,19 +11,19 @@ from fastapi import FastAPI
 from worker.server.main import HttpServer, listen
 from worker.words.errors import ConfigurationError
 
-NEXT_PORTS = 20  # tried one after another where nobody asked for a certain one
+NEXT_PORTS = 20  # tried in order, unless a certain port was requested
 
 
 def listen_near(host: str, port: int, *, exactly: bool) -> socket.socket:
     """Open the listening socket.
 
     Args:
-        host: Address to listen on.
-        port: Port to listen on.
-        exactly: Somebody asked for this very port; else the next free one will do.
+        host: The address to listen on.
+        port: The port to listen on.
+        exactly: Whether this port was requested; otherwise the next free one will do.
 
     Raises:
-        ConfigurationError: It is taken, or the address is none of this machine's.
+        ConfigurationError: The port is taken, or the address is not one of this machine's.
     """
     try:
         return listen(host, port)
@@ -39,18 +39,18 @@ def listen_near(host: str, port: int, *, exactly: bool) -> socket.socket:
 
 
 class GuestServer(HttpServer):
-    """A server in a process that has other things to do: it takes no signals, and says when it is up."""
+    """A server in a process that has other work: it handles no signals, and reports when it is up."""
 
     def __init__(self, application: FastAPI, **options: Any) -> None:
         super().__init__(application, **options)
         self.up = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
+        """Start, and set ``up``."""
         await super().startup(sockets)
         self.up.set()
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Leave signals to the process."""
+        """Leave the signals to the process."""
         yield

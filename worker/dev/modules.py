@@ -1,4 +1,4 @@
-"""The modules of a folder of handlers, imported anew after each save."""
+"""The modules of a folder of handlers, imported again after each save."""
 
 import importlib
 import os
@@ -18,15 +18,15 @@ INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 def load(folder: Path) -> Registry:
-    """Import every module of the folder, those that handlers import from it too, into a registry of its own.
+    """Import every module of the folder, including those that handlers import from it, into a registry of its own.
 
-    Code that runs keeps the modules it began with. Where this fails, all is as it was before.
+    Running code keeps the modules with which it began. If the import fails, everything remains as it was.
 
     Args:
         folder: Usually ``handlers`` in the current directory.
 
     Returns:
-        What the modules registered, checked.
+        The handlers that the modules registered, checked.
 
     Raises:
         ConfigurationError: A module cannot be imported, or handlers do not fit: one line each, with file and line.
@@ -51,7 +51,7 @@ def load(folder: Path) -> Registry:
 
 
 def _take_out(place: str) -> dict[str, ModuleType]:
-    """Have the folder's modules imported no more; they are returned, by name."""
+    """Remove the folder's modules from ``sys.modules``, and return them by name."""
     taken = {name: module for name, module in list(sys.modules.items()) if _is_of(name, module, place)}
     for name in taken:
         del sys.modules[name]
@@ -63,7 +63,7 @@ def _contents(modules: dict[str, ModuleType]) -> dict[str, dict[str, Any]]:
 
 
 def _half_imported(error: ConfigurationError, place: str) -> dict[str, dict[str, Any]]:
-    """What modules of the folder held that could not be imported: nothing but their errors knows them still."""
+    """Return the contents of the folder's modules that failed to import, which only their errors still refer to."""
     found: dict[str, dict[str, Any]] = {}
     for each in members(error.__cause__) if error.__cause__ is not None else ():
         traceback = each.__traceback__
@@ -76,12 +76,12 @@ def _half_imported(error: ConfigurationError, place: str) -> dict[str, dict[str,
 
 
 def _is_of(name: str, module: ModuleType, place: str) -> bool:
-    """Whether a module is of the folder; what is installed in it, as in a virtual environment, is not."""
+    """Return whether a module belongs to the folder; packages installed in it, as in a virtual environment, do not."""
     if name.partition(".")[0] == registry.__name__.partition(".")[0]:  # a checkout of ours may be the current folder
         return False
     try:
         found = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), None)
-    except Exception:  # noqa: BLE001 - sys.modules may hold anything, lazy objects that fail among them
+    except Exception:  # noqa: BLE001 - sys.modules may contain anything, including lazy objects that fail
         return False
     if not isinstance(found, str) or not (found == place or found.startswith(place + os.sep)):
         return False
@@ -89,9 +89,9 @@ def _is_of(name: str, module: ModuleType, place: str) -> bool:
 
 
 def _forget_bytecode(folder: Path) -> None:
-    """Remove what was compiled: Python knows a source by whole seconds and size, two quick saves may share both."""
+    """Delete bytecode: Python recognizes a source by whole seconds and size, which two quick saves may share."""
     for source in folder.rglob("*.py"):
         try:
             Path(cache_from_source(str(source))).unlink(missing_ok=True)
-        except (OSError, NotImplementedError):  # read-only, or a Python that keeps none
+        except (OSError, NotImplementedError):  # a read-only folder, or a Python without bytecode files
             return

@@ -1,4 +1,4 @@
-"""Saves in a folder: noticed by the system's hints, and by a look once a second where those do not come."""
+"""Saves in a folder, noticed by notifications of the system, and by a check once a second where there are none."""
 
 import asyncio
 import os
@@ -7,9 +7,9 @@ from pathlib import Path
 
 from watchfiles import Change, DefaultFilter, awatch
 
-LOOK_SECONDS = 1.0  # network folders, containers' mounts and folders made anew send no hints
-SETTLE_MILLISECONDS = 50  # an editor's save is several changes: this long without another, and it is over
-LONGEST_MILLISECONDS = 400  # however long they go on
+LOOK_SECONDS = 1.0  # network folders, containers' mounts and folders created again send no notifications
+SETTLE_MILLISECONDS = 50  # an editor's save is several changes, and ends when there is none for this long
+LONGEST_MILLISECONDS = 400  # after which a save counts even if changes continue
 
 _ignored = DefaultFilter()  # bytecode, hidden folders, editors' own files
 
@@ -17,10 +17,10 @@ Look = dict[str, tuple[int, int, int]]
 
 
 class Saves:
-    """What is saved in a folder from now on.
+    """The saves in a folder since the creation of this object.
 
     Args:
-        folder: It may vanish and come back.
+        folder: The folder, which may disappear and come back.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,7 +28,7 @@ class Saves:
         self._seen = look(folder)
 
     async def each(self) -> AsyncGenerator[None]:
-        """Yield after each save; several at once are one."""
+        """Yield after each save; several at the same time count as one."""
         while True:
             async for _ in self._hints():
                 now = look(self._folder)
@@ -37,7 +37,7 @@ class Saves:
                     yield
 
     async def _hints(self) -> AsyncGenerator[None]:
-        """Yield whenever it is time to look, until the folder is another one."""
+        """Yield whenever the folder should be checked, until it is replaced by another one."""
         watched = _identity(self._folder)
         if watched is None:
             await asyncio.sleep(LOOK_SECONDS)
@@ -63,7 +63,7 @@ class Saves:
 
 
 def look(folder: Path) -> Look:
-    """Every file that counts, with what changes when it is saved."""
+    """Return every relevant file, with the metadata that changes when it is saved."""
     found: Look = {}
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if _counts(os.path.join(place, name))]  # noqa: PTH118 - many, each second

@@ -1,1 +1,1 @@
-"""What an operator sees: log lines, Prometheus figures, traces. One subscriber each to ``worker.words.notices``."""
+"""Telemetry for operators: log lines, Prometheus metrics and traces, made from notices and watched operations."""

@@ -1,4 +1,4 @@
-"""The figures as Prometheus reads them: those of this process, and those that the platform is asked for."""
+"""The metrics in the format of Prometheus: those of this process, and those that the platform reports."""
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -11,18 +11,18 @@ from worker.telemetry.names import FIGURES, PREFIX
 if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily
 
-FRESH_SECONDS = 5.0  # two scrapers, or one in a hurry, ask the platform once
+FRESH_SECONDS = 5.0  # several scrapes within this time ask the platform once
 HELP = {figure.name: figure for figure in FIGURES}
 
 
 class StatsCache:
-    """What the platform was asked, for a moment."""
+    """The platform's last answers, cached for a moment."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[float, Stats]] = {}
 
     async def of(self, organization_id: str, ask: Callable[[], Awaitable[Stats]]) -> Stats:
-        """How an organization's tasks stand, at most five seconds ago. Raises: what ``ask`` raises."""
+        """Return an organization's stats, at most five seconds old; exceptions of ``ask`` pass through."""
         known = self._known.get(organization_id)
         if known is not None and known[0] > time.monotonic():
             return known[1]
@@ -32,11 +32,11 @@ class StatsCache:
 
 
 class StatsCollector:
-    """A platform's figures for a Prometheus registry.
+    """A platform's metrics for a Prometheus registry.
 
     Args:
-        metrics: Bounds the labels.
-        ask: How the tasks stand; None means the platform does not answer.
+        metrics: Limits the values of labels.
+        ask: Returns the platform's stats; None means that the platform does not answer.
     """
 
     def __init__(self, metrics: Metrics, ask: Callable[[], Stats | None]) -> None:
@@ -44,11 +44,11 @@ class StatsCollector:
         self._ask = ask
 
     def describe(self) -> Iterable["GaugeMetricFamily"]:
-        """Nothing: else registering would ask the platform."""
+        """Return nothing: otherwise registering the collector would ask the platform."""
         return ()
 
     def collect(self) -> Iterator["GaugeMetricFamily"]:
-        """Ask, and make figures of the answer."""
+        """Ask the platform, and yield metrics of the answer."""
         stats = self._ask()
         yield _gauge("platform_up", [((), 0 if stats is None else 1)])
         if stats is not None:
@@ -65,12 +65,12 @@ class StatsCollector:
 
 
 def text(metrics: Metrics, stats: Stats | None, *, whole: bool = True) -> bytes:
-    """The figures as text.
+    """Return the metrics as text.
 
     Args:
-        metrics: This process's.
-        stats: The platform's; None means it does not answer.
-        whole: With the process's own; else the platform's alone.
+        metrics: This process's metrics.
+        stats: The platform's stats; None means that it does not answer.
+        whole: Whether this process's metrics are included, or only the platform's.
     """
     from prometheus_client import CollectorRegistry, generate_latest
 
@@ -90,7 +90,7 @@ def _gauge(name: str, values: Iterable[tuple[tuple[str, ...], float]]) -> "Gauge
 
 
 def _together(agents: Iterable[AgentStats], bound: Callable[[str], str]) -> list[AgentStats]:
-    """Agents by the names that they are told apart by; those that are not are summed up."""
+    """Sum the counts of agents whose label has the same value, such as ``other``."""
     found: dict[str, AgentStats] = {}
     for each in agents:
         name = bound(each.agent_id)
@@ -107,5 +107,5 @@ def _together(agents: Iterable[AgentStats], bound: Callable[[str], str]) -> list
 
 
 def within(stats: Stats, agents: frozenset[str]) -> Stats:
-    """What of a standing concerns some agents alone."""
+    """Return only those stats that concern the given agents."""
     return Stats(tuple(each for each in stats.agents if each.agent_id in agents))

@@ -1,4 +1,4 @@
-"""How late an event loop runs what is due: what code that blocks it costs everybody else."""
+"""Measurement of how late an event loop runs due callbacks, which shows what blocking code costs all others."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,10 +7,10 @@ EVERY_SECONDS = 0.25
 
 
 class LoopLag:
-    """Measures the loop it is made on, until ``stop``.
+    """Measures the running event loop, until ``stop`` is called.
 
     Args:
-        observe: Told each time by how many seconds the loop was late.
+        observe: Called each time with the number of seconds by which the loop was late.
     """
 
     def __init__(self, observe: Callable[[float], None]) -> None:
@@ -24,5 +24,5 @@ class LoopLag:
         self._next = self._loop.call_later(EVERY_SECONDS, self._look, now + EVERY_SECONDS)
 
     def stop(self) -> None:
-        """Measure no more."""
+        """Stop measuring."""
         self._next.cancel()

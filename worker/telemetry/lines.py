@@ -10,7 +10,7 @@ import structlog
 from worker.words import notices
 from worker.words.errors import ModuleException, TimeLimit
 
-TOLD = 10  # tasks that one line names
+TOLD = 10  # tasks named in one line
 OURS = str(Path(__file__).resolve().parent.parent)
 
 NOT_ISOLATED = (
@@ -30,15 +30,15 @@ _least = logging.INFO
 
 
 def begin(least: int) -> None:
-    """Write lines of this level and above."""
+    """Set the lowest level of lines to write."""
     global _least  # noqa: PLW0603 - a process has one log
     _least = least
 
 
 def write(notice: notices.Notice) -> None:
-    """Turn a notice into a log line."""
+    """Write a notice as a log line."""
     if isinstance(notice, notices.TaskStarted | notices.Delivered) and _least > logging.DEBUG:
-        return  # the commonest notices cost nothing unless somebody wants them
+        return  # the most frequent notices cost nothing unless debug lines are written
     log = structlog.get_logger("worker")
     match notice:
         case notices.WorkerStarted():
@@ -191,7 +191,7 @@ def _task(notice: Any) -> dict[str, Any]:
 
 
 def _raised(error: BaseException | None) -> dict[str, Any]:
-    """The error with the part of its traceback that is the user's; what is refused or over time needs none."""
+    """Return the error with the user's part of its traceback; refused calls and exceeded time limits need none."""
     if error is None:
         return {}
     if isinstance(error, ModuleException | TimeLimit) and error.__cause__ is None:

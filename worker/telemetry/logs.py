@@ -1,4 +1,4 @@
-"""The log: one form of line for ours, the handlers' and the libraries', each with the run it belongs to, no secret."""
+"""The log: one format for our own lines, those of handlers and of libraries, each with its run, and without secrets."""
 
 import logging
 import os
@@ -19,19 +19,19 @@ from worker.words.unseen import escaped
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 QUIET = ("httpx", "httpcore", "psycopg", "psycopg.pool", "asyncio", "urllib3", "opentelemetry", "uvicorn.error")
-"""Loggers whose information is ours to give, or holds what must not be shown: httpx logs whole URLs."""
+"""Loggers limited to warnings: their information repeats ours, or must not be shown (httpx logs whole URLs)."""
 
-TEXT_CHARACTERS = 16_000  # of one text of a line; collectors cut or drop lines over 16 KiB to 256 KiB
+TEXT_CHARACTERS = 16_000  # per text of a line; collectors cut or drop lines over 16 KiB to 256 KiB
 
 _configured = False
 _worker_name: str | None = None
 
 
 def configure(settings: Settings) -> None:
-    """Write log lines in the form the settings name, one a line, to standard output; notices are among them.
+    """Write log lines, including those of notices, to standard output in the format that the settings name.
 
     Args:
-        settings: ``WORKER_LOG`` and ``WORKER_LOG_LEVEL``; what else they hold that is secret is in no line.
+        settings: ``WORKER_LOG`` and ``WORKER_LOG_LEVEL``; secrets among the settings appear in no line.
     """
     global _configured  # noqa: PLW0603 - a process has one log
     least = LEVELS[settings.log_level]
@@ -43,7 +43,7 @@ def configure(settings: Settings) -> None:
             _bind_run,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _bounding(redact),  # before what looks at every character
+            _bounding(redact),  # before the processors that read every character
             _escape_values,
             *_rendering(form, redact),
             *([] if form == "console" else [_escape_line]),
@@ -58,38 +58,38 @@ def configure(settings: Settings) -> None:
     if not _configured:
         if traces.is_missing():
             structlog.get_logger("worker").warning("traces are off: pip install 'agno-worker[otel]'")
-        notices.subscribe(_remember_worker)  # before the lines, so that the first of them has its name
+        notices.subscribe(_remember_worker)  # first, so that the first line already has the worker's name
         notices.subscribe(lines.write)
         _configured = True
 
 
 class Forwarder(logging.Handler):
-    """Writes what libraries and handlers log by Python's own ``logging`` in the same form, one line each."""
+    """Writes records of Python's own ``logging``, by libraries and handlers, in the same format, one line each."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass a record on."""
+        """Write a record as a line."""
         try:
             fields = {"exc_info": record.exc_info} if record.exc_info else {}
             structlog.get_logger("worker").log(record.levelno, record.getMessage(), logger=record.name, **fields)
-        except Exception:  # noqa: BLE001 - logging's own way: a line that cannot be written ends nothing
+        except Exception:  # noqa: BLE001 - as in logging itself, a line that cannot be written must not end anything
             self.handleError(record)
 
 
 def failed(error: ModuleException) -> None:
-    """Say why the worker does not start."""
+    """Log why the worker cannot start."""
     structlog.get_logger("worker").error("the worker cannot start", reason=error.description)
 
 
 def serving_metrics(address: str | None) -> None:
-    """Say where a worker's figures are, if anywhere."""
+    """Log the address of a worker's metrics, if there is one."""
     if address is not None:
         structlog.get_logger("worker").info("metrics ready", address=address)
 
 
 def _bind_run(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Name task, agent, attempt and worker: of the run in hand, in whatever thread of it the line is written.
+    """Add task, agent, attempt and worker of the current run to a line, in whichever of its threads it is written.
 
-    Looked up when a line is written, so that a run whose handler writes none pays nothing.
+    They are looked up only when a line is written, so that a run without lines costs nothing.
     """
     run = run_in_hand.get()
     if run is not None:
@@ -105,7 +105,7 @@ def _bind_run(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> Mut
 
 
 def _redacting(redact: Redactor) -> Any:
-    """The last of all processors, which has the line as it would be written: nothing comes past it."""
+    """Return the last of all processors, which removes secrets from the rendered line, so that none can bypass it."""
 
     def hide(_logger: Any, _method: str, line: str) -> str:
         return redact(line)
@@ -114,7 +114,7 @@ def _redacting(redact: Redactor) -> Any:
 
 
 def _escape_values(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Write out what nobody sees in a value: it could forge a line, or steer a terminal."""
+    """Escape invisible characters in values, which could forge a line or control a terminal."""
     for name, value in line.items():
         if isinstance(value, str):
             line[name] = escaped(value)
@@ -122,7 +122,7 @@ def _escape_values(_logger: Any, _method: str, line: MutableMapping[str, Any]) -
 
 
 def _escape_line(_logger: Any, _method: str, line: Any) -> Any:
-    """The same in a whole line, tracebacks among it; a console's has colours of its own."""
+    """Escape invisible characters in the rendered line, including its traceback; a console line needs its colors."""
     return escaped(line)
 
 
@@ -141,7 +141,7 @@ def _take_over_logging(least: int) -> None:
 
 
 def _bounding(redact: Redactor) -> Any:
-    """Keeps each text of a line short: an exception's may be a whole file."""
+    """Return a processor that truncates each text of a line: an exception's message may be a whole file."""
 
     def bound(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         for name, value in line.items():

@@ -1,4 +1,4 @@
-"""Prometheus figures of this process, made of notices and stretches; no cost in a process that exports none."""
+"""Prometheus metrics of this process, made from notices and watched operations; they cost nothing unless exported."""
 
 import time
 from functools import partial
@@ -11,20 +11,20 @@ from worker.words.errors import ConfigurationError
 from worker.words.statuses import TERMINAL, AgentExecutionStatus
 
 VALUES_A_LABEL = {"agent": 100, "model": 50, "tool": 200, "handler": 100, "doing": 20}
-"""How many values of a label are told apart; what comes later is ``other``. A server of thousands of agents must not
-make as many time series of each figure."""
+"""How many values of a label are distinguished; later ones become ``other``. A server with thousands of agents must not
+create as many time series for each metric."""
 OTHER = "other"
 
 
 class Bounded:
-    """Values of one label, as many as may be told apart."""
+    """The values of one label, up to a limit."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._known: set[str] = set()
 
     def __call__(self, value: str) -> str:
-        """The value, or ``other``."""
+        """Return the value, or ``other`` beyond the limit."""
         if value in self._known:
             return value
         if len(self._known) < self._most:
@@ -34,7 +34,7 @@ class Bounded:
 
 
 class Metrics:
-    """The figures of a process.
+    """The metrics of a process.
 
     Raises:
         ConfigurationError: prometheus-client is not installed.
@@ -60,7 +60,7 @@ class Metrics:
         self._labelled: dict[tuple[Any, ...], Any] = {}
 
     def listen(self) -> None:
-        """Count from now on."""
+        """Start counting."""
         notices.subscribe(self.hear)
         watching.watch(self.begin)
 
@@ -69,7 +69,7 @@ class Metrics:
         self._of(name, labels).inc(amount)
 
     def observe(self, name: str, value: float, **labels: str) -> None:
-        """Sort a value into a histogram."""
+        """Add a value to a histogram."""
         self._of(name, labels).observe(value)
 
     def _of(self, name: str, labels: dict[str, str]) -> Any:
@@ -78,23 +78,23 @@ class Metrics:
         if known is None:
             bounded = {label: self.bound(label, value) for label, value in labels.items()}
             known = self._figures[name].labels(**bounded) if labels else self._figures[name]
-            if OTHER not in bounded.values():  # what is not told apart must not be remembered either
+            if OTHER not in bounded.values():  # values beyond the limit must not be cached either
                 self._labelled[key] = known
         return known
 
     def bound(self, label: str, value: str) -> str:
-        """A label's value, or ``other`` where there are too many."""
+        """Return a label's value, or ``other`` if there are too many."""
         bounds = self.bounds.get(label)
         return value if bounds is None else bounds(value)
 
     def hear(self, notice: notices.Notice) -> None:
-        """Count what is announced."""
+        """Count a notice."""
         count = _COUNTERS.get(type(notice))
         if count is not None:
             count(self, notice)
 
     def begin(self, stretch: watching.Stretch) -> watching.End | None:
-        """Measure a call of a model or a tool."""
+        """Start to measure a call of a model or a tool."""
         began = time.perf_counter()
         if isinstance(stretch, watching.ModelCallSpan):
             return lambda: self._model_called(stretch, time.perf_counter() - began)
@@ -221,7 +221,7 @@ _of_this_process: list[Metrics] = []
 
 
 def of_this_process() -> Metrics:
-    """The process's figures; they count from the first call on. A worker and a server in one process share them."""
+    """Return the process's Metrics, counting from the first call on. A worker and a server in one process share it."""
     if not _of_this_process:
         metrics = Metrics()
         metrics.listen()

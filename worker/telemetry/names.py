@@ -1,25 +1,25 @@
-"""The figures, one table: it makes the metrics, and a test compares it with docs/metrics.md."""
+"""The table of all metrics, from which they are created; a test compares it with docs/metrics.md."""
 
 from typing import NamedTuple
 
 PREFIX = "agno_worker_"
 
 QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-"""Seconds: limits of classes for what should be over at once."""
+"""Histogram buckets, in seconds, for operations that should be quick."""
 SLOW = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
-"""Seconds: limits of classes for what takes as long as it takes."""
+"""Histogram buckets, in seconds, for operations that may take long."""
 LAGS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
 
 
 class Figure(NamedTuple):
-    """A figure.
+    """A metric.
 
     Args:
         kind: ``counter``, ``gauge`` or ``histogram``.
-        name: Without the prefix; a counter's ends with ``_total``.
-        labels: What it is told apart by.
-        buckets: Of a histogram.
-        asked: It is asked of the platform, the same from whatever process: a sum over processes means nothing.
+        name: The name without the prefix; a counter's ends with ``_total``.
+        labels: The names of its labels.
+        buckets: The buckets of a histogram.
+        asked: Whether the platform reports it, the same in every process, so that a sum over processes is meaningless.
     """
 
     kind: str
@@ -30,7 +30,7 @@ class Figure(NamedTuple):
     asked: bool = False
 
 
-def _asked(name: str, help: str, *labels: str) -> Figure:  # noqa: A002 - Prometheus calls it so
+def _asked(name: str, help: str, *labels: str) -> Figure:  # noqa: A002 - Prometheus's name for it
     return Figure("gauge", name, help, labels, asked=True)
 
 

@@ -1,7 +1,7 @@
-"""Standard output that never holds anybody up: lines are written by a thread, and dropped where nobody reads them.
+"""Standard output that never blocks: a thread writes the lines, which are dropped if nobody reads them.
 
-A pipe holds 64 KB. When its reader stops, the next write waits for it, and with it the event loop, all tasks of the
-process, and its exit.
+A pipe holds 64 KB. When its reader stops, the next write blocks, and with it the event loop, all tasks of the process,
+and its exit.
 """
 
 import os
@@ -12,12 +12,12 @@ import time
 from collections import deque
 from typing import Any, TextIO
 
-KEPT_LINES = 10_000  # that wait to be written
-SETTLE_SECONDS = 1.0  # what a process that ends gives them
+KEPT_LINES = 10_000  # waiting to be written
+SETTLE_SECONDS = 1.0  # for which a process waits for them at its end
 
 
 class Output:
-    """A text stream in place of another, which a thread of its own writes to."""
+    """A text stream that replaces another one, and passes texts on to it from a thread of its own."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -31,7 +31,7 @@ class Output:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Have a text written, in its turn; it waits for nothing."""
+        """Queue a text to be written, without waiting."""
         with self._changed:
             if len(self._lines) >= KEPT_LINES:
                 self._dropped += text.count("\n")
@@ -41,14 +41,14 @@ class Output:
         return len(text)
 
     def writelines(self, texts: list[str]) -> None:
-        """Have texts written."""
+        """Queue texts to be written."""
         self.write("".join(texts))
 
     def flush(self) -> None:
-        """Nothing: whoever prints does not wait for the reader."""
+        """Do nothing: a program that prints does not wait for the reader."""
 
     def settle(self, seconds: float) -> None:
-        """Wait until all is written, at most so long."""
+        """Wait until all texts are written, at most the given seconds."""
         until = time.monotonic() + seconds
         with self._changed:
             while (self._lines or self._writing) and time.monotonic() < until:
@@ -60,7 +60,7 @@ class Output:
             try:
                 self._stream.write(text)
                 self._stream.flush()
-            except (OSError, ValueError):  # nobody reads any more, or it was closed
+            except (OSError, ValueError):  # the reader is gone, or the stream was closed
                 pass
             with self._changed:
                 self._writing = False
@@ -80,7 +80,7 @@ class Output:
 
 
 def unblock() -> None:
-    """Have standard output and errors written by threads, unless they are files, which hold nobody up."""
+    """Let threads write standard output and errors, unless these are files, which never block."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if not isinstance(stream, Output) and _may_block(stream):
@@ -88,7 +88,7 @@ def unblock() -> None:
 
 
 def settle() -> None:
-    """Wait until what was printed is written, at most ``SETTLE_SECONDS``."""
+    """Wait until all output is written, at most ``SETTLE_SECONDS``."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, Output):
             stream.settle(SETTLE_SECONDS / 2)

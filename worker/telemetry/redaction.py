@@ -1,4 +1,4 @@
-"""Secrets out of texts: what is known to be secret by its value, and what looks like a secret by its form."""
+"""Removal of secrets from texts: known secrets by their value, and others by their form."""
 
 import json
 import os
@@ -17,10 +17,10 @@ from worker.settings import Settings
 HIDDEN = "***"
 LEAST_CHARACTERS = 8  # a shorter value may be any word, and hiding it everywhere would make lines unreadable
 
-MARGIN = 1_000  # characters behind the last one shown that are looked at: a secret may begin before and end there
+MARGIN = 1_000  # characters read beyond the last one shown, since a secret may begin before it and end there
 
 SECRET_NAMES = re.compile(r"(?:KEY|SECRET|TOKEN|PASSWORD|CREDENTIALS?)$")
-"""Environment variables whose values nobody wants in a log, whoever reads them: providers' keys above all."""
+"""Names of environment variables whose values must not be logged, above all providers' keys."""
 
 # A URL is one match from its scheme to its end, whatever is in it, so that a long hostile text is read once.
 _FORMS = re.compile(
@@ -39,18 +39,18 @@ _FORMS = re.compile(
 
 
 _MARKS = ("://", "authorization", "api", "cookie", "bearer", "whsec_", "wk_", "sk-")
-"""One of these is in every text that ``_FORMS`` finds anything in: most lines have none, which is soon seen."""
+"""Every text that ``_FORMS`` matches contains one of these: a quick check, since most lines contain none."""
 
 
-_held: Counter[str] = Counter()  # secrets of tasks in hand, with how many runs hold each
+_held: Counter[str] = Counter()  # secrets of current tasks, with the number of runs that hold each
 
 
 @contextmanager
 def holding(value: Any) -> Generator[None]:
-    """Have every redactor of this process know secrets while a run holds them.
+    """Make every redactor of this process hide secrets while a run holds them.
 
     Args:
-        value: A text, or what holds texts, such as a task's ``user_tokens``.
+        value: A text, or a container of texts, such as a task's ``user_tokens``.
     """
     forms = [form for text in _texts(value) for form in _forms(text)]
     _held.update(forms)
@@ -78,33 +78,33 @@ def _texts(value: Any) -> Iterable[str]:
 
 
 def _forms(secret: str) -> set[str]:
-    """How a secret may stand in a text: as it is, and within JSON; none where it is too short to be told apart."""
+    """Return the forms of a secret in a text, plain and within JSON; none if it is too short to be recognizable."""
     return {secret, json.dumps(secret)[1:-1]} if len(secret) >= LEAST_CHARACTERS else set()
 
 
 class Redactor:
-    """Takes secrets out of texts.
+    """Removes secrets from texts.
 
     Args:
-        secrets: Values that are secret wherever they stand; short ones are passed over.
+        secrets: Values that are secret wherever they occur; short ones are ignored.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = {form for each in secrets for form in _forms(each)}
-        self._known = sorted(known, key=len, reverse=True)  # one may be part of another
+        self._known = sorted(known, key=len, reverse=True)  # one secret may be part of another
 
     @classmethod
     def of(cls, settings: Settings, environment: Mapping[str, str]) -> "Redactor":
-        """A redactor for all that the settings keep secret, and the environment by its names."""
+        """Return a redactor for the settings' secrets, and for environment variables with the names of secrets."""
         return cls([*_secrets_of(settings), *(v for n, v in environment.items() if SECRET_NAMES.search(n.upper()))])
 
     def beginning(self, text: str, characters: int) -> str:
-        """The first characters of a text, without secrets, and how many follow; whatever its length, quickly."""
+        """Return the first characters of a text, without secrets, and how many follow; it is quick for any length."""
         shown = self(text[: characters + MARGIN])[:characters]
         return shown if len(text) <= characters else f"{shown}… [{len(text) - characters:,} characters more]"
 
     def __call__(self, text: str) -> str:
-        """A text without secrets."""
+        """Return a text without secrets."""
         for secret in [*sorted(dict(_held), key=len, reverse=True), *self._known]:
             if secret in text:
                 text = text.replace(secret, HIDDEN)
@@ -114,7 +114,7 @@ class Redactor:
 
 @cache
 def of_this_process() -> Redactor:
-    """The redactor for what this process's environment keeps secret."""
+    """Return the redactor for the secrets of this process's settings and environment."""
     return Redactor.of(Settings(), os.environ)
 
 
@@ -125,7 +125,7 @@ def _secrets_of(settings: Settings) -> Iterable[str]:
             continue
         secret = value.get_secret_value()
         yield secret
-        yield from secret.split()  # several secrets, of which each is one
+        yield from secret.split()  # the value may be a list of secrets
         try:
             password = urlsplit(secret).password
         except ValueError:

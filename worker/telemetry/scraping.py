@@ -1,4 +1,4 @@
-"""``/metrics`` of a worker: a small server in a thread of its own, which answers while the event loop is blocked."""
+"""The ``/metrics`` endpoint of a worker: a server in a thread, which answers even while the event loop is blocked."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -12,19 +12,19 @@ from worker.telemetry.exposition import StatsCache, StatsCollector
 from worker.telemetry.lag import LoopLag
 from worker.words.errors import ConfigurationError
 
-ANSWER_SECONDS = 2.0  # for the platform's figures; a scrape goes on without them
+ANSWER_SECONDS = 2.0  # for the platform's metrics; a scrape continues without them
 
 
 @asynccontextmanager
 async def scraped(settings: Settings, platform: Platform) -> AsyncGenerator[str | None]:
-    """Serve the figures of a worker while it runs, where ``WORKER_METRICS_PORT`` is set.
+    """Serve a worker's metrics while it runs, if ``WORKER_METRICS_PORT`` is set.
 
     Args:
-        settings: Where; the port 0 takes a free one.
-        platform: Open; asked how its tasks stand, if it can say so.
+        settings: The address to listen on; the port 0 selects a free one.
+        platform: The open platform, which is asked for its stats if it can report them.
 
     Yields:
-        The address; none where no port is set.
+        The address; None if no port is set.
 
     Raises:
         ConfigurationError: The address cannot be listened on, or prometheus-client is not installed.
@@ -63,10 +63,10 @@ class _Asking:
         self._standings = StatsCache()
 
     def __call__(self) -> Stats | None:
-        """How the tasks stand; none where that is not known in time."""
+        """Return the platform's stats; None if they do not arrive in time."""
         asked = asyncio.run_coroutine_threadsafe(self._standings.of("", self._platform.stats), self._loop)
         try:
             return asked.result(ANSWER_SECONDS)
-        except Exception:  # noqa: BLE001 - whatever it is, the process's own figures are worth an answer
+        except Exception:  # noqa: BLE001 - whatever the error, the process's own metrics must be served
             asked.cancel()
             return None

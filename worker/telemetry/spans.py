@@ -1,6 +1,6 @@
-"""Spans: each watched stretch as OpenTelemetry tells it, with the names of the gen_ai conventions.
+"""Spans: each watched operation as an OpenTelemetry span, with the names of the gen_ai conventions.
 
-The trace is named by the task's ``traceparent``: that of whoever created it, or where nobody had one, by the task's id.
+The trace is that of the task's ``traceparent``, which its creator gave, or else one derived from the task's id.
 """
 
 import hashlib
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 TASK, ATTEMPT, HANDLER, OUTCOME, REPLAYED = (
     f"agno_worker.{name}" for name in ("task.id", "attempt", "handler", "outcome", "replayed")
 )
-MESSAGE_CHARACTERS = 2000  # of an error
+MESSAGE_CHARACTERS = 2000  # per error
 
 
 class Spans:
-    """Makes spans of stretches.
+    """Creates spans for watched operations.
 
     Args:
-        provider: Where spans come from.
-        redact: Takes secrets out of the messages of errors.
+        provider: Provides the tracer.
+        redact: Removes secrets from the messages of errors.
     """
 
     def __init__(self, provider: "TracerProvider", redact: Redactor) -> None:
@@ -48,7 +48,7 @@ class Spans:
         return None
 
     def _creation(self, creation: Creation) -> watching.End:
-        """A creation belongs to what was given, else to what the creating code does; the task belongs to it."""
+        """Begin a task's creation, below the given trace or else the current span; the task's spans are below it."""
         from opentelemetry.trace import SpanKind
 
         span = self._start(
@@ -103,7 +103,7 @@ class Spans:
                 span.set_attribute("gen_ai.response.finish_reasons", [str(call.finish_reason)])
             _mark(span, replayed=call.replayed)
 
-        # A stream is read by whoever asked: what that one does meanwhile is not the model's doing.
+        # The caller reads a stream, and its own work meanwhile does not belong to the model's span.
         return self._ending(span, call, known, is_current=not call.streamed)
 
     def _tool_call(self, call: ToolCalled) -> watching.End:
@@ -119,7 +119,7 @@ class Spans:
 
         def known() -> None:
             _mark(span, replayed=call.replayed)
-            if call.failed and call.error is None:  # what it raised was told to the agent, in text of the tool's own
+            if call.failed and call.error is None:  # the agent got the tool's error as a text
                 span.set_attribute("error.type", "_OTHER")
                 span.set_status(Status(StatusCode.ERROR))
 
@@ -148,20 +148,20 @@ class Spans:
         return end
 
     def _record(self, span: "Span", error: BaseException) -> None:
-        """Record an error by its words alone: a traceback may quote what is secret."""
+        """Record an error by its message alone, since a traceback may quote secrets."""
         from opentelemetry.trace import Status, StatusCode
 
         kind = type(error).__qualname__
         message = self._redact(str(error))[:MESSAGE_CHARACTERS]
         span.set_attribute("error.type", kind)
         span.add_event("exception", {"exception.type": kind, "exception.message": message})
-        if isinstance(error, Exception):  # a run that is cancelled is no failure
+        if isinstance(error, Exception):  # a cancelled run is not a failure
             span.set_status(Status(StatusCode.ERROR, message))
 
     def _derived(self, task_id: str) -> "Context":
-        """The trace of a task whose creator had none: the same in every process, named by the task's id.
+        """Return a trace derived from the task's id, the same in every process, for a task whose creator had none.
 
-        Whether it is recorded is decided by the sampler, as it would be for a trace that begins here.
+        The sampler decides whether it is recorded, as for a trace that begins here.
         """
         from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
@@ -179,7 +179,7 @@ def _mark(span: "Span", *, replayed: bool) -> None:
 
 
 def _provider(name: str) -> str:
-    """The convention's name of a model's provider: lower case, Google's under its platform."""
+    """Return the convention's name of a model's provider: in lower case, with Google's below its platform."""
     known = {"google": "gcp.gemini", "vertexai": "gcp.vertex_ai", "awsbedrock": "aws.bedrock", "mistral": "mistral_ai"}
     plain = "".join(name.lower().split())
     return known.get(plain, plain)
@@ -192,7 +192,7 @@ def _extracted(traceparent: str | None) -> "Context | None":
 
 
 def _traceparent(span: "Span") -> str | None:
-    """A span's context as W3C writes it; none where it is none."""
+    """Return a span's context in the W3C format; None if it is invalid."""
     context = span.get_span_context()
     if not context.is_valid:
         return None

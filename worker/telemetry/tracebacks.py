@@ -1,4 +1,4 @@
-"""Tracebacks as text, bounded: an error's message may be a whole file, and a group of errors hold many."""
+"""Tracebacks as text of limited size: an error's message may be a whole file, and a group may contain many errors."""
 
 import traceback
 from collections.abc import Iterator
@@ -7,17 +7,17 @@ from typing import Any
 from worker.words.classification import message_of
 from worker.words.groups import exceptions_of
 
-MESSAGE_CHARACTERS = 4_000  # of one message, or one note
+MESSAGE_CHARACTERS = 4_000  # per message or note
 MOST_NOTES = 20
-MOST_ERRORS = 200  # causes and members of groups, of one traceback; with more it is told without its frames
-FRAMES = 100  # of one error, the innermost: a recursion has a thousand
+MOST_ERRORS = 200  # causes and members of groups per traceback; with more, only the first error's message is shown
+FRAMES = 100  # per error, the innermost ones: a recursion has a thousand
 
 
 def formatted(exc_info: Any) -> str:
-    """An error with its traceback, as Python prints it, its messages cut.
+    """Return an error with its traceback, as Python prints it, with its messages truncated.
 
     Args:
-        exc_info: Type, error and traceback; or the error.
+        exc_info: Type, error and traceback; or the error alone.
     """
     kind, error, trace = exc_info if isinstance(exc_info, tuple) else (type(exc_info), exc_info, exc_info.__traceback__)
     if error is None or _count(error) > MOST_ERRORS:
@@ -29,7 +29,7 @@ def formatted(exc_info: Any) -> str:
 
 
 def _count(error: BaseException) -> int:
-    """How many errors a traceback would tell of; of very many only that they are."""
+    """Return the number of errors that a traceback would show; members of huge groups are counted unvisited."""
     waiting, count = [error], 0
     while waiting and count <= MOST_ERRORS:
         each = waiting.pop()
@@ -43,7 +43,7 @@ def _count(error: BaseException) -> int:
 
 
 def _all(whole: traceback.TracebackException) -> Iterator[traceback.TracebackException]:
-    """An error, what it was raised from, and what is in it."""
+    """Yield an error with its causes, contexts and group members, recursively."""
     waiting = [whole]
     while waiting:
         each = waiting.pop()
@@ -53,7 +53,7 @@ def _all(whole: traceback.TracebackException) -> Iterator[traceback.TracebackExc
 
 
 def _shorten(each: traceback.TracebackException) -> None:
-    said: Any = getattr(each, "_str", None)  # it has no public name; without it all is printed
+    said: Any = getattr(each, "_str", None)  # a private attribute; without it the message is not truncated
     if isinstance(said, str):
         vars(each)["_str"] = _beginning(said)
     notes: Any = getattr(each, "__notes__", None)

@@ -1,6 +1,6 @@
-"""Traces: whether there are any, and where they go: one for each task, whatever processes take part in it.
+"""Tracing: whether it is enabled, and where spans go. Each task has one trace, whichever processes take part in it.
 
-Nothing of OpenTelemetry is imported before its standard variables ask for it, or the program itself has set it up.
+Nothing of OpenTelemetry is imported until its standard variables ask for it, or the program itself has set it up.
 """
 
 import os
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from worker.telemetry.spans import Spans
 
 SERVICE = "agno-worker"
-FLUSH_MILLISECONDS = 3000  # for what is still to be sent when a worker leaves
+FLUSH_MILLISECONDS = 3000  # to send the remaining spans when a worker leaves
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
 class _Lazily:
-    """Watches for whoever sets OpenTelemetry up, which may be a handler's module or an instrumentation, at any time."""
+    """Creates spans once OpenTelemetry is set up, which a handler's module or an instrumentation may do at any time."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._spans: Spans | None = None
 
     def __call__(self, stretch: Stretch) -> watching.End | None:
-        """Begin a span where there is a provider."""
+        """Begin a span if there is a tracer provider."""
         if self._spans is None:
             provider = _given()
             if provider is None:
@@ -42,7 +42,7 @@ class _Lazily:
 
 
 def _given() -> "TracerProvider | None":
-    """The provider that the program has set up; None means it has not."""
+    """Return the tracer provider that the program has set up; None if it has not."""
     trace = sys.modules.get("opentelemetry.trace")
     provider = trace.get_tracer_provider() if trace is not None and hasattr(trace, "get_tracer_provider") else None
     if trace is None or isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider):
@@ -54,7 +54,7 @@ _watching = False
 
 
 def start(settings: Settings) -> None:
-    """Trace from now on, once a process: where OpenTelemetry's variables say so, or once the program sets it up."""
+    """Start tracing, once per process: if OpenTelemetry's variables ask for it, or once the program sets it up."""
     global _watching  # noqa: PLW0603 - a process has one tracer provider
     if _watching or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return
@@ -65,14 +65,14 @@ def start(settings: Settings) -> None:
 
 
 def is_missing() -> bool:
-    """Whether OpenTelemetry's variables ask for what is not installed."""
+    """Return whether OpenTelemetry's variables ask for traces although it is not installed."""
     from importlib.util import find_spec
 
     return _is_asked_for() and find_spec("opentelemetry") is None
 
 
 def flush() -> None:
-    """Send what is still to be sent, within three seconds; a process that ends without its ``atexit`` calls this."""
+    """Send the remaining spans, within three seconds; for a process that ends without its ``atexit`` functions."""
     provider: Any = _given()
     if hasattr(provider, "force_flush"):
         provider.force_flush(FLUSH_MILLISECONDS)
@@ -86,7 +86,7 @@ def _is_asked_for() -> bool:
 
 
 def _set_up() -> None:
-    """Make a provider as the standard variables say. Where the extra is not installed there are no traces."""
+    """Create a provider according to the standard variables; without the extra there are no traces."""
     try:
         from opentelemetry import trace
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter

@@ -1,4 +1,4 @@
-"""For tests of handlers and agents, offline: run a handler on a task, script its model, have a platform.
+"""Offline tests of handlers and agents: run a handler on a task, script its model, use a temporary platform.
 
     from worker.testing import Call, run_handler
 
@@ -6,9 +6,9 @@
         run = await run_handler(analyse, text="How much?", model=[Call("add", {"a": 1, "b": 2}), "It is 3."])
         assert (run.status, run.result) == ("completed", "It is 3.")
 
-``run_handler`` (sync: ``run_handler_sync``) does with one task what a worker would, on a real PostgreSQL of the
-session's own. The pytest fixture ``worker_platform`` is such a platform, for tests that create tasks and run workers.
-Both need the extra ``embedded``. ``ScriptedModel`` is a model that says what it is told to, for any Agno agent:
+``run_handler`` (sync: ``run_handler_sync``) treats one task as a worker would, on a real PostgreSQL that belongs to the
+session. The pytest fixture ``worker_platform`` is such a platform, for tests that create tasks and run workers. Both
+need the extra ``embedded``. ``ScriptedModel`` is a model that follows a script, for any Agno agent:
 
     from agno.agent import Agent
     from worker.testing import Call, ScriptedModel
@@ -60,11 +60,11 @@ _PLACES = {
     "LocalWorker": "local",
     "local_platform": "local",
 }
-"""Modules of what is not in ``models``."""
+"""The modules of names that are not in ``models``."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is: a stand-in platform needs no Agno, a handler without an agent neither."""
+    """Import a name on first use: a stand-in platform needs no Agno, and neither does a handler without an agent."""
     from importlib import import_module
 
     if name not in __all__:

@@ -1,6 +1,6 @@
-"""Databases for tests: a PostgreSQL that lasts as long as the process, and databases that are emptied rather than made.
+"""Databases for tests: a PostgreSQL that lasts as long as the process, and databases that are emptied and reused.
 
-Durability is turned off: nothing of it outlives the tests.
+Durability is turned off, since the data need not outlive the tests.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from worker.engine.embedded import Embedded
 from worker.engine.engine import Engine
 
 TEMPLATE = "migrated"
-LEAVING_SECONDS = 1.0  # a connection that was just closed takes a moment to go
+LEAVING_SECONDS = 1.0  # for connections that were just closed to disappear
 
 UNSAFE_AND_QUICK = (
     "alter system set fsync = off",
@@ -46,23 +46,23 @@ EMPTY = """
 
 
 class Databases:
-    """A server of its own, and databases on it. Safe to use from any thread."""
+    """A server with databases for tests. Safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._home = Path(tempfile.mkdtemp(prefix="agno-worker-tests-"))
-        self._home.chmod(0o711)  # as root the server runs under another account, which must get in
+        self._home.chmod(0o711)  # as root the server runs under another account, which must be able to enter
         self._server = Embedded.start(self._home)
         self._count = 0
         self._free: list[str] = []
         for statement in UNSAFE_AND_QUICK:
             execute(self._server.url, statement)
         execute(self._server.url, f"create database {TEMPLATE}")
-        with ThreadPoolExecutor(1) as thread:  # whatever loop runs in this one
+        with ThreadPoolExecutor(1) as thread:  # a loop may be running in this one
             thread.submit(asyncio.run, _migrate(self._sibling(TEMPLATE))).result()
 
     def take(self) -> str:
-        """URL of a migrated database with nothing in it."""
+        """Return the URL of a migrated, empty database."""
         with self._lock:
             if self._free:
                 return self._free.pop()
@@ -72,7 +72,7 @@ class Databases:
             return self._sibling(name)
 
     def give(self, url: str) -> None:
-        """Take a database back; one that somebody is still connected to is dropped."""
+        """Empty a database for reuse; one that still has connections is dropped."""
         if _is_left(url):
             execute(url, EMPTY)
             with self._lock:
@@ -81,7 +81,7 @@ class Databases:
             execute(self._server.url, f"drop database {urlsplit(url).path[1:]} with (force)")
 
     def end(self) -> None:
-        """End the server at once, and remove its data."""
+        """Stop the server immediately, and remove its data."""
         os.kill(self._server.pid, signal.SIGQUIT)
         shutil.rmtree(str(conninfo_to_dict(self._server.url)["host"]), ignore_errors=True)
         shutil.rmtree(self._home, ignore_errors=True)
@@ -95,7 +95,7 @@ _starting = threading.Lock()
 
 
 def databases() -> Databases:
-    """This process's own; started when it is first asked for. Takes a second or two then.
+    """Return this process's databases, starting the server on first use, which takes a second or two.
 
     Raises:
         EmbeddedUnavailable: The extra ``embedded`` is not installed.
@@ -109,7 +109,7 @@ def databases() -> Databases:
 
 
 def end() -> None:
-    """End it; the next that asks gets a new one."""
+    """Stop the server; the next use starts a new one."""
     global _one
     with _starting:
         ending, _one = _one, None
@@ -118,7 +118,7 @@ def end() -> None:
 
 
 def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
-    """Run a statement on a connection of its own."""
+    """Run a statement on a connection of its own, and return its rows."""
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []

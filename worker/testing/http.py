@@ -1,4 +1,4 @@
-"""Just enough of an HTTP server for a stand-in: it can answer, stream, hang, and cut a connection in the middle."""
+"""A minimal HTTP server for a stand-in platform: it can answer, stream, hang, and break a connection in the middle."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ PHRASES = {200: "OK", 404: "Not Found", 409: "Conflict", 503: "Service Unavailab
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What came."""
+    """A request that was received."""
 
     method: str
     segments: tuple[str, ...]
@@ -24,18 +24,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back, as JSON."""
+    """A response with a JSON body."""
 
     body: Any = None
     status: int = 200
 
 
 class Stream:
-    """An event stream that was opened.
+    """An event stream of a client.
 
     Args:
-        reader: The connection, as far as the other side still sends.
-        writer: The connection.
+        reader: The connection's reader, which shows whether the client is still there.
+        writer: The connection's writer.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -44,7 +44,7 @@ class Stream:
         self.silent = False
 
     def open(self) -> None:
-        """Send the head."""
+        """Send the response's head."""
         self._write("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
 
     def send(self, data: Any, event: str | None = None) -> None:
@@ -52,16 +52,16 @@ class Stream:
         self._chunk((f"event: {event}\n" if event else "") + f"data: {json.dumps(data)}\n\n")
 
     def comment(self) -> None:
-        """Send a sign of life."""
+        """Send a comment as a sign of life."""
         self._chunk(": alive\n\n")
 
     def cut(self) -> None:
-        """Break the connection, in the middle of it."""
+        """Break the connection off."""
         self._writer.transport.abort()
 
     @property
     def is_open(self) -> bool:
-        """Whether the other side is there, as far as one can know."""
+        """Whether the client is still connected, as far as is known."""
         return not self._writer.is_closing() and not self._reader.at_eof()
 
     def _chunk(self, text: str) -> None:
@@ -74,7 +74,7 @@ class Stream:
 
 Handle = Callable[[Request], Awaitable[Answer]]
 Serve = Callable[[Request, Stream], Awaitable[None] | None]
-"""Answers none if it is no stream that is asked for; else it streams until it is done."""
+"""Returns None if the request is not for a stream; otherwise it streams until the stream ends."""
 
 
 class Server:
@@ -82,7 +82,7 @@ class Server:
 
     Args:
         handle: Answers ordinary requests.
-        serve: Takes over requests for streams.
+        serve: Serves requests for streams.
     """
 
     def __init__(self, handle: Handle, serve: Serve) -> None:
@@ -91,16 +91,16 @@ class Server:
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self.hangs = False
-        self.unanswered: list[Request] = []  # while it hung
+        self.unanswered: list[Request] = []  # received while the server hung
         self.port = 0
 
     async def start(self) -> None:
-        """Listen."""
+        """Start to listen."""
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """End every connection."""
+        """Stop listening, and end every connection."""
         if self._server is not None:
             self._server.close()
         for each in self._connections:
@@ -118,7 +118,7 @@ class Server:
                 while (request := await _read(reader)) is not None:
                     if self.hangs:
                         self.unanswered.append(request)
-                        await reader.read()  # accepted, and never answered
+                        await reader.read()  # the request is accepted, and never answered
                         return
                     streaming = self._serve(request, Stream(reader, writer))
                     if streaming is not None:

@@ -1,4 +1,4 @@
-"""A platform on this machine, for one test: engine, workers, and nothing left behind."""
+"""A temporary platform on this machine for one test: an engine and workers, of which nothing remains."""
 
 import asyncio
 import time
@@ -41,12 +41,12 @@ class LocalWorker:
         self._supervisor = supervisor
 
     async def idle(self, seconds: float = 10.0) -> None:
-        """Wait until it has done all there is to do now: tasks, and events that handlers wait for.
+        """Wait until the worker has done all due work: tasks, and deliveries to handlers.
 
-        What waits for another try is not waited for.
+        Work that waits for a retry is not waited for.
 
         Raises:
-            TimeoutError: After so many seconds it still has something to do.
+            TimeoutError: The worker still has something to do after the given seconds.
         """
         card = self._supervisor.card
         deadline = time.monotonic() + seconds
@@ -57,12 +57,12 @@ class LocalWorker:
 
 
 class LocalPlatform:
-    """Where a test's tasks live.
+    """The platform of a test.
+
+    ``Tasks()`` and ``Task`` find it automatically, since it is ``DATABASE_URL`` while the test runs.
 
     Args:
-        url: The database, with nothing in it.
-
-    ``Tasks()`` and ``Task`` find it by themselves, as it is ``DATABASE_URL`` while the test runs.
+        url: An empty database.
     """
 
     def __init__(self, url: str) -> None:
@@ -70,14 +70,14 @@ class LocalPlatform:
 
     @asynccontextmanager
     async def worker(self, *functions: Callable[..., Any], **settings: Any) -> AsyncGenerator["LocalWorker"]:
-        """Run a worker for the length of a block, in the test's own loop; it drains at the block's end.
+        """Run a worker for the length of a block, in the test's own loop; it drains at the end of the block.
 
         Args:
-            functions: Handlers, decorated by ``@on`` and its siblings; None means all that are registered.
+            functions: Handlers, decorated by ``@on`` and its siblings; without any, all registered ones.
             settings: Settings of the worker, such as ``concurrency=1``.
 
         Raises:
-            ConfigurationError: The handlers do not fit, or a function is none.
+            ConfigurationError: The handlers do not fit together, or a function is not a handler.
         """
         from worker.supervisor import Supervisor
 
@@ -100,7 +100,7 @@ class LocalPlatform:
 
 @contextmanager
 def local_platform() -> Generator[LocalPlatform]:
-    """Take a platform with nothing in it for the length of a block, and leave it so."""
+    """Provide an empty platform for the length of a block, and empty it afterwards."""
     global _current  # noqa: PLW0603 - a process has one platform, as it has one environment
     url = databases().take()
     former, _current = _current, LocalPlatform(url)
@@ -108,18 +108,18 @@ def local_platform() -> Generator[LocalPlatform]:
         yield _current
     finally:
         _current = former
-        bridge.close()  # what sync calls of the test have opened
+        bridge.close()  # the platform that sync calls of the test have opened
         databases().give(url)
 
 
 def current() -> LocalPlatform | None:
-    """The platform of the test that runs, if it has asked for one."""
+    """Return the platform of the current test, if it has requested one."""
     return _current
 
 
 @asynccontextmanager
 async def opened_engine(url: str) -> AsyncGenerator[Engine]:
-    """An engine, open on the running loop."""
+    """Yield an engine that is open on the running loop, and close it afterwards."""
     engine = Engine(url)
     try:
         await engine.open()
@@ -129,15 +129,15 @@ async def opened_engine(url: str) -> AsyncGenerator[Engine]:
 
 
 def chosen_handlers(*functions: Callable[..., Any]) -> Registry:
-    """The registered handlers that are these functions; none named: all.
+    """Return the registered handlers of these functions; without any, all registered handlers.
 
     Raises:
-        ConfigurationError: A function is no handler.
+        ConfigurationError: A function is not a handler.
     """
     if not functions:
         return registry.default
     chosen = Registry()
-    chosen.tools = registry.default.tools  # whichever handlers run, agents have their tools
+    chosen.tools = registry.default.tools  # agents have all their tools, whichever handlers run
     for function in functions:
         bound = [handler for handler in registry.default.handlers if handler.function is function]
         if not bound:

@@ -1,7 +1,7 @@
-"""A model that says what it is told to.
+"""A model that follows a script.
 
-Which turn it is follows from the conversation: as many turns were taken as it holds answers of the model. So one model
-serves any number of runs at once, and a run that is taken up again goes on where it stood.
+The current turn follows from the conversation: it is the number of the model's answers in it. So one model serves any
+number of concurrent runs, and a resumed run continues where it was.
 """
 
 import json
@@ -22,7 +22,7 @@ class Call:
 
     Args:
         tool: The tool's name.
-        arguments: What it is called with.
+        arguments: The call's arguments.
         id: The call's id; None means a new one each time.
     """
 
@@ -32,24 +32,24 @@ class Call:
 
 
 class Pieces(tuple[str, ...]):
-    """A turn that streams its text in pieces: ``Pieces(["Hel", "lo"])``."""
+    """A turn that streams its text in chunks: ``Pieces(["Hel", "lo"])``."""
 
     __slots__ = ()
 
 
 Turn = str | Call | Pieces | BaseException | Sequence[str | Call]
-"""What the model does once: say a text, call a tool, stream, raise, or several texts and calls together."""
+"""One turn of the model: a text, a tool call, a stream, an exception to raise, or several texts and calls together."""
 
 Script = Sequence[Turn] | Callable[[list[Message]], Turn]
-"""The turns in their order, or a function from the conversation so far to the next turn."""
+"""The turns in order, or a function from the conversation so far to the next turn."""
 
 Hook = Callable[[list[Message]], Awaitable[object]]
-"""Awaited with the conversation: wait in it for an event to make the model slow, or never return to make it hang."""
+"""Awaited with the conversation: it can wait for an event to make the model slow, or never return to make it hang."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the model was asked: the conversation as it stood, tools as the provider sees them, form of the answer."""
+    """A request to the model: the conversation so far, the tools as the provider gets them, the answer's form."""
 
     messages: list[Message]
     tools: list[dict[str, Any]]
@@ -67,18 +67,16 @@ class Request:
 
 
 class ScriptedModel(Model):
-    """A model that follows a script.
+    """A model that follows a script. ``requests`` lists the requests to it, from all runs.
 
     Args:
-        script: Its turns, or a function that makes them.
+        script: Its turns, or a function that returns the next one.
         id: The model's id.
         before: Awaited before each turn.
-        between: Awaited before each further piece of a turn that streams in pieces.
-        prompt_tokens: What each turn counts as read.
-        completion_tokens: What each turn counts as written.
-        cache_read_tokens: What each turn counts as read from the provider's cache.
-
-    ``requests`` lists what it was asked, by all runs.
+        between: Awaited before each further chunk of a turn that streams in chunks.
+        prompt_tokens: The input tokens that each turn reports.
+        completion_tokens: The output tokens that each turn reports.
+        cache_read_tokens: The tokens that each turn reports as read from the provider's cache.
     """
 
     def __init__(
@@ -100,11 +98,11 @@ class ScriptedModel(Model):
         self.requests: list[Request] = []
 
     async def ainvoke(self, *args: Any, **kwargs: Any) -> ModelResponse:
-        """One turn, whole."""
+        """Return the next turn as a whole."""
         return self._response(await self._turn(*args, **kwargs))
 
     async def ainvoke_stream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ModelResponse]:
-        """One turn, piece by piece."""
+        """Yield the next turn, chunk by chunk."""
         turn = await self._turn(*args, **kwargs)
         if not isinstance(turn, Pieces):
             yield self._response(turn)
@@ -116,11 +114,11 @@ class ScriptedModel(Model):
         yield ModelResponse(role="assistant", response_usage=self._usage())
 
     def invoke(self, *args: Any, **kwargs: Any) -> ModelResponse:
-        """One turn, whole; the hooks are not awaited."""
+        """Sync version of ``ainvoke``; the hooks are not awaited."""
         return self._response(self._next(*args, **kwargs))
 
     def invoke_stream(self, *args: Any, **kwargs: Any) -> Iterator[ModelResponse]:
-        """One turn; the hooks are not awaited."""
+        """Sync version of ``ainvoke_stream``; the turn comes as one chunk, and the hooks are not awaited."""
         yield self.invoke(*args, **kwargs)
 
     async def _turn(self, *args: Any, **kwargs: Any) -> Turn:
@@ -144,7 +142,7 @@ class ScriptedModel(Model):
         return script[taken]
 
     def _response(self, turn: Turn) -> ModelResponse:
-        parts: Sequence[Any] = [turn] if isinstance(turn, str | Call) else list(turn)  # type: ignore[arg-type] - what raises was raised
+        parts: Sequence[Any] = [turn] if isinstance(turn, str | Call) else list(turn)  # type: ignore[arg-type] - no exception here
         text = "".join(part for part in parts if isinstance(part, str))
         calls = [_tool_call(part) for part in parts if isinstance(part, Call)]
         return ModelResponse(role="assistant", content=text or None, tool_calls=calls, response_usage=self._usage())

@@ -1,6 +1,6 @@
-"""A stand-in for a platform that speaks the bare HTTP protocol and nothing more: no event numbers, no attempts.
+"""A stand-in for a platform that speaks only the bare HTTP protocol: no event numbers, no attempts.
 
-Its state is plain and public, so that a test can look at it; its switches make the faults that a network makes.
+Its state is plain and public, so that a test can read it; its switches cause the faults of a real network.
 """
 
 import asyncio
@@ -21,29 +21,29 @@ NOT_FOUND = Answer({"detail": "Not Found"}, 404)
 
 @dataclass(slots=True, eq=False)
 class Station:
-    """A worker's stream: who it is, and what it was given."""
+    """A connected worker's stream, with the tasks that it was given."""
 
     worker_id: str
     agent_id: str
     stream: Stream
     is_busy: bool = False
     given: list[str] = field(default_factory=list[str])
-    sent: int = 0  # events, its registration included
+    sent: int = 0  # events, including the registration
     drop_after: int | None = None
 
 
 class StandIn:
     """A platform for tests.
 
-    Args:
-        agents: The ids of the agents it has.
-        key: The key it wants; None means it takes any.
-        organization_id: Whose it is.
-        comment_seconds: Between two signs of life on a stream.
+    ``tasks`` has every task by id. ``ends`` counts by task how often a worker wrote a terminal status, ``starts`` how
+    often one wrote that it executes the task. ``reports`` lists the workers' reports: (worker id, event, data).
+    ``pushed`` lists pushed events, ``metrics`` the reports of runs.
 
-    ``tasks`` holds every task by id. ``ends`` counts by task how often a worker wrote a terminal status, ``starts`` how
-    often one wrote that it executes it. ``reports`` lists what workers reported: (worker id, event, data). ``pushed``
-    lists pushed events, ``metrics`` the reports of runs.
+    Args:
+        agents: The ids of the platform's agents.
+        key: The key that requests need; None means that any is accepted.
+        organization_id: The organization of the tasks.
+        comment_seconds: Between two signs of life on a stream.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class StandIn:
 
     @property
     def url(self) -> str:
-        """What XPANDER_BASE_URL should be."""
+        """The value for XPANDER_BASE_URL."""
         return f"http://127.0.0.1:{self._server.port}"
 
     def create(self, agent_id: str = "agent", text: str = "a question", **fields: Any) -> str:
-        """Create a task. Returns: its id."""
+        """Create a task, and return its id."""
         task_id = str(uuid4())
         self.tasks[task_id] = {
             **fields,
@@ -105,47 +105,47 @@ class StandIn:
         return task_id
 
     def stop(self, task_id: str) -> None:
-        """Stop a task: its worker is not told, as this protocol has no way to."""
+        """Stop a task; its worker is not notified, since this protocol has no way to do so."""
         if self.tasks[task_id]["status"] not in TERMINAL:
             self._set(task_id, status="stopped", is_manually_stopped=True, finished_at=wire.now())
 
     def status(self, task_id: str) -> str:
-        """Where a task stands."""
+        """Return a task's status."""
         return self.tasks[task_id]["status"]
 
     def drop_streams_after(self, events: int, times: int = 1) -> None:
-        """Cut each of the next ``times`` workers' streams once it has brought so many events; open ones count too."""
+        """Break each of the next ``times`` workers' streams after so many events; open streams count too."""
         self._drops = [events] * times
         for station in self.stations:
             if self._drops:
                 station.drop_after = station.sent + self._drops.pop()
 
     def go_away(self, seconds: float) -> None:
-        """Answer 503 for so long, and cut every stream now."""
+        """Break every stream now, and answer 503 for so many seconds."""
         self._away_until = time.monotonic() + seconds
         for stream in self._streams():
             stream.cut()
 
     def duplicate_assignments(self, copies: int = 2) -> None:
-        """Send every assignment so many times, and once more when the worker has started it."""
+        """Send every assignment several times, and once more when the worker has started the task."""
         self._copies = copies
 
     def hang(self) -> None:
-        """From now on accept connections and answer nothing; open streams fall silent."""
+        """Accept connections and answer nothing, until ``heal`` is called; open streams fall silent."""
         self._server.hangs = True
         for stream in self._streams():
             stream.silent = True
 
     def heal(self) -> None:
-        """Answer again; what fell silent stays so."""
+        """Answer again; streams that fell silent stay silent."""
         self._server.hangs = False
 
     def lose_reports(self, count: int) -> None:
-        """Answer the next so many reports of a worker with 503, heartbeats aside, and take nothing in."""
+        """Answer a worker's next reports, except heartbeats, with 503, and discard them."""
         self._lose_reports = count
 
     def refuse_environment(self, why: str) -> None:
-        """Answer the next worker that another environment's serves its agent."""
+        """Tell the next worker that a worker of another environment serves its agent."""
         self._conflict = why
 
     def _streams(self) -> list[Stream]:
@@ -206,7 +206,7 @@ class StandIn:
         return Answer(self.tasks[self.create(agent_id, **body)])
 
     def _update(self, task_id: str, body: Task) -> Answer:
-        """Store what is not null. The last write wins: this platform fences nothing."""
+        """Store the values that are not null. The last write wins, since this platform has no fencing."""
         changes = {name: value for name, value in body.items() if value is not None}
         status = changes.get("status")
         if status == "pending" and not self.takes_back:
@@ -263,7 +263,7 @@ class StandIn:
         }
 
     def _dispatch(self) -> None:
-        """Give each pending task that nobody has to the worker that has the fewest and is not busy."""
+        """Assign each pending task that no worker has to the worker with the fewest tasks that is not busy."""
         given = {task_id for station in self.stations for task_id in station.given}
         for task in list(self.tasks.values()):
             if task["status"] != "pending" or task["id"] in given or task.get("run_locally"):
@@ -317,7 +317,7 @@ class StandIn:
             await self._stay(stream)
         finally:
             self.stations.remove(station)
-            self._dispatch()  # what it was given and did not start goes to others
+            self._dispatch()  # tasks that it was given and did not start go to others
 
     async def _task_stream(self, task_id: str, stream: Stream) -> None:
         stream.open()

@@ -1,4 +1,4 @@
-"""The pytest plugin: found by itself wherever agno-worker is installed, and nothing heavy until a test asks for it."""
+"""The pytest plugin, found automatically where agno-worker is installed; it imports little until a test needs it."""
 
 import sys
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from worker.testing.local import LocalPlatform
 
 FOREIGN = ("XPANDER_", "WORKER_", "DATABASE_URL", "PORT", "DYNO")
-"""Variables of this machine that would lead a test elsewhere."""
+"""Prefixes of this machine's variables that would lead a test to another platform."""
 
 
 @pytest.fixture
 def worker_platform(monkeypatch: pytest.MonkeyPatch) -> "Iterator[LocalPlatform]":
-    """A platform with nothing in it, of this test alone: ``Tasks()``, ``Task`` and ``run_handler`` are on it.
+    """Provide an empty platform for this test alone, used by ``Tasks()``, ``Task`` and ``run_handler``.
 
-    A real PostgreSQL, started once a session from the extra ``embedded``.
+    It is a real PostgreSQL, started once per session from the extra ``embedded``.
     """
     import os
 
@@ -32,7 +32,7 @@ def worker_platform(monkeypatch: pytest.MonkeyPatch) -> "Iterator[LocalPlatform]
 
 
 def pytest_sessionfinish() -> None:
-    """End the PostgreSQL of the session, if a test has started it."""
+    """Stop the PostgreSQL of the session, if a test has started it."""
     databases = sys.modules.get("worker.testing.databases")
     if databases is not None:
         databases.end()

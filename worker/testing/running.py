@@ -1,4 +1,4 @@
-"""One handler, run on one task as a worker would: inputs, time limit, verdict, and all it said on the way."""
+"""One handler, run on one task as a worker would: with inputs, time limit, verdict, and all its events."""
 
 import asyncio
 import contextvars
@@ -35,25 +35,26 @@ if TYPE_CHECKING:
 
     from worker.testing.models import Script
 
-AGENT = "agent"  # of a handler that names none
-TURN_SECONDS = 0.01  # between looks whether the run before has ended
+AGENT = "agent"  # for a handler that names none
+TURN_SECONDS = 0.01  # between checks whether the previous run has ended
 CLAIM_SECONDS = 30.0  # a claim takes milliseconds; a machine may be busy
 
 Files = Sequence[FileSource] | Mapping[str, bytes | str]
 """Paths and URLs, or contents by file name."""
 
-_alone = threading.Lock()  # the process has one platform at a time, whatever loops and threads its tests use
+_alone = threading.Lock()  # the process has one platform at a time, whichever loops and threads its tests use
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerRun:
-    """What came of one run of a handler.
+    """The result of one run of a handler.
 
     Args:
-        task: The task as it stands afterwards, as any client would read it.
-        events: All that the task tells, in order.
-        error: What the handler raised, if it raised; the worker has made of it what ``task`` says.
-        retry_in: Seconds until the worker would try again; None means this was the last try, and the task is finished.
+        task: The task afterwards, as any client would read it.
+        events: All events of the task, in order.
+        error: The exception that the handler raised, if any; ``task`` shows how the worker treated it.
+        retry_in: Seconds until the worker would try again; None means that this was the last try, and the task is
+            finished.
     """
 
     task: Task
@@ -63,7 +64,7 @@ class HandlerRun:
 
     @property
     def status(self) -> AgentExecutionStatus:
-        """How it ended: completed, error, failed, paused, stopped; or pending, where it would be tried again."""
+        """The task's status: completed, error, failed, paused, stopped; or pending, if it would be tried again."""
         return self.task.status
 
     @property
@@ -73,22 +74,22 @@ class HandlerRun:
 
     @property
     def internal_status(self) -> str | None:
-        """What the handler set."""
+        """The internal status that the handler set."""
         return self.task.internal_status
 
     @property
     def tool_calls(self) -> list[ToolCallResult]:
-        """The tool calls of the agents it ran, with arguments and results, in the order of their ends."""
+        """The tool calls of the handler's agents, with arguments and results, in the order of their ends."""
         return [event.data for event in self.events if isinstance(event.data, ToolCallResult)]
 
     @property
     def notes(self) -> list[str]:
-        """What the worker noted, such as a file that could not be read."""
+        """The worker's notes, such as one about a file that could not be read."""
         return [event.data.text for event in self.events if isinstance(event.data, Note)]
 
     @property
     def text(self) -> str:
-        """What was streamed, where ``events_streaming`` was asked for."""
+        """The streamed text, if ``events_streaming`` was requested."""
         chunks = [event.data for event in self.events if event.type is TaskUpdateEventType.Chunk]
         return "".join(str(each) for each in chunks)
 
@@ -100,30 +101,30 @@ async def run_handler(
     files: Files | None = None,
     model: "Model | Script | None" = None,
     agent_id: str | None = None,
-    timeout: float | None = None,  # noqa: ASYNC109 - the handler's option, in its own words
+    timeout: float | None = None,  # noqa: ASYNC109 - the name of the handler's option
     **options: Any,
 ) -> HandlerRun:
-    """Run a handler once on a task of its own, as a worker would; nothing is left behind.
+    """Run a handler once on a task of its own, as a worker would; nothing remains afterwards.
 
     The task is created, claimed and finished on a real platform: that of the fixture ``worker_platform`` if the test
-    has it, else one of its own. The handler runs on this loop, a sync one in a thread. Several runs at once wait for
-    each other.
+    uses it, else a temporary one. The handler runs on this loop, a sync one in a thread. Concurrent calls wait for each
+    other.
 
     Args:
-        function: The handler; decorated or not. Of a decorated one the options count: agent, timeout, retries.
+        function: The handler, decorated or not. The options of a decorator apply: agent, timeout, retries.
         text: The task's text.
         files: The task's files: paths and URLs, or contents by name, as in ``{"sales.csv": "a,b"}``.
-        model: What answers in the place of every model that ``run_agent`` meets: a model, or the turns of a script.
+        model: Replaces every model that ``run_agent`` uses: a model, or the turns of a script.
         agent_id: The agent; None means the handler's own, else ``agent``.
-        timeout: Seconds that it may take; None means the handler's own limit.
-        options: Anything else that a task can be created with, such as ``output_format="json"``.
+        timeout: The time limit in seconds; None means the handler's own.
+        options: Any other option with which a task can be created, such as ``output_format="json"``.
 
     Returns:
-        What came of it. A handler that raises raises nothing here: its error is told as a worker tells it.
+        The result. An exception of the handler is not raised here, but part of the result, as a worker reports it.
 
     Raises:
-        ValidationError: The task does not fit: there is neither text nor a file, or an option is unknown.
-        ConfigurationError: It is no handler of tasks.
+        ValidationError: The task is invalid: it has neither text nor a file, or an option is unknown.
+        ConfigurationError: The function is not a handler of tasks.
     """
     handler = _handler(function, agent_id, timeout)
     with ExitStack() as stack:
@@ -143,7 +144,7 @@ def run_handler_sync(
     timeout: float | None = None,
     **options: Any,
 ) -> HandlerRun:
-    """Do the same from a test that is not async, also where a loop runs; see ``run_handler``."""
+    """Sync version of ``run_handler``, which also works while a loop is running."""
 
     def run() -> HandlerRun:
         called = run_handler(
@@ -160,7 +161,7 @@ def run_handler_sync(
 
 
 def _run(called: Coroutine[Any, Any, HandlerRun]) -> HandlerRun:
-    """Run it on a loop of its own, whose end waits for no thread that a handler has left behind."""
+    """Run a coroutine on a loop of its own, whose end does not wait for threads that a handler has left running."""
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         executor = threads.serve(loop, 1)
@@ -176,7 +177,7 @@ async def _in_turn() -> AsyncGenerator[None]:
     """Wait for the other runs of this process to end."""
     if run_in_hand.get() is not None:
         raise ConfigurationError("run_handler is for tests: a handler that runs cannot call it")
-    while not _alone.acquire(blocking=False):  # noqa: ASYNC110 - whoever holds it may be on another loop
+    while not _alone.acquire(blocking=False):  # noqa: ASYNC110 - its holder may be on another loop
         await asyncio.sleep(TURN_SECONDS)
     try:
         yield
@@ -193,7 +194,7 @@ class _Stage:
         self._agent = handler.agent_id or AGENT
 
     async def run(self, text: str | None, files: Files, model: Any, options: dict[str, Any]) -> HandlerRun:
-        """Create the task, do it, read what came of it."""
+        """Create the task, run it, and read the result."""
         engine = self._engine
         card = WorkerCard(id=new_id(), name="run_handler", agents=(self._agent,), concurrency=1)
         bridge.adopt(asyncio.get_running_loop(), engine)
@@ -218,7 +219,7 @@ class _Stage:
         return [await upload(self._engine, content, name) for name, content in contents.items()]
 
     async def _claimed(self, card: WorkerCard, task_id: str) -> Assignment:
-        """Claim the task; what else waits for its agent, from a run before, waits on."""
+        """Claim the task; other tasks of its agent, left by an earlier run, are handed back."""
         demand, others = Demand(1, {self._agent: 1}), list[Assignment]()
         while True:
             (assignment,) = await self._engine.work.assignments(card.id, lambda: demand, CLAIM_SECONDS)
@@ -230,7 +231,7 @@ class _Stage:
         return assignment
 
     async def _execute(self, assignment: Assignment, model: Any) -> TaskEnded | TaskRetried | None:
-        """Run the task's handler. Returns: the notice of its end."""
+        """Run the task's handler, and return the notice of its end."""
         caller = Caller(1)
         executor = Executor(self._engine, caller, lambda: False, lambda _: None)
         ends: list[TaskEnded | TaskRetried] = []
@@ -251,7 +252,7 @@ class _Stage:
 
 @contextmanager
 def _standing_in(model: Any) -> Generator[None]:
-    """Have every model's place taken, within a block."""
+    """Replace every model within the block."""
     from agno.models.base import Model
 
     from worker.agents.models.models import stand_in
@@ -265,12 +266,12 @@ def _standing_in(model: Any) -> Generator[None]:
 
 
 def _source(named: FileSource) -> FileSource:
-    """A path in a text is a path; what is neither a file nor a URL is refused when the task is made."""
+    """Return a path for a text that names a file; a name of neither a file nor a URL is refused on creation."""
     return Path(named) if isinstance(named, str) and Path(named).is_file() else named
 
 
 def _handler(function: Callable[..., Any], agent_id: str | None, timeout: float | None) -> Handler:
-    """The handler that a function is, or would be."""
+    """Return the registered handler of a function, or one made for it."""
     bound = [each for each in registry.default.handlers if each.function is function]
     tasks = [each for each in bound if each.event_type is TaskUpdateEventType.TaskCreated]
     if bound and not tasks:

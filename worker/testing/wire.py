@@ -1,4 +1,4 @@
-"""What the stand-in platform sends, in the forms of the bare protocol."""
+"""The messages of the stand-in platform, in the forms of the bare protocol."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,18 +7,18 @@ Task = dict[str, Any]
 
 
 def now() -> str:
-    """This moment."""
+    """Return the current time in ISO format."""
     return datetime.now(UTC).isoformat()
 
 
 def item(task: Task) -> dict[str, Any]:
-    """A task as lists show it."""
+    """Return a task as lists show it."""
     names = ("id", "agent_id", "organization_id", "status", "created_at", "updated_at", "result", "title")
     return {name: task.get(name) for name in names}
 
 
 def agent(agent_id: str, organization_id: str) -> dict[str, Any]:
-    """An agent, with what clients cannot do without."""
+    """Return an agent, with the fields that clients need."""
     return {
         "id": agent_id,
         "organization_id": organization_id,
@@ -36,7 +36,7 @@ def agent(agent_id: str, organization_id: str) -> dict[str, Any]:
 
 
 def registration(worker_id: str, agent_id: str, organization_id: str) -> dict[str, Any]:
-    """What tells a worker its id."""
+    """Return the message that gives a worker its id."""
     return {
         "id": worker_id,
         "name": "worker",

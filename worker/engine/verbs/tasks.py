@@ -106,7 +106,7 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
         return None
 
     async def _in_conversation(self, new: NewTask) -> NewTask:
-        """A wish that continues a task continues its conversation. Raises: ValidationError (it names another)."""
+        """Add the conversation of the task that a new one continues; raise ValidationError if it names another."""
         if new.id is None:
             return new
         known = (await self._row(new.id))["settings"].get("conversation_id")
