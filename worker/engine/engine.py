@@ -283,7 +283,7 @@ class Engine:
         return (await self.core.rows(sql_workers.CONNECTION_LIMIT))[0]["connections"]
 
     async def hung_threads(self) -> dict[str, int]:
-        """How many threads hang in which workers that are here, of every organization. Raises: Unavailable."""
+        """Return the number of hung threads of each live worker that has any, in all organizations."""
         return {row["id"]: row["hung_threads"] for row in await self.core.read(sql_presence.HUNG_THREADS)}
 
     async def pending_migrations(self) -> list[str]:

@@ -45,7 +45,7 @@ class Output:
         self.write("".join(texts))
 
     def flush(self) -> None:
-        """Do nothing: a program that prints does not wait for the reader."""
+        """Do nothing: printing must not wait for the reader."""
 
     def settle(self, seconds: float) -> None:
         """Wait until all texts are written, at most the given seconds."""

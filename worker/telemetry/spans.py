@@ -48,7 +48,10 @@ class Spans:
         return None
 
     def _creation(self, creation: Creation) -> watching.End:
-        """Begin a task's creation, below the given trace or else the current span; the task's spans are below it."""
+        """Begin the span of a task's creation, which becomes the parent of the task's own spans.
+
+        Its own parent is the given trace, or else the current span.
+        """
         from opentelemetry.trace import SpanKind
 
         span = self._start(

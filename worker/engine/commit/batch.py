@@ -130,7 +130,7 @@ class Batch:
         return [error or self.committed.get(index, self.now) for index, error in enumerate(self.errors)]
 
     def _created(self, item: NewRow) -> None:
-        """Add a new task; nobody can be waiting for it yet, only for any task to run."""
+        """Add a new task. No client can be waiting for it yet, only workers for any task to run."""
         self.new.append(item.columns())
         self._keep(item.files, item)
         if item.queued:

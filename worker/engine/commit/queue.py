@@ -33,7 +33,7 @@ class QueuedWrite:
     done: asyncio.Future[datetime]
     away: float  # seconds after which an impatient caller gets an error if the database is unavailable
     since: float = field(default_factory=time.monotonic)
-    again: bool = False  # whether it was tried once more after a collision with another transaction
+    again: bool = False  # whether it was already retried after a collision or a commit in doubt
     losses: int = 0
     locked: int = 0  # how often it met a lock that is held for long
     is_given_up: bool = False
@@ -106,7 +106,7 @@ class Queue:
         self.put_back([waiting])
 
     def number(self, item: Item) -> QueuedWrite:
-        """Return an item with its place in the overall order."""
+        """Wrap an item with its place in the overall order."""
         done = asyncio.get_running_loop().create_future()
         return QueuedWrite(item, next(self._orders), item.size, done, self._away)
 

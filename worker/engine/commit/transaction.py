@@ -38,7 +38,7 @@ class Transaction:
         batch: Collects the results.
         owned: The rows that this process owns.
         vault: Seals stored values, if encryption is configured.
-        pooled: Whether a transaction pooler stands between.
+        pooled: Whether connections go through a transaction pooler.
     """
 
     def __init__(

@@ -68,7 +68,7 @@ class Writer:
         tell: Notifies those who wait for changes.
         ended: Called with conversations in which another task's turn may have come.
         parents: Called with tasks of which a child has ended.
-        pooled: Whether a transaction pooler stands between.
+        pooled: Whether connections go through a transaction pooler.
         server: The server that the process is connected to.
         lease: The lease of this process's worker, by its own clock.
         vault: Seals stored values, if encryption is configured.

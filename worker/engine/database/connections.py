@@ -101,7 +101,7 @@ async def connect(
 
     Args:
         url: The database.
-        pooled: Whether a transaction pooler stands between, so that the session is not ours to configure.
+        pooled: Whether connections go through a transaction pooler, so that the session is not ours to configure.
         server: The server that the process is connected to.
         vault: Opens sealed values; None means that they are read as stored.
 
@@ -178,7 +178,7 @@ POOLER_LOOKS = 3
 
 
 async def is_pooled(url: str) -> bool:
-    """Return whether a transaction pooler stands between, which runs one client's transactions in different sessions.
+    """Return whether connections go through a transaction pooler, which spreads a client's transactions over sessions.
 
     A session pooler does not count: it gives a client one backend for the whole connection. The process id in the
     greeting proves nothing, since PgBouncer invents one in either mode. So two clients ask in turn which backend

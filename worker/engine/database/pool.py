@@ -31,7 +31,7 @@ class ConnectionPool:
     Args:
         url: The database.
         server: The server that the process is connected to.
-        pooled: Whether a transaction pooler stands between.
+        pooled: Whether connections go through a transaction pooler.
         size: The largest number of connections.
         vault: Opens sealed values.
         seconds: How long a verb waits for a connection before the database counts as unavailable.

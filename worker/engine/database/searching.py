@@ -41,7 +41,7 @@ class Searches:
         Args:
             sql: The statement, which changes nothing.
             parameters: Its parameters.
-            pooled: Whether a transaction pooler stands between.
+            pooled: Whether connections go through a transaction pooler.
 
         Raises:
             ValidationError: The search takes longer than ``SECONDS``.

@@ -68,7 +68,7 @@ class ServerIdentity:
         self._seen: WeakKeyDictionary[object, int] = WeakKeyDictionary()
 
     def suspect(self) -> None:
-        """Have every connection checked before its next use, because one of them broke or is read-only."""
+        """Require a check of every connection before its next use, because one of them broke or is read-only."""
         with self._lock:
             self._mark += 1
 

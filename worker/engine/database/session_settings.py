@@ -19,7 +19,7 @@ GRACE_SECONDS = 0.5  # to read an answer that arrived while the loop was blocked
 
 
 def cut(connection: "psycopg.AsyncConnection[Any] | psycopg.Connection[Any]") -> None:
-    """Break a connection off, from any thread: whoever waits for its answer gets an error."""
+    """Break a connection off, from any thread; a caller that waits for an answer gets an error."""
     if connection.closed:
         return
     with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.pgconn.socket)) as end:

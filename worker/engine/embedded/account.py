@@ -67,7 +67,7 @@ class Account:
         )
 
     def can_enter(self, folder: Path) -> bool:
-        """Return whether this account can traverse every folder down to this one; the kernel is asked."""
+        """Return whether this account can traverse every folder down to this one, according to the kernel."""
         return not self.other or self.run("/bin/sh", "-c", 'test -x "$1"', "sh", folder).returncode == 0
 
     def make_private(self, folder: Path) -> Path:

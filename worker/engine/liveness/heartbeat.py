@@ -70,7 +70,7 @@ class Heartbeat:
         url: The database.
         wakeups: Receives the hints.
         on_death: Called for each worker found dead; None disables the scan (a client).
-        pooled: Whether a transaction pooler stands between: then leases and polling replace session locks and LISTEN.
+        pooled: Whether connections go through a transaction pooler: polling then replaces session locks and LISTEN.
         server: The server that the process is connected to.
         lease: The worker's lease, by its own clock.
         timings: The timeouts and intervals.
@@ -142,7 +142,7 @@ class Heartbeat:
         self._look_now()
 
     def stop(self) -> None:
-        """Stop the thread and wait for it; that is immediate unless the database keeps it waiting."""
+        """Stop the thread and wait for its end, at most five seconds; it is immediate unless the database delays it."""
         self._stop.set()
         self._look_now()
         if self._thread is not None and self._thread is not threading.current_thread():

@@ -1,8 +1,8 @@
 """Turns of tasks in conversations.
 
-A task that takes turns is stored as waiting, with a place in the order of creation. Free turns are looked for whenever
-such a task is created or ends, and also every two seconds, since the process that should have looked may be gone. A
-lock is held only while a turn is given, never while a task runs.
+A task that takes turns is stored as waiting, with a place in the order of creation. Free turns are given whenever such
+a task is created or ends, and also every two seconds, since the process that should have done it may be gone. A lock is
+held only while a turn is given, never while a task runs.
 """
 
 import asyncio

@@ -145,7 +145,7 @@ class History:
     Args:
         row: The task's current row, the source of its fixed fields.
         renewals: Numbers of events that gave the task new settings, each with the settings before.
-        model: The model fields that the task's agent reports.
+        model: The model fields that the task's agent declares.
     """
 
     def __init__(

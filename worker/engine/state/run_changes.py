@@ -263,7 +263,11 @@ class Crash:
     size: int = 0
 
     def decide(self, row: Row) -> Effect:
-        """Charge a crash, then queue the task again or fail it at the third one; raise LeaseLost if it was lost."""
+        """Charge a crash, then queue the task again or fail it at the third one.
+
+        Raises:
+            LeaseLost: The attempt no longer owns the task.
+        """
         if is_repeat(row, self.attempt, self.sequence):
             return Effect()
         own(row, self.attempt)

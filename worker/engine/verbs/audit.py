@@ -69,9 +69,9 @@ class EngineAudit:
 
         Args:
             action: The action.
-            subject: The object of the action.
+            subject: The object of the action, such as "task 1".
             agent: The agent that the object belongs to.
-            task: The task from which to read the agent.
+            task: The task whose agent is logged if ``agent`` is None.
             details: Further facts; None values are omitted.
         """
         entry_id = await self.write(action, subject, agent=agent, task=task, details=details)

@@ -159,7 +159,7 @@ async def look_after_children(core: Core) -> None:
 
 
 async def look_at_all(core: Core) -> None:
-    """Wake all parents whose children have ended, and stop remaining children of stopped parents."""
+    """Wake all parents whose children have ended, and stop remaining children of stopped parents, once."""
     await _wake_all(core, _READY)
     for row in await core.rows(_ORPHANS, {"recent": STOPPED_SECONDS, "batch": BATCH}):
         await core.writer.write(Stop(row["organization_id"], row["id"]))

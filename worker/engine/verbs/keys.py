@@ -32,7 +32,7 @@ def digest_of(key: str) -> str:
 
 
 class EngineKeys:
-    """The server's own data besides the tasks, for all organizations."""
+    """Keys of the HTTP server, its secrets and its idempotency keys, for all organizations."""
 
     def __init__(self, core: Core) -> None:
         self._core = core

@@ -34,7 +34,7 @@ class EnginePresence:
 
     @bounded
     async def workers(self) -> list[WorkerState]:
-        """Return all workers that are present."""
+        """Return all live workers."""
         return [_state(row) for row in await self._core.read(sql_presence.LIST_WORKERS, (self._organization,))]
 
     @bounded
@@ -135,7 +135,11 @@ class EnginePresence:
         return [HeldTask(row["id"], row["attempt"], row["begun"]) for row in rows]
 
     async def end_refused(self, task_id: str, reason: str) -> bool:
-        """End a task whose outcome was refused, if its worker sends no attempts and will not retry; return whether."""
+        """End a task whose outcome was refused, if its worker sends no attempts and so will not send another outcome.
+
+        Returns:
+            Whether the task was ended.
+        """
         if not await self._core.read(sql_presence.RUN_OUTSIDE, (clean(task_id), self._organization)):
             return False
         changes = {"status": AgentExecutionStatus.Error, "result": clean(reason)}

@@ -194,7 +194,7 @@ async def look_after(core: Core) -> None:
 
 
 async def look(core: Core) -> None:
-    """Maintain the providers once."""
+    """Run one round of ``look_after``."""
     for row in await core.rows(_EXPIRED):
         await Providers(core, row["organization_id"]).fail(row["id"])
     probe: dict[str, Any] = {"probe": PROBE_SECONDS, "longest": LONGEST_PROBE_SECONDS}

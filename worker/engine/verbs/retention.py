@@ -2,8 +2,8 @@
 
 A batch is one short transaction. It locks finished tasks only, and skips those locked by others; a task is removed with
 all of its rows or not at all, so that a clean-up that is killed leaves nothing incomplete. Journals are removed a day
-after their task's end, since a retry after that starts from the beginning and does not need them. Files are removed
-once no task refers to them, at the earliest a day after they were last stored or used.
+after their task's end; a retry after that finds none, and repeats all calls. Files are removed once no task refers to
+them, at the earliest a day after they were last stored or used.
 """
 
 import asyncio
