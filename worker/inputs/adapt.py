@@ -1,4 +1,4 @@
-"""Attachments for a model that cannot take everything: a PDF as its text, a film as a note, text within a budget."""
+"""Adaptation of attachments to a model's capabilities: PDFs as text, videos as notes, text within a budget."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,15 +20,14 @@ from worker.words.models import ModelCapabilities
 
 
 async def adapt(attachments: Attachments, capabilities: ModelCapabilities, limits: Limits | None = None) -> Attachments:
-    """Return the attachments as a model can take them; the given ones stay as they are.
+    """Return the attachments in the form that a model accepts; the given ones stay unchanged.
 
-    A PDF for a model that takes none becomes text, page by page and marked as extracted; one without text (a scan) and
-    a picture for a model that takes none become notes. Pictures are converted, turned upright and scaled down as the
-    model's provider wants them, and a note says so. Audio and video that the model does not take become notes, and so
-    does what makes a request larger than its provider takes. Of a PDF that has too many pages the first ones are kept,
-    and where there is room for none its text. Texts are cut to what the model's context, and the limits, have room for,
-    and a note says what was kept (`fit_texts`).
-    Both share one reservation: releasing either releases both.
+    For a model without PDFs, a PDF becomes text, page by page and marked as extracted. For a model without images, the
+    text in pictures is recognized if Tesseract is installed; otherwise a picture or scan becomes a note. Pictures are
+    converted, turned upright and scaled down to the provider's limits, and a note says so. Audio and video that the
+    model does not accept become notes, and so do files beyond the size of a request. A PDF with too many pages keeps
+    its first pages, or becomes text if there is room for none. Texts are cut to the model's context and the limits, and
+    a note says what was kept (``fit_texts``). Both results share one reservation: releasing either releases both.
     """
     limits = limits or Limits()
     if capabilities.images and not capabilities.pdfs and limits.document_pictures:
@@ -44,12 +43,12 @@ async def adapt(attachments: Attachments, capabilities: ModelCapabilities, limit
 
 
 async def _with_pictures_of_pdfs(attachments: Attachments, wanted: int) -> Attachments:
-    """The files, with the pictures of PDFs behind each: for a model that takes pictures, and PDFs only as text."""
+    """Insert the pictures of each PDF after it, for a model that accepts images but no PDFs."""
     items: list[Attachment] = []
     for item in attachments.items:
         items.append(item)
         if item.kind is Kind.PDF:
-            with suppress(UnreadableError):  # reading its text says so
+            with suppress(UnreadableError):  # reading its text reports the error
                 found, notes = await pdf_pictures(item.content, wanted, PDF_PICTURES_BYTES)
                 noted = [f"{item.name}: {each}." for each in notes]
                 items[-1] = replace(item, note=" ".join([*([item.note] if item.note else []), *noted]) or None)
@@ -59,7 +58,7 @@ async def _with_pictures_of_pdfs(attachments: Attachments, wanted: int) -> Attac
     return Attachments(tuple(items), attachments.reservation)
 
 
-PDF_PICTURES_BYTES = 16 * 1024 * 1024  # of one PDF
+PDF_PICTURES_BYTES = 16 * 1024 * 1024  # per PDF
 _NO_PDFS = "the model takes no PDFs"
 
 
@@ -76,7 +75,7 @@ async def _adapt_one(item: Attachment, capabilities: ModelCapabilities, limits: 
 async def _within_request(
     items: Sequence[Attachment], capabilities: ModelCapabilities, limits: Limits, capacity: RequestCapacity
 ) -> tuple[Attachment, ...]:
-    """The files, in order, as long as there is room for them in one request; of the others a PDF is still a text."""
+    """Return the files, in order, that fit into one request; of the others, PDFs become text and the rest notes."""
     fitting = list[Attachment]()
     for item in items:
         fitted = item
@@ -93,7 +92,11 @@ async def _within_request(
 
 
 async def _as_pdf(item: Attachment, capacity: RequestCapacity) -> Attachment:
-    """A PDF that its provider opens, of as many pages and bytes as there is room for. Raises UnreadableError: none."""
+    """Return a PDF that its provider can open, with as many pages and bytes as there is room for.
+
+    Raises:
+        UnreadableError: There is no room for any page, or the PDF cannot be rewritten.
+    """
     if (why := capacity.refusal(item)) is not None:
         raise UnreadableError(why)
     tokens = capacity.dense_page
@@ -109,7 +112,7 @@ async def _as_pdf(item: Attachment, capacity: RequestCapacity) -> Attachment:
 
 
 async def _characters_of(item: Attachment) -> int | None:
-    """How much text a PDF has; None where that cannot be told."""
+    """Estimate how many characters of text a PDF has; None if it cannot be read."""
     try:
         read = await pdf_text(item.content, MOST_CHARACTERS)
     except UnreadableError:
@@ -139,7 +142,7 @@ def _as_recording(item: Attachment, taken: frozenset[str]) -> Attachment:
 
 
 def fit_blocking(attachments: Attachments) -> Attachments:
-    """Return the attachments with pictures and PDFs that every provider accepts, for plain code, which waits."""
+    """Return the attachments with pictures and PDFs in a form that every provider accepts. Blocks the thread."""
     anyone = ModelCapabilities()
     accepted = anyone.pictures.of(len(attachments.images))
     items = _with_pictures(attachments, fit_pictures_blocking(_pictures(attachments), accepted))
@@ -163,7 +166,7 @@ def _pictures(attachments: Attachments) -> list[Picture]:
 
 
 def _with_pictures(attachments: Attachments, fitted: Sequence[Fitted]) -> tuple[Attachment, ...]:
-    """The files, with their pictures as they fit; a note says what was done to each."""
+    """Return the files with their pictures replaced by the fitted ones; notes describe the changes."""
     left = iter(fitted)
     return tuple(_with_picture(item, next(left)) if item.kind is Kind.IMAGE else item for item in attachments.items)
 
@@ -178,7 +181,7 @@ def _with_picture(item: Attachment, fitted: Fitted) -> Attachment:
 
 
 async def _as_text(item: Attachment, most: int, why: str = _NO_PDFS) -> Attachment:
-    """A PDF as its text; why it is not sent as it is, is said where that is not just how its model is."""
+    """Convert a PDF to its text. A note gives the reason, unless the model accepts no PDFs at all."""
     try:
         found = await words_of_pdf(item.content, most)
     except UnreadableError as cause:
@@ -192,7 +195,7 @@ async def _as_text(item: Attachment, most: int, why: str = _NO_PDFS) -> Attachme
 
 
 async def _as_words(item: Attachment) -> Attachment:
-    """A picture as the text in it, where that can be recognized."""
+    """Convert a picture to the text recognized in it, or to a note."""
     why = "the model takes no pictures"
     if not recognition.is_installed():
         return _as_note(item, f"{why}; {recognition.NOT_INSTALLED}")

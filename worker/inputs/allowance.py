@@ -1,4 +1,4 @@
-"""The bytes of attachments that a process may hold at one time: who comes late waits its turn."""
+"""The limit on the bytes of attachments that a process holds at a time; further tasks wait their turn."""
 
 import asyncio
 import contextlib
@@ -9,28 +9,28 @@ from collections import deque
 class Allowance:
     """A semaphore over bytes, first come first served; it belongs to one event loop.
 
-    A task takes what it may need at most in one step and gives back what it did not use once it has read, so
-    two tasks can never wait for each other's second half.
+    A task takes the most it may need in one step, and returns the unused part after reading, so that two tasks can
+    never deadlock while each waits for the rest.
     """
 
     def __init__(self, total: int) -> None:
-        """Hold `total` bytes."""
+        """Create an allowance of ``total`` bytes."""
         self.total = total
         self._free = total
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @property
     def held(self) -> int:
-        """The bytes that tasks hold now."""
+        """The bytes that tasks currently hold."""
         return self.total - self._free
 
     @property
     def waiting(self) -> int:
-        """How many tasks wait for their turn."""
+        """The number of tasks that wait for their turn."""
         return len(self._waiting)
 
     async def take(self, size: int) -> "Hold":
-        """Wait until `size` bytes are free, then hold them; more than the total is held as the total."""
+        """Wait until ``size`` bytes are free, then hold them; a size above the total counts as the total."""
         size = min(size, self.total)
         if self._waiting or size > self._free:
             await self._wait(size)
@@ -39,7 +39,7 @@ class Allowance:
         return Hold(self, size)
 
     def give_back(self, size: int) -> None:
-        """Free `size` bytes and wake whoever fits now; on the loop's own thread only."""
+        """Free ``size`` bytes and wake the tasks that now fit. Only for the loop's own thread."""
         self._free += size
         self._wake()
 
@@ -65,17 +65,17 @@ class Allowance:
 
 
 class Hold:
-    """Bytes that one task holds, until it releases them or nobody refers to it any more."""
+    """Bytes held by one task until they are released or the hold is garbage-collected."""
 
     def __init__(self, allowance: Allowance, size: int) -> None:
-        """Hold `size` bytes that were taken from `allowance`."""
+        """Wrap ``size`` bytes that were taken from ``allowance``."""
         self.size = size
         self._allowance = allowance
         self._loop = asyncio.get_running_loop()
         self._finalizer = self._watch()
 
     def shrink(self, size: int) -> None:
-        """Keep only `size` bytes; on the loop's own thread."""
+        """Keep only ``size`` bytes. Only for the loop's own thread."""
         if size < self.size:
             self._finalizer.detach()
             self._allowance.give_back(self.size - size)
@@ -83,7 +83,7 @@ class Hold:
             self._finalizer = self._watch()
 
     def release(self) -> None:
-        """Give everything back; from any thread, a second call does nothing."""
+        """Return all bytes. Safe from any thread; a second call does nothing."""
         self._finalizer()
 
     def _watch(self) -> "weakref.finalize[..., Hold]":
@@ -95,5 +95,5 @@ class Hold:
 
 
 def _give_back_from_anywhere(loop: asyncio.AbstractEventLoop, allowance: Allowance, size: int) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+    with contextlib.suppress(RuntimeError):  # the loop is closed, so no task is waiting
         loop.call_soon_threadsafe(allowance.give_back, size)

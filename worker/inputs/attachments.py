@@ -1,4 +1,4 @@
-"""The files of a task once they are read: what each one is, what it holds, and why not."""
+"""The files of a task after reading: their kinds, their contents, and notes on problems."""
 
 import codecs
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 
 class Kind(StrEnum):
-    """What a file is good for, decided by its content; a document that could be converted is a text."""
+    """How a file can be used, decided by its content; a document that was converted is a text."""
 
     PDF = "pdf"
     IMAGE = "image"
@@ -23,7 +23,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class StoredFile:
-    """An uploaded file as the platform hands it out."""
+    """An uploaded file, as the platform returns it."""
 
     content: bytes
     media_type: str
@@ -31,47 +31,47 @@ class StoredFile:
 
 
 OpenStored = Callable[[str], Awaitable[StoredFile]]
-"""Opens a `worker:<sha256>/<name>` reference; raises LookupError for one it does not know."""
+"""A function that opens a ``worker:<sha256>/<name>`` reference, and raises LookupError if it is unknown."""
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """What came back for a URL, before anybody looked into it."""
+    """The unexamined content of a URL."""
 
     content: bytes
-    declared: str = ""  # a Content-Type as it was sent, charset and all
-    name: str = ""  # a file name that came with the content
+    declared: str = ""  # the Content-Type as sent, including its charset
+    name: str = ""  # the file name sent with the content
 
 
 class Keeper(Protocol):
-    """Keeps what a task's URLs held when they were first read, so that no later reader depends on them."""
+    """A store for the first-read contents of a task's URLs, so that later attempts do not depend on the URLs."""
 
     async def recall(self, url: str) -> Fetched | None:
-        """What an http or https URL held, if it was kept."""
+        """Return the stored content of an http or https URL; None if it was not stored."""
         ...
 
     async def keep(self, files: Sequence[tuple[str, Fetched]]) -> None:
-        """Keep what URLs hold, in the task's order; each could be read, and was not recalled."""
+        """Store the contents of URLs that were fetched rather than recalled, in the task's order."""
         ...
 
 
 @dataclass(frozen=True)
 class Attachment:
-    """One file of a task, read.
+    """One file of a task after reading.
 
-    Arguments:
-        url: as the task names it; a `data:` URL only in its short display form.
-        kind: what the file is good for.
-        media_type: by content first, then as declared, then by name.
-        name: one line, safe to show.
-        content: the bytes; empty for an unreadable file; of a converted document the bytes of its text.
-        encoding: how the bytes of a text are decoded; None for anything else.
-        note: one line on why it could not be attached, or what is odd about it; names file and cause.
-        pages: how many a PDF has.
-        pixels: width and height of a picture, once it was looked at.
-        original: the bytes of a document that was converted, for who computes on a workbook himself; else None.
-        source: of a text that a document was converted to, the document's own media type.
-        is_cut: whether there is more of a text than `content` holds.
+    Args:
+        url: The URL as the task names it; for a ``data:`` URL, only its short display form.
+        kind: How the file can be used.
+        media_type: The type of the content, else the declared type, else that of the name.
+        name: The name as one line, safe to show.
+        content: The bytes; for a converted document, those of its text; empty for an unreadable file.
+        encoding: The encoding of a text; None for anything else.
+        note: One line that names the file and says why it could not be attached, or what is unusual about it.
+        pages: The number of pages of a PDF.
+        pixels: Width and height of a picture, once it was examined.
+        original: The bytes of a converted document, for handlers that process the document itself; else None.
+        source: The original media type of a text that a document was converted to.
+        is_cut: Whether the text continues beyond ``content``.
     """
 
     url: str
@@ -89,34 +89,34 @@ class Attachment:
 
     @property
     def size(self) -> int:
-        """What it holds, in bytes."""
+        """The total number of bytes held."""
         return len(self.content) + len(self.original or b"")
 
     @property
     def text(self) -> str | None:
-        """The whole decoded text, decoded anew at each access so that it is not held twice; None if it is no text."""
+        """The decoded text, decoded on each access to avoid holding it twice; None if the file is not text."""
         return None if self.encoding is None else self.content.decode(self.encoding, "replace")
 
     def beginning(self, characters: int) -> tuple[str, bool]:
-        """Return at most the first `characters` of the text, and whether there is more."""
+        """Return at most the first ``characters`` of the text, and whether there is more."""
         if self.encoding is None:
             return "", False
-        # No accepted encoding takes over eight bytes a character, shift sequences included; a mark comes on top.
+        # No accepted encoding uses more than eight bytes a character, shift sequences included, plus a byte-order mark.
         head = self.content[: 8 * (characters + 16)]
         text = codecs.getincrementaldecoder(self.encoding)("replace").decode(head, len(head) == len(self.content))
         return text[:characters], len(text) > characters or len(head) < len(self.content)
 
 
 class Reservation(Protocol):
-    """Bytes of the process's allowance that a task holds."""
+    """Bytes of the process's allowance, held by a task."""
 
     def release(self) -> None:
-        """Give the bytes back; a second call does nothing."""
+        """Return the bytes; a second call does nothing."""
 
 
 @dataclass(frozen=True)
 class Attachments:
-    """All files of a task, in its order; release it when the task is done, or use it as a context manager."""
+    """All files of a task, in its order. Release them when the task is done, or use them as a context manager."""
 
     items: tuple[Attachment, ...] = ()
     reservation: Reservation | None = field(default=None, repr=False, compare=False)
@@ -133,12 +133,12 @@ class Attachments:
 
     @property
     def audio(self) -> tuple[Attachment, ...]:
-        """The sound recordings."""
+        """The audio files."""
         return self._of(Kind.AUDIO)
 
     @property
     def videos(self) -> tuple[Attachment, ...]:
-        """The films."""
+        """The videos."""
         return self._of(Kind.VIDEO)
 
     @property
@@ -153,16 +153,16 @@ class Attachments:
 
     @property
     def are_cut(self) -> bool:
-        """Whether there is more of any of the files than is held here."""
+        """Whether any file has more content than is held here."""
         return any(item.is_cut for item in self.items)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the reader of the message must know about files that are missing or odd, one line each."""
+        """Notes on missing or unusual files for the reader of the message, one line each."""
         return tuple(item.note for item in self.items if item.note is not None)
 
     def release(self) -> None:
-        """Give the bytes back to the process's allowance; from any thread, more than once is fine."""
+        """Return the bytes to the process's allowance. Safe from any thread and more than once."""
         if self.reservation is not None:
             self.reservation.release()
 

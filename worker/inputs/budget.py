@@ -1,4 +1,4 @@
-"""How much of each text goes into a message: what the model's context has room for, shared out fairly."""
+"""The budget of text in a message: the model's context, divided fairly among the files."""
 
 import codecs
 import re
@@ -9,21 +9,22 @@ from worker.inputs.attachments import Attachment
 from worker.inputs.limits import Limits
 from worker.words.models import ModelCapabilities
 
-MOST_CHARACTERS = 1_000_000  # of all files where no setting says otherwise: some 250,000 tokens, which cost money
-SAMPLE = 8_000  # characters by which it is estimated how many tokens a text takes
-_PIECE = 64 * 1024  # bytes decoded at a time, so that a large file is not held twice
+MOST_CHARACTERS = 1_000_000  # the default for all files together: about 250,000 tokens, which cost money
+SAMPLE = 8_000  # characters from which the number of tokens is estimated
+_PIECE = 64 * 1024  # bytes decoded at a time, to avoid holding a large file twice
 _LIGHT = re.compile(r"[A-Za-z ]")
 
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """How long a text is.
+    """The length of a text.
 
-    Arguments:
-        characters: of all of it.
-        lines: line ends, and what stands behind the last.
-        rows: the same, without line ends in quotation marks: rows of a table. -1 where the marks do not match.
-        density: tokens a character, estimated from above.
+    Args:
+        characters: The number of characters.
+        lines: The number of lines, an unterminated last one included.
+        rows: The number of table rows: lines, not counting breaks within quotation marks; -1 if the marks are
+            unbalanced.
+        density: Tokens per character, estimated from above.
     """
 
     characters: int
@@ -35,9 +36,9 @@ class Length:
 def estimated_tokens(text: str) -> float:
     """Estimate from above how many tokens a text takes, without the model's tokenizer.
 
-    A digit, a mark and a line end count one each, as in tokenizers that split numbers into digits; a letter of ASCII
-    and a blank 0.4 (English has about 0.25 a character); anything else two, since byte-level tokenizers fall back to
-    bytes. 12,000 characters of CSV were measured to take 9,800 tokens of SmolLM2, 0.82 a character.
+    A digit, a punctuation mark and a line break count one each, as in tokenizers that split numbers into digits; an
+    ASCII letter or a space 0.4 (English has about 0.25 per character); anything else two, since byte-level tokenizers
+    fall back to bytes. 12,000 characters of CSV were measured at 9,800 tokens of SmolLM2, 0.82 per character.
     """
     light = len(_LIGHT.findall(text))
     foreign = sum(not character.isascii() for character in text)
@@ -45,14 +46,14 @@ def estimated_tokens(text: str) -> float:
 
 
 def most_characters(capabilities: ModelCapabilities, limits: Limits) -> int:
-    """Return how many characters of one text a message can have at most, whatever there is besides."""
+    """Return the largest number of characters of one text that any message can contain."""
     total = MOST_CHARACTERS if limits.total_characters is None else limits.total_characters
     one = total if limits.file_characters is None else limits.file_characters
     return max(0, min(int(capabilities.text_tokens / estimated_tokens("a")), total, one))
 
 
 def measured(item: Attachment) -> Length:
-    """Measure a text, in pieces."""
+    """Return the length of a text, measured in chunks."""
     characters = ends = in_quotes = quotes = 0
     last = "\n"
     for text in pieces(item):
@@ -69,7 +70,7 @@ def measured(item: Attachment) -> Length:
 
 
 def pieces(item: Attachment) -> Iterator[str]:
-    """Yield a text piece by piece, none of them empty."""
+    """Iterate over a text in non-empty chunks."""
     if item.encoding is None:
         return
     decoder = codecs.getincrementaldecoder(item.encoding)("replace")
@@ -81,9 +82,9 @@ def pieces(item: Attachment) -> Iterator[str]:
 
 
 def rooms(lengths: Sequence[Length], capabilities: ModelCapabilities, limits: Limits) -> list[int]:
-    """Return how many characters each text may have: short ones are whole, long ones get equal parts.
+    """Return the number of characters granted to each text: short texts fit whole, long ones share equally.
 
-    Tokens are shared out first, and characters then where the settings bound them.
+    Tokens are divided first, then characters within the limits of the settings.
     """
     total = MOST_CHARACTERS if limits.total_characters is None else limits.total_characters
     one = total if limits.file_characters is None else limits.file_characters

@@ -1,4 +1,4 @@
-"""What a file is: by its content first, then by its declared type, then by its name."""
+"""Detection of file types: by content first, then by declared type, then by name."""
 
 import mimetypes
 import re
@@ -23,11 +23,11 @@ from worker.inputs.kinds import (
 from worker.inputs.pictures import picture_type
 from worker.inputs.recordings import recording_type
 
-_HEAD = 1024  # bytes in which a PDF may begin (PDF 1.7, appendix H, note 13) and a text shows what it is
-_SURE = 0.5  # of 1: below that a match is two or three bytes of luck
-_SNIFFED = 8 * 1024  # bytes that the library for rarer formats sees
-_HEADERS = 16 * 1024  # bytes in which the headers of an e-mail end, or there are enough of them to tell
-_SURE_HEADERS = 3  # of those below: two may stand in a text about e-mails
+_HEAD = 1024  # bytes within which a PDF may start (PDF 1.7, appendix H, note 13) and markup identifies itself
+_SURE = 0.5  # of 1: below it a match is a coincidence of two or three bytes
+_SNIFFED = 8 * 1024  # bytes passed to the library for rarer formats
+_HEADERS = 16 * 1024  # bytes searched for the headers of an e-mail
+_SURE_HEADERS = 3  # known headers that identify an e-mail: two may occur in a text about e-mails
 _FIRST_HEADER = re.compile(rb"(?:From [^\n]+\n)?[A-Za-z][A-Za-z0-9-]{1,60}:[ \t]?[^\n]*(?:\n|\Z)")
 _HEADER = re.compile(
     rb"^(From|To|Subject|Date|Message-ID|MIME-Version|Content-Type|Received|Return-Path|Delivered-To|Snapshot-Content-Location):",
@@ -45,9 +45,9 @@ _STARTS = (  # APPNOTE 4.3.7 and 4.3.16; [MS-CFB] 2.2; RFC 1952; RTF 1.9.1; bzip
 _FLAT = re.compile(rb"""<office:document\s[^<>]{0,16000}?\boffice:mimetype=["']([\w./+-]{1,100})["']""")
 _PACKED = {ZIP, COMPOUND, GZIP, BZIP2, XZ, TAR}
 _BLANK = b"\xef\xbb\xbf \t\r\n\f"
-# Python's own table, without the system's files, which differ from one machine to the next.
+# Python's own table, without the system's files, which differ between machines.
 _PYTHONS = mimetypes.MimeTypes(filenames=())
-# Names that it lacks, or has differently from one version to the next.
+# Extensions that Python's table lacks, or maps differently between versions.
 _BY_ENDING = {
     "csv": "text/csv",
     "tsv": "text/tab-separated-values",
@@ -86,7 +86,7 @@ _VAGUE = {"", "application/octet-stream", "binary/octet-stream", "application/bi
 
 @dataclass(frozen=True)
 class ClassifiedFile:
-    """What a file turned out to be; `encoding` where its bytes are text, as they are in some documents."""
+    """The detected type of a file; ``encoding`` is set if its bytes are text, as in some documents."""
 
     kind: Kind
     media_type: str
@@ -94,12 +94,12 @@ class ClassifiedFile:
 
 
 def classify(content: bytes, declared: str = "", name: str = "") -> ClassifiedFile:
-    """Say what a file is; never raises.
+    """Detect the type of a file; never raises.
 
-    Arguments:
-        content: the whole file.
-        declared: the Content-Type it came with, as it was sent.
-        name: its file name.
+    Args:
+        content: The whole file.
+        declared: The Content-Type as sent.
+        name: The file name.
     """
     if _begins_like_pdf(content):
         return ClassifiedFile(Kind.PDF, "application/pdf")
@@ -122,7 +122,7 @@ def classify(content: bytes, declared: str = "", name: str = "") -> ClassifiedFi
 
 
 def claims(declared: str, name: str) -> str:
-    """Return the media type that a file claims to have: as declared unless that says nothing, else by its name."""
+    """Return the media type that a file claims: the declared one if it is specific, else that of its name."""
     plain = _plain_type(declared)
     return plain if plain not in _VAGUE else type_of_name(name) or plain
 
@@ -132,7 +132,7 @@ def _begins_like_pdf(content: bytes) -> bool:
 
 
 def _container_type(content: bytes) -> str | None:
-    """What holds other things, by its first bytes; what it is itself, its table of contents says later."""
+    """Return the type of a container by its first bytes; its table of contents is examined later."""
     for start, media_type in _STARTS:
         if content.startswith(start):
             return media_type
@@ -140,7 +140,7 @@ def _container_type(content: bytes) -> str | None:
 
 
 def _message_type(content: bytes, declared: str, name: str) -> str | None:
-    """An e-mail or a saved page: headers that stand in every one (RFC 5322, RFC 2557), before the first empty line."""
+    """Return the type of an e-mail or saved page, recognized by its headers (RFC 5322, RFC 2557); None for others."""
     head = content[:_HEADERS].lstrip(_BLANK).replace(b"\r\n", b"\n").partition(b"\n\n")[0]
     if not _FIRST_HEADER.match(head):
         return None
@@ -181,7 +181,7 @@ def _markup_type(content: bytes) -> str | None:
 
 
 def _flat_type(media_type: str) -> str | None:
-    """An OpenDocument that is one XML file (ISO/IEC 26300-1, 3.1); or a template of one."""
+    """Return the type of an OpenDocument stored as a single XML file (ISO/IEC 26300-1, 3.1), templates included."""
     return next((each for each in OPEN_DOCUMENTS if media_type.startswith(each)), None)
 
 
@@ -220,6 +220,6 @@ def _charset(declared: str) -> str:
 
 
 def type_of_name(name: str) -> str:
-    """Return the media type that a file's name says; empty where it says none."""
+    """Return the media type that a file name implies; empty if it implies none."""
     ending = name.rpartition(".")[2].lower() if "." in name else ""
     return _BY_ENDING.get(ending) or (_PYTHONS.types_map[True].get(f".{ending}", "") if ending else "")

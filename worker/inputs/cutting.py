@@ -1,7 +1,7 @@
-"""What of a text is kept where there is no room for all of it: what is useful, with a true word on the rest.
+"""Truncation of texts that exceed their budget: the most useful part is kept, with an exact statement of the rest.
 
-A table keeps its head and its first rows, a workbook that of each sheet, a log its beginning and its end, a document
-its beginning and the headings of the rest, anything else its beginning.
+A table keeps its header and first rows, a workbook those of each sheet, a log its beginning and end, a document its
+beginning and the headings of the rest, any other text its beginning.
 """
 
 import csv
@@ -20,11 +20,11 @@ from worker.words.models import ModelCapabilities
 TABLES = frozenset({"text/csv", "text/tab-separated-values"})
 ROWS = frozenset({"application/jsonl", "application/x-ndjson"})
 WORKBOOKS = frozenset({EXCEL, EXCEL_BINARY, OLD_EXCEL, OPEN_SPREADSHEET})
-MOST_COLUMNS = 50  # named where a table is cut
+MOST_COLUMNS = 50  # column names listed when a table is cut
 LONGEST_HEADER = 2_000  # characters; a longer first line is no header
-OUTLINE_SHARE = 5  # a fifth of the room, at most, is for the headings of what is left out
-HEAD_SHARE = 3  # a third of a log is its beginning: what matters is mostly at its end
-LINE_SHARE = 4  # a cut goes back to the end of a line, by a quarter at most
+OUTLINE_SHARE = 5  # at most a fifth of the room is for the headings of the omitted rest
+HEAD_SHARE = 3  # a third of a cut log is its beginning, since the end usually matters more
+LINE_SHARE = 4  # a cut moves back to the end of a line, over at most a quarter of the text
 _LOGGED = re.compile(
     r"^\W{0,3}(?:\d{4}[-/]\d\d[-/]\d\d|\d\d:\d\d:\d\d|[A-Z][a-z]{2} [ \d]\d \d\d:"
     r"|(?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL|CRITICAL)\b|\S+ \S+ \S+ \[\d\d/)",
@@ -39,12 +39,12 @@ _PAGE = re.compile(r"^\[page (\d+) of (\d+)\]$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """What is kept.
+    """The part of a text that is kept.
 
-    Arguments:
-        text: for the message.
-        kept: what that is, in words: `its first 8,000 of 41,000 characters`.
-        more: what else must be said where it is cut.
+    Args:
+        text: The text for the message.
+        kept: A description of the part: ``its first 8,000 of 41,000 characters``.
+        more: An addition to the description, shown at the cut.
     """
 
     text: str
@@ -56,11 +56,11 @@ class _Cut:
 class _Whole:
     """A text that is too long.
 
-    Arguments:
-        item: the file.
-        length: how long it is.
-        head: its beginning, as long as there is room.
-        room: characters.
+    Args:
+        item: The file.
+        length: Its length.
+        head: Its beginning, up to the available room.
+        room: The available room in characters.
     """
 
     item: Attachment
@@ -70,21 +70,21 @@ class _Whole:
 
     @property
     def of_how_many(self) -> str:
-        """The number of its characters; of a file that was not read to its end there are more."""
+        """The number of characters in words; a lower bound if the file was not read to its end."""
         return f"{'more than ' if self.item.is_cut else ''}{self.length.characters:,}"
 
 
 def fit_texts(
     attachments: Attachments, capabilities: ModelCapabilities | None = None, limits: Limits | None = None
 ) -> Attachments:
-    """Return the attachments with their texts cut to what a model's context and the settings have room for.
+    """Return the attachments with their texts cut to a model's context and the settings.
 
-    Each that was cut has a note that says what was kept. It may take a while, a few milliseconds a megabyte.
+    Each cut text has a note that says what was kept. This takes a few milliseconds per megabyte.
 
-    Arguments:
-        attachments: the files of a task.
-        capabilities: what the model takes; of one that is not known, what most take.
-        limits: `file_characters` and `total_characters` of it count.
+    Args:
+        attachments: The files of a task.
+        capabilities: The model's capabilities; the default suits most models.
+        limits: The limits, of which ``file_characters`` and ``total_characters`` apply.
     """
     texts = attachments.texts
     lengths = [measured(each) for each in texts]
@@ -137,7 +137,7 @@ def _pages(whole: _Whole) -> _Cut:
 
 
 def _rows(whole: _Whole) -> _Cut:
-    """Whole rows: a line end within quotation marks is none."""
+    """Keep whole rows: a line break within quotation marks does not end a row."""
     is_table, total = whole.item.media_type in TABLES, whole.length.rows
     if total < 0 or not is_table:
         total = whole.length.lines
@@ -181,7 +181,7 @@ def _named(columns: Sequence[str]) -> str:
 
 
 def _sheets(whole: _Whole) -> _Cut:
-    """Of each sheet, its head and its first rows: the room is shared out among them."""
+    """Keep the header and first rows of each sheet; the room is divided among the sheets."""
     text = whole.item.text or ""
     starts = [each.start() for each in _SHEET.finditer(text)]
     if not starts:
@@ -202,7 +202,7 @@ def _sheets(whole: _Whole) -> _Cut:
 
 
 def _first_rows(sheet: str, room: int) -> str:
-    rows = max(sheet.count("\n| ") - 2, 0)  # without the head, and the line below it
+    rows = max(sheet.count("\n| ") - 2, 0)  # without the header and the rule below it
     head = _to_line_end(sheet[:room]) if len(sheet) > room else sheet
     title = sheet.partition("\n")[0]
     kept = max(head.count("\n| ") - 2, 0)
@@ -223,7 +223,7 @@ def _is_log(item: Attachment, length: Length) -> bool:
 
 
 def _ends(whole: _Whole) -> _Cut:
-    """The beginning and the end, in whole lines."""
+    """Keep the beginning and the end, in whole lines."""
     head = _to_line_end(whole.head[: whole.room // HEAD_SHARE])
     tail = _end_of(whole.item, whole.room - len(head))
     tail = tail[tail.find("\n") + 1 :] if "\n" in tail[: len(tail) // LINE_SHARE + 1] else tail
@@ -244,7 +244,7 @@ def _end_of(item: Attachment, characters: int) -> str:
 
 
 def _outlined(whole: _Whole) -> _Cut:
-    """The beginning, and the headings of what follows."""
+    """Keep the beginning, and the headings of the rest."""
     text, left = whole.item.text or "", whole.room // OUTLINE_SHARE
     begun = _to_line_end(text[: whole.room - left])
     headings = _HEADING.findall(text, len(begun))
@@ -264,6 +264,6 @@ def _outlined(whole: _Whole) -> _Cut:
 
 
 def _to_line_end(text: str) -> str:
-    """Without a last line that is cut, where that is not much."""
+    """Remove an incomplete last line, unless it is too large a part of the text."""
     end = text.rfind("\n")
     return text[:end] if end >= len(text) - len(text) // LINE_SHARE and end > 0 else text

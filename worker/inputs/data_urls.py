@@ -1,4 +1,4 @@
-"""`data:` URLs (RFC 2397): a file inside its own name."""
+"""``data:`` URLs (RFC 2397), which contain a file."""
 
 import base64
 import binascii
@@ -17,7 +17,15 @@ _INVALID = "its base64 is not valid"
 
 
 def read_data_url(url: str, most: int) -> Fetched:
-    """Decode a `data:` URL of at most `most` bytes; raises UnreadableError with the cause."""
+    """Decode a ``data:`` URL.
+
+    Args:
+        url: The URL.
+        most: The maximum size of its content in bytes.
+
+    Raises:
+        UnreadableError: The URL is not valid, or its content is too large.
+    """
     head, comma, body = url[5:].partition(",")
     if not comma:
         raise UnreadableError("its data: URL has no comma")
@@ -43,11 +51,11 @@ def _pair(parameter: str) -> tuple[str, str]:
 
 
 def _unescaped(body: str) -> Iterator[bytes]:
-    """Yield what percent-encoding stands for, in pieces: all of a large file would hold the interpreter too long."""
+    """Decode percent-encoding in chunks, since a single step for a large file would block other threads too long."""
     rest = ""
     for start in range(0, len(body), _PIECE):
         piece = rest + body[start : start + _PIECE]
-        cut = piece.rfind("%", -2)  # an escape that may go on in the next piece
+        cut = piece.rfind("%", -2)  # an escape that may continue in the next chunk
         piece, rest = (piece[:cut], piece[cut:]) if cut >= 0 else (piece, "")
         yield unquote_to_bytes(piece.encode("utf-8", "replace"))
     yield unquote_to_bytes(rest)

@@ -1,7 +1,7 @@
-"""Files that are read in a child process: documents, web pages, e-mails, archives (see ``kinds`` and ``readers``).
+"""Reading of documents, web pages, e-mails and archives in a child process (see ``kinds`` and ``readers``).
 
-A document is hostile until proven otherwise, and a library cannot be ended in a thread. So each is read in a process
-with bounds on time, memory and what it may answer, which knows nothing of this one's environment.
+Documents are untrusted, and a library cannot be stopped in a thread. Each one is therefore read in a process with
+bounds on time, memory and the size of its answer, without access to this process's environment.
 """
 
 import json
@@ -15,28 +15,28 @@ from worker.inputs.kinds import TYPES
 from worker.inputs.readers.answer import Inner
 from worker.inputs.threads import examine
 
-SECONDS = 20.0  # for one document; a workbook of 200,000 cells takes 3
-MEMORY_BYTES = 1024 * 1024 * 1024  # of address space, most of it never touched
-CHARACTERS = 1_000_000  # of one document, a book of 500 pages; what of it goes into a message is bounded elsewhere
-BYTES_A_CHARACTER = 4  # of UTF-8, at most
+SECONDS = 20.0  # per document; a workbook of 200,000 cells takes 3
+MEMORY_BYTES = 1024 * 1024 * 1024  # of address space, most of which is never used
+CHARACTERS = 1_000_000  # per document, a book of 500 pages; the part that enters a message is limited elsewhere
+BYTES_A_CHARACTER = 4  # the maximum in UTF-8
 JSON_BYTES_A_CHARACTER = 6  # a control character is written as \u0001
 
 _READERS = "worker.inputs.readers"
 _READ = f"{_READERS}:read"
-_FORM_BYTES = 100_000  # of an answer: notes, names, and the marks of JSON
+_FORM_BYTES = 100_000  # of an answer, for notes, names, and JSON syntax
 
 
 @dataclass(frozen=True)
 class Document:
-    """What a file says.
+    """The content of a document.
 
-    Arguments:
-        media_type: what it is; of a container, its table of contents says more than its first bytes.
-        text: as Markdown.
-        is_cut: whether there is more.
-        notes: what must be said of it, each fit for ``<name>: <note>.``
-        files: the files in it.
-        missing: whether the library that reads it is not installed; then there is nothing else.
+    Args:
+        media_type: The type; for a container, its table of contents may refine the type of its first bytes.
+        text: The text as Markdown.
+        is_cut: Whether there is more text.
+        notes: Remarks on the document, each fit for ``<name>: <note>.``
+        files: The files in it.
+        missing: Whether the library that reads it is not installed; everything else is then empty.
     """
 
     media_type: str
@@ -48,7 +48,7 @@ class Document:
 
     @property
     def words(self) -> str:
-        """What people call it."""
+        """The name of its type for people."""
         return TYPES[self.media_type].words
 
 
@@ -62,10 +62,19 @@ async def read(
     seconds: float = SECONDS,
     pictures: int = 0,
 ) -> Document:
-    """Read a file of a type in ``TYPES``; its text and the files in it take at most `most` bytes.
+    """Read a file of a type in ``TYPES``.
 
-    Of the pictures in a document so many are among those files. Raises UnreadableError with the cause, and nothing else
-    for anything that a file can do.
+    Args:
+        content: The file.
+        media_type: The type by its first bytes.
+        name: The file name.
+        encoding: The encoding of its bytes, if the file is text.
+        most: The maximum size of its text and the files in it, in bytes.
+        seconds: The time limit.
+        pictures: How many pictures of a document to return among the files in it.
+
+    Raises:
+        UnreadableError: The file cannot be read. No file can cause any other error.
     """
     characters = min(CHARACTERS, most // BYTES_A_CHARACTER)
     answered = JSON_BYTES_A_CHARACTER * characters + most + _FORM_BYTES
@@ -90,13 +99,13 @@ async def read(
         raise UnreadableError("opening it takes too much memory or breaks the converter") from None
     try:
         document = await examine(lambda: _document(answer))
-    except (TypeError, KeyError, ValueError, AttributeError):  # a document has taken the process over
+    except (TypeError, KeyError, ValueError, AttributeError):  # a document has compromised the process
         raise UnreadableError("it breaks the converter") from None
     _remember(document.media_type)
     return document
 
 
-_needed: set[str] = set()  # modules that files of this process have needed: the next ones will, too
+_needed: set[str] = set()  # modules that earlier files needed; child processes import them in advance
 
 
 def _remember(media_type: str) -> None:

@@ -1,4 +1,4 @@
-"""One file over HTTP: redirects by hand, every byte counted, every failure turned into a cause."""
+"""Download of one file over HTTP, with checked redirects, counted bytes, and a cause for every failure."""
 
 import asyncio
 import ssl
@@ -17,19 +17,27 @@ from worker.inputs.limits import Limits
 from worker.inputs.names import file_name, one_line
 
 _REDIRECTS = {301, 302, 303, 307, 308}
-_WHOLE = {200, 203, 204, 205}  # 204 and 205 are honest about being empty; 206 would be a piece of a file
-_STEP = 64 * 1024  # bytes that one step of decompression may yield
+_WHOLE = {200, 203, 204, 205}  # 204 and 205 are empty but complete; 206 would be part of a file
+_STEP = 64 * 1024  # the maximum output of one decompression step in bytes
 _PLAIN = ("", "identity")
 _COMPRESSED = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
 async def download(client: httpx.AsyncClient, url: str, limits: Limits, most: int) -> Fetched:
-    """Read one http or https URL of at most `most` bytes within the limits' seconds and redirects.
+    """Fetch an http or https URL within the limits on seconds and redirects.
 
-    Redirects: each target is checked like the first address; one from https to http is refused, since what was
-    signed or protected would travel in the open. User and password of a URL go to that URL alone: a relative
-    redirect stays on its host and keeps them, any other carries only what it brings itself.
-    Raises UnreadableError with the cause, and nothing else for anything that a server can do.
+    Each redirect target is checked like the first address. A redirect from https to http is refused, since it would
+    expose signed or protected requests. The user and password of a URL are sent to that URL alone: a relative redirect
+    stays on its host and keeps them, any other carries only its own.
+
+    Args:
+        client: The client, which connects to checked addresses only.
+        url: The URL.
+        limits: The limits.
+        most: The maximum size of the file in bytes.
+
+    Raises:
+        UnreadableError: The download failed. No server can cause any other error.
     """
     try:
         async with asyncio.timeout(limits.seconds):
@@ -40,7 +48,7 @@ async def download(client: httpx.AsyncClient, url: str, limits: Limits, most: in
         raise UnreadableError(f"it did not arrive within {limits.seconds:g} seconds") from None
     except httpcore.RemoteProtocolError as error:
         raise UnreadableError(_broken_answer(error)) from None
-    except (httpx.RemoteProtocolError, httpx.InvalidURL):  # httpx looks at a Location even where it does not follow it
+    except (httpx.RemoteProtocolError, httpx.InvalidURL):  # httpx parses a Location even if it does not follow it
         raise UnreadableError("the server redirected to a URL that is not valid") from None
     except (httpcore.NetworkError, httpcore.ProtocolError, httpx.HTTPError, httpx.StreamError) as error:
         raise UnreadableError(_broken_connection(error)) from None
@@ -89,7 +97,7 @@ async def _receive(response: httpx.Response, most: int) -> Fetched:
         raise UnreadableError(f"the server answered {_status_words(response.status_code)}")
     encoding = response.headers.get("content-encoding", "").strip().lower()
     _refuse_announced(response, encoding, most)
-    body = BytesIO()  # getvalue() hands out its own buffer, so the file is never held twice
+    body = BytesIO()  # getvalue() returns its own buffer, so that the file is never held twice
     async for piece in _decoded(response.aiter_raw(), encoding):
         if body.tell() + len(piece) > most:
             raise TooLargeError(most)
@@ -98,7 +106,7 @@ async def _receive(response: httpx.Response, most: int) -> Fetched:
 
 
 def _refuse_announced(response: httpx.Response, encoding: str, most: int) -> None:
-    """Refuse early what calls itself too large; what calls itself small is counted all the same."""
+    """Refuse a file early if its announced size is too large; received bytes are counted regardless."""
     announced = response.headers.get("content-length", "")
     if encoding in _PLAIN and announced.isdecimal() and int(announced[:20]) > most:
         raise TooLargeError(most)
@@ -120,7 +128,7 @@ async def _decoded(pieces: AsyncIterator[bytes], encoding: str) -> AsyncIterator
 
 
 def _unpacked(unpacker: "zlib._Decompress", piece: bytes) -> Iterator[bytes]:
-    """Yield what a piece unpacks to in small steps, so that a bomb is met after one of them."""
+    """Decompress a chunk in small steps, so that a decompression bomb is detected after one of them."""
     try:
         while piece and not unpacker.eof:
             yield unpacker.decompress(piece, _STEP)
@@ -134,7 +142,7 @@ def _sent_name(response: httpx.Response) -> str:
     header["content-disposition"] = response.headers.get("content-disposition", "")
     try:
         return file_name(header.get_filename() or "")
-    except (LookupError, ValueError, TypeError):  # a header that names an encoding nobody knows
+    except (LookupError, ValueError, TypeError):  # the header names an unknown encoding
         return ""
 
 

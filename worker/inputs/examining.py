@@ -1,4 +1,4 @@
-"""From the bytes of a file to attachments: what it is, whether it is whole, what is in it, and what must be said."""
+"""Examination of a file's bytes: its type, completeness and contents, with notes on anything unusual."""
 
 from dataclasses import dataclass, field, replace
 
@@ -15,29 +15,29 @@ from worker.inputs.pictures import is_complete
 from worker.inputs.recordings import has_its_tracks
 from worker.inputs.threads import examine
 
-BLANK = b" \t\r\n\f\v\0\xef\xbb\xbf\xfe\xff"  # with what makes up the marks and the second halves of wider encodings
+BLANK = b" \t\r\n\f\v\0\xef\xbb\xbf\xfe\xff"  # including the bytes of byte-order marks and the NULs of UTF-16
 PAGES = frozenset({"html", "xhtml+xml", "xml", "svg+xml", "rfc822", "related"})
 EXPORTED = frozenset(
     {OLD_EXCEL, OLD_WORD}
-)  # programs give tables and reports these names, so that Excel and Word open them
+)  # programs give HTML tables and reports these extensions, so that Excel and Word open them
 TABLES = frozenset({"csv", "tab-separated-values"})
-OF_ONE_ENCODING = frozenset({HTML})  # documents that are text from their beginning to their end, of any encoding
-LEAST_TEXT = 64 * 1024  # bytes that the text of a document may have, however large the document is
-MARKS = 1000  # bytes for what is said before the text of a document
+OF_ONE_ENCODING = frozenset({HTML})  # documents that are text throughout, in any encoding
+LEAST_TEXT = 64 * 1024  # bytes always granted to the text of a document, however large the document is
+MARKS = 1000  # bytes for the line before the text of a document
 
 
 @dataclass(frozen=True)
 class _File:
-    """A file that is looked into.
+    """A file under examination.
 
-    Arguments:
-        url: as the task names it; of a `data:` URL its label.
-        name: one line, safe to show; of a file in another one, with the name of that before it.
-        fetched: its bytes, and what came with them.
-        most: bytes that it and what is in it may take.
-        depth: how many files it is in.
-        pictures: how many pictures within a document are wanted.
-        inner: files that were found in the outermost one, so far.
+    Args:
+        url: The URL as the task names it; for a ``data:`` URL, its label.
+        name: The name as one line, safe to show; for a file within another, prefixed with the name of that one.
+        fetched: Its bytes, declared type and name.
+        most: The maximum size of the file and the files in it, in bytes.
+        depth: The number of files around it.
+        pictures: How many pictures of a document are wanted.
+        inner: The files found so far in the outermost one.
     """
 
     url: str
@@ -52,17 +52,20 @@ class _File:
 async def examined(
     url: str, fetched: Fetched, most: int, label: str | None = None, pictures: int = 0
 ) -> tuple[Attachment, ...]:
-    """Look into what came for a URL, and make of it what a task can hold, in at most `most` bytes.
+    """Turn the content of a URL into attachments.
 
-    Arguments:
-        url: as the task names it; of a `data:` URL only its label is kept.
-        fetched: what came.
-        most: bytes that the file, and the files in it, may take.
-        label: as messages call it among other files (`names.labels`).
-        pictures: how many pictures within a document are wanted.
+    Args:
+        url: The URL as the task names it; of a ``data:`` URL only the label is kept.
+        fetched: The content.
+        most: The maximum size of the file and the files in it, in bytes.
+        label: The name that messages use for it among other files (``names.labels``).
+        pictures: How many pictures of a document are wanted.
 
-    Returns the file, and behind it the files that are in it: in an archive or an e-mail, or pictures in a document.
-    Raises UnreadableError, with the cause.
+    Returns:
+        The file, followed by the files in it: members of an archive, attachments of an e-mail, pictures of a document.
+
+    Raises:
+        UnreadableError: The file cannot be read.
     """
     label = label or labels([url])[url]
     name = label if url.startswith(STORED_SCHEME) else fetched.name or name_of(url)
@@ -83,7 +86,7 @@ async def _examined(file: _File) -> tuple[Attachment, ...]:
 
 
 def _check(content: bytes, found: ClassifiedFile) -> None:
-    """Raises UnreadableError: it is not whole, or there is nothing in it."""
+    """Raise UnreadableError if the content is incomplete or blank."""
     if found.kind is Kind.IMAGE and not is_complete(content, found.media_type):
         raise UnreadableError("it is truncated: its end is missing")
     if found.kind in {Kind.AUDIO, Kind.VIDEO} and not has_its_tracks(content):
@@ -104,7 +107,7 @@ def _attachment(file: _File, found: ClassifiedFile) -> Attachment:
 
 
 async def _read(file: _File, found: ClassifiedFile) -> tuple[Attachment, ...]:
-    """A document as its text, with the files in it; one that is text itself, such as a page, at worst as it is."""
+    """Convert a document to text and its inner files; if that fails, a document that is text is kept as it is."""
     content, encoding = file.fetched.content, found.encoding.name if found.encoding is not None else None
     if file.depth >= DEEPEST:
         raise UnreadableError(f"it is nested deeper than {DEEPEST} files")
@@ -145,7 +148,7 @@ def _converted(file: _File, found: ClassifiedFile, document: Document) -> Attach
 
 
 async def _members(file: _File, document: Document, left: int) -> list[Attachment]:
-    """The files that are in a file, each as if it were a file of the task."""
+    """Examine the files in a file as if each were a file of the task."""
     found: list[Attachment] = []
     for number, each in enumerate(document.files):
         member = f"{file.name}/{one_line(each.name)}"
@@ -169,7 +172,7 @@ async def _members(file: _File, document: Document, left: int) -> list[Attachmen
 
 
 def _as_it_is(file: _File, found: ClassifiedFile, why: str) -> Attachment:
-    """A document that is not converted: attached as the text that it is, or not at all."""
+    """Attach an unconverted document as plain text if it is text; otherwise as a note."""
     item = replace(_attachment(file, found), kind=Kind.OTHER)
     if found.encoding is None:
         return replace(item, note=f"{file.name} could not be attached: {why}.")
@@ -187,7 +190,7 @@ def _remarks(file: _File, found: ClassifiedFile) -> str | None:
 
 
 def _of_encoding(name: str, found: ClassifiedFile) -> list[str]:
-    """What must be said of how a text was decoded."""
+    """Return notes on how a text was decoded."""
     encoding, notes = found.encoding, list[str]()
     if encoding is not None and encoding.is_guess:
         notes.append(f"{name} does not say its encoding: it was read as {encoding.spoken}, which is a guess.")
@@ -208,13 +211,13 @@ def _mislabelled(name: str, media_type: str, declared: str) -> str | None:
 
 
 def _is_no_page(named: str) -> bool:
-    """Whether a name promises something that is never written as HTML."""
+    """Return whether a name implies a format that is never written as HTML."""
     main, _, rest = named.partition("/")
     return named != "" and rest not in PAGES and (main != "text" or rest in TABLES)
 
 
 def _claims_binary(claimed: str) -> bool:
-    if claimed.endswith(("+xml", "mpegurl")):  # drawings and playlists are text
+    if claimed.endswith(("+xml", "mpegurl")):  # SVG images and playlists are text
         return False
     return claimed == "application/pdf" or claimed.startswith(("image/", "audio/", "video/"))
 

@@ -1,7 +1,7 @@
-"""A task's files for who wants to read on in them: a part by its place, or the places where a text stands.
+"""Random access to a task's files by tools: parts by position, and full-text search.
 
-Places are numbers of characters, from 0, in the whole text of a file, however much of it a message has. Texts are read
-piece by piece, so a large file is not held twice, and nobody waits long for the interpreter.
+Positions are character offsets from 0 in the whole text of a file, however much of it a message contains. Texts are
+read in chunks, so that a large file is not held twice and other threads are not blocked for long.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,25 +15,25 @@ from worker.inputs.names import labels, one_line
 from worker.inputs.pdf_words import words_of_pdf
 from worker.inputs.threads import examine
 
-ANSWER_CHARACTERS = 20_000  # of one answer: some 5,000 tokens
+ANSWER_CHARACTERS = 20_000  # per answer: about 5,000 tokens
 LEAST_ANSWER = 1_000
-MOST_PLACES = 20  # shown of those where a text stands
+MOST_PLACES = 20  # search results shown
 MOST_COUNTED = 10_000
-AROUND = 100  # characters shown before and behind each
+AROUND = 100  # characters of context shown before and after each result
 LONGEST_SEARCH = 500  # characters
-KEPT_CHARACTERS = 20_000_000  # of texts that are no files, the oldest of which are let go
+KEPT_CHARACTERS = 20_000_000  # of texts that are not files; beyond it the oldest are dropped
 
 _Text = Callable[[], Iterable[str]]
-"""A text in pieces, each time anew."""
+"""A function that returns a fresh iterable over the chunks of a text."""
 
 
 class Library:
-    """The files of a task by the names that its message has for them.
+    """The files of a task by the names that its message uses.
 
     Args:
         urls: The task's files, as it names them.
-        attachments: The same files, read; whole, not as a model is given them.
-        characters: Of one answer, at most.
+        attachments: The same files after reading, complete rather than as adapted to a model.
+        characters: The maximum size of an answer.
     """
 
     def __init__(self, urls: Sequence[str], attachments: Attachments, characters: int = ANSWER_CHARACTERS) -> None:
@@ -50,7 +50,7 @@ class Library:
             self._files.setdefault(each.name, each)
 
     def keep(self, name: str, text: str) -> str:
-        """Keep a text that is no file, for as long as the run lasts; returns what it is called."""
+        """Keep a text that is not a file until the run ends, and return the name it can be read by."""
         known = next((each for each, kept in self._kept.items() if kept == text), None)
         if known is not None:
             return known
@@ -64,21 +64,21 @@ class Library:
         """Read a part of a file.
 
         Args:
-            name: The file's.
-            start: Its first character, from 0; below 0 from the end.
-            end: The one behind its last, likewise; None: as many as an answer has room for.
+            name: The name of the file.
+            start: The offset of the first character; a negative one counts from the end.
+            end: The offset after the last character, likewise; None reads as much as an answer may contain.
 
         Returns:
-            The part, with its place; or why there is none. Never more than an answer's characters, and a line or two.
+            The part with its position, or an explanation of why there is none; within the limit, plus a line or two.
         """
         name = name.strip()
         return await self._answer(name, lambda text: _part(name, text, start, end, self._most))
 
     async def search(self, name: str, text: str) -> str:
-        """Find the places where a text stands in a file, in any case; it is plain text, no pattern.
+        """Search a file for a text, ignoring case. The text is literal, not a pattern.
 
         Returns:
-            The places and what is around each of the first; or why there are none.
+            The number of results and the first of them with context, or an explanation of why there are none.
         """
         if not text.strip() or len(text) > LONGEST_SEARCH:
             return f"[The text to search for must have 1 to {LONGEST_SEARCH} characters.]"
@@ -102,7 +102,7 @@ class Library:
         return answer if is_whole else f"{answer}\n[{name} is longer: its last pages cannot be read.]"
 
     async def _of_pdf(self, item: Attachment) -> tuple[str, bool]:
-        """The text of a PDF: that of the last one asked for is kept, as it is rarely asked for once."""
+        """Return the text of a PDF and whether it is complete. The last PDF's text is cached, since calls repeat."""
         if self._last_pdf is None or self._last_pdf[0] != item.url:
             found = await words_of_pdf(item.content, CHARACTERS)
             if not found.read.texts:
@@ -154,7 +154,7 @@ def _places(name: str, text: _Text, wanted: str, most: int) -> str:
 
 
 def _found(parts: Iterable[str], needle: str) -> Iterator[tuple[int, str]]:
-    """The places of a text, each with what is around it."""
+    """Iterate over the positions of a text, each with its context."""
     window, offset, searched = "", 0, 0
     for piece, is_last in _with_end(parts):
         window += piece
@@ -178,7 +178,7 @@ def _with_end(parts: Iterable[str]) -> Iterator[tuple[str, bool]]:
 
 
 def _lowered(text: str) -> str:
-    """In lower case, and as long as before."""
+    """Return the text in lower case with its length unchanged."""
     low = text.lower()
     if len(low) == len(text):
         return low

@@ -1,4 +1,4 @@
-"""How much of a task's attachments is read, in bytes, seconds and characters."""
+"""Limits on the attachments of a task, in bytes, seconds and characters."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,19 @@ MEBIBYTE = 1024 * 1024
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds within which attachments are read and inlined; every number is a setting of the worker.
+    """The limits on reading attachments and inlining them. The worker's settings supply the numbers.
 
-    Arguments:
-        file_bytes: the most one file may hold, decompressed, in bytes.
-        task_bytes: the most all files of a task may hold together, in bytes.
-        process_bytes: the most all tasks of a process hold at one time, in bytes; who comes late waits.
-        files: how many files of a task are read; each one more becomes a note, so a task cannot be a port scan.
-        seconds: the whole download of one file, from resolving its name to its last byte, on the monotonic clock.
-        redirects: how many redirects of one file are followed.
-        file_characters: the most one file puts into the message, in characters; None: as many as suit the model.
-        total_characters: the most all files put into the message, in characters; None: as many as suit the model.
-        document_pictures: how many pictures within one document become images.
-        allow_private: whether loopback and private addresses may be reached; those of clouds' credentials never are.
+    Args:
+        file_bytes: The maximum size of one file after decompression, in bytes.
+        task_bytes: The maximum size of all files of a task together, in bytes.
+        process_bytes: The maximum size held by all tasks of a process at a time, in bytes; further tasks wait.
+        files: How many files of a task are read; each further one becomes a note, so that a task cannot scan ports.
+        seconds: The time for the download of one file, from name lookup to last byte, on the monotonic clock.
+        redirects: How many redirects of one file are followed.
+        file_characters: The maximum that one file adds to the message, in characters; None depends on the model.
+        total_characters: The maximum that all files add to the message, in characters; None depends on the model.
+        document_pictures: How many pictures within one document become images.
+        allow_private: Whether loopback and private addresses may be fetched; cloud metadata services never may.
     """
 
     file_bytes: int = 20 * MEBIBYTE

@@ -1,4 +1,4 @@
-"""Attachments as Agno takes them."""
+"""Conversion of attachments to Agno's media types."""
 
 import re
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from worker.inputs.attachments import Attachment, Attachments
 if TYPE_CHECKING:
     from agno.media import Audio, File, Image, Video
 
-_GOOGLES = {  # as Google's documentation calls them, and Agno too
+_GOOGLES = {  # the names in Google's documentation, which Agno also uses
     "audio/mpeg": "audio/mp3",
     "video/quicktime": "video/mov",
     "video/x-msvideo": "video/avi",
 }
-_PLAIN = re.compile(r"[^A-Za-z0-9 ()\[\]-]+")  # what AWS Bedrock, the only reader of `name`, lets a document be called
-LONGEST_NAME = 180  # characters; Bedrock takes 200, and there may be a number behind it
+_PLAIN = re.compile(r"[^A-Za-z0-9 ()\[\]-]+")  # not allowed by AWS Bedrock, the only provider that reads ``name``
+LONGEST_NAME = 180  # characters; Bedrock allows 200, and a number may follow
 
 
 def to_agno_files(attachments: Attachments) -> "list[File]":
@@ -26,7 +26,7 @@ def to_agno_files(attachments: Attachments) -> "list[File]":
     return [
         File(
             content=pdf.content,
-            mime_type="application/pdf",  # Agno checks it against its own list, so never as it was declared
+            mime_type="application/pdf",  # Agno validates it against its own list, so the declared type cannot be used
             filename=pdf.name,
             name=name,
             format="pdf",
@@ -37,7 +37,7 @@ def to_agno_files(attachments: Attachments) -> "list[File]":
 
 
 def _plain_names(pdfs: Sequence[Attachment]) -> list[str]:
-    """Names as Bedrock takes them: a few characters, single blanks, no two alike."""
+    """Return names that Bedrock accepts: restricted characters, single spaces, no duplicates."""
     names: list[str] = []
     for pdf in pdfs:
         plain = " ".join(_PLAIN.sub(" ", pdf.name.removesuffix(".pdf")).split())[:LONGEST_NAME] or "document"
@@ -57,7 +57,7 @@ def to_agno_images(attachments: Attachments) -> "list[Image]":
 
 
 def to_agno_audio(attachments: Attachments) -> "list[Audio]":
-    """Return the sound recordings as Agno Audio objects, in the task's order."""
+    """Return the audio files as Agno Audio objects, in the task's order."""
     from agno.media import Audio
 
     return [
@@ -74,7 +74,7 @@ def to_agno_audio(attachments: Attachments) -> "list[Audio]":
 
 
 def to_agno_videos(attachments: Attachments) -> "list[Video]":
-    """Return the films as Agno Video objects, in the task's order."""
+    """Return the videos as Agno Video objects, in the task's order."""
     from agno.media import Video
 
     return [

@@ -1,4 +1,4 @@
-"""Names and sizes as a note shows them: one line, no query string, no credentials, no base64."""
+"""Names and sizes for notes: one line, without query strings, credentials or base64."""
 
 import re
 from collections.abc import Iterable
@@ -6,23 +6,23 @@ from urllib.parse import unquote, urlsplit
 
 from worker.words.unseen import UNSEEN
 
-LONGEST_NAME = 120  # characters; enough for a real file name, too short to smuggle a page of text into a message
+LONGEST_NAME = 120  # characters; enough for real file names, but not for smuggling a page of text into a message
 LONGEST_URL = 4_000  # characters; signed URLs have up to 2,000
 STORED_SCHEME = "worker:"
-_STORED = re.compile(r"worker:([0-9a-fA-F]+)/?")  # without a name; with one, it follows the digest
-_DIGITS = 12  # of the digest of an upload without a name, which is called by them
+_STORED = re.compile(r"worker:([0-9a-fA-F]+)/?")  # a reference without a name, which would follow the digest
+_DIGITS = 12  # of the digest, which name an upload without a name
 _UNITS = ("bytes", "KB", "MB", "GB")
 _STEP = 1024
 
 
 def one_line(text: str, longest: int = LONGEST_NAME) -> str:
-    """Return text without control and direction characters, cut to `longest` characters."""
+    """Return a text with control and direction characters replaced by spaces, cut to ``longest`` characters."""
     cleaned = UNSEEN.sub(" ", text).strip()
     return cleaned if len(cleaned) <= longest else cleaned[: longest - 1] + "…"
 
 
 def size_words(size: int) -> str:
-    """Return a size in bytes as people say it: `12 KB`, `1.4 MB`."""
+    """Return a size in bytes for people: ``12 KB``, ``1.4 MB``."""
     amount = float(size)
     unit = _UNITS[0]
     for larger in _UNITS[1:]:
@@ -33,9 +33,9 @@ def size_words(size: int) -> str:
 
 
 def display_url(url: str) -> str:
-    """Return a URL as a note or a log line may show it: no user, password, query or fragment.
+    """Return a URL for notes and logs, without user, password, query or fragment.
 
-    A `data:` URL is shown as its type and the rough size of what it holds, never by its content.
+    A ``data:`` URL is represented by its type and approximate size, never by its content.
     """
     if is_data_url(url):
         return _display_data(url)
@@ -48,12 +48,12 @@ def display_url(url: str) -> str:
 
 
 def is_data_url(url: str) -> bool:
-    """Tell whether a URL carries its content itself."""
+    """Return whether a URL is a ``data:`` URL."""
     return url[:5].lower() == "data:"
 
 
 def name_of(url: str) -> str:
-    """Return what to call the file behind a URL: the last part of its path, else its host."""
+    """Return a name for the file behind a URL: the last part of its path, else its host."""
     if is_data_url(url):
         return _display_data(url)
     if url.startswith(STORED_SCHEME):
@@ -67,15 +67,15 @@ def name_of(url: str) -> str:
 
 
 def file_name(text: str) -> str:
-    """Return the last part of a path that someone else chose, safe to show; empty if nothing is left."""
+    """Return the last part of an untrusted path, safe to show; empty if nothing is left."""
     return one_line(text.replace("\\", "/").rpartition("/")[2])
 
 
 def labels(urls: Iterable[str]) -> dict[str, str]:
-    """Return what to call each of a task's files where a model reads it, by URL, in order and no two alike.
+    """Return the names of a task's files for models, by URL, in order and without duplicates.
 
-    A URL that a model could open is called by itself; an uploaded file by its name, and a `data:` URL by its type and
-    size. The second of a name has a number: `notes (2).txt`.
+    A URL that a model could open is its own name; an uploaded file has its file name, and a ``data:`` URL its type and
+    size. Repeated names are numbered: ``notes (2).txt``.
     """
     found: dict[str, str] = {}
     for url in dict.fromkeys(urls):
@@ -100,7 +100,7 @@ def _untaken(name: str, taken: set[str]) -> str:
 
 
 def _name_of_stored(reference: str) -> str:
-    """The name in a reference; without one the beginning of its digest, as the platform calls it too."""
+    """Return the name in a reference, or the beginning of its digest, as the platform does."""
     nameless = _STORED.fullmatch(reference)
     if nameless is not None:
         return nameless[1][:_DIGITS]
@@ -109,7 +109,7 @@ def _name_of_stored(reference: str) -> str:
 
 def _display_data(url: str) -> str:
     comma = url.find(",")
-    head, length = (url[:comma], len(url) - comma - 1) if comma >= 0 else (url, 0)  # the rest, which may be megabytes
+    head, length = (url[:comma], len(url) - comma - 1) if comma >= 0 else (url, 0)  # the body may be megabytes
     media_type = one_line(head[5:].partition(";")[0], 80) or "text/plain"
     is_base64 = head.lower().rstrip().endswith(";base64")
     size = length * 3 // 4 - url[-min(2, length) :].count("=") if is_base64 and length else length

@@ -1,4 +1,4 @@
-"""The words of a PDF for who takes no PDFs: the text of its pages; of those that are pictures, what is recognized."""
+"""The text of a PDF for models without PDF support: text of its pages, and recognized text of scanned pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,19 +7,19 @@ from worker.inputs import recognition
 from worker.inputs.causes import UnreadableError
 from worker.inputs.pdfs import PDF_SECONDS, PdfText, pdf_text
 
-MOST_NAMED = 10  # pages whose numbers a note has; of more it has the first
+MOST_NAMED = 10  # page numbers listed in a note
 
 
 @dataclass(frozen=True, slots=True)
 class PdfWords:
-    """What was read of a PDF.
+    """The text read from a PDF.
 
-    Arguments:
-        read: the text, which may be empty.
-        recognized: the numbers of pages whose text was recognized in pictures.
-        notes: what must be said, each fit for ``<name>: <note>.``
-        is_cut: whether it has more pages than were looked at.
-        why_none: where there is no text, why, as the end of a sentence.
+    Args:
+        read: The text, which may be empty.
+        recognized: The numbers of pages whose text was recognized in pictures.
+        notes: Remarks, each fit for ``<name>: <note>.``
+        is_cut: Whether the PDF has more pages than were read.
+        why_none: The reason why there is no text, as the end of a sentence.
     """
 
     read: PdfText
@@ -30,16 +30,17 @@ class PdfWords:
 
     @property
     def is_scan(self) -> bool:
-        """Whether all of its text was recognized."""
+        """Whether all of the text was recognized."""
         return bool(self.recognized) and {number for number, _ in self.read.texts} == set(self.recognized)
 
 
 async def words_of_pdf(
     content: bytes, characters: int, seconds: float = PDF_SECONDS, scan_seconds: float = recognition.SECONDS
 ) -> PdfWords:
-    """Return the words of a PDF's first pages, up to about `characters`, and as many as can be read in the time.
+    """Return the text of a PDF's first pages, up to about ``characters`` and within the time limits.
 
-    Raises UnreadableError with the cause: it cannot be opened.
+    Raises:
+        UnreadableError: The PDF cannot be opened.
     """
     read = await pdf_text(content, characters, seconds)
     is_cut = read.read < read.pages
@@ -83,7 +84,7 @@ def _it(numbers: Sequence[int]) -> str:
 
 
 def _named(numbers: Sequence[int], total: int) -> str:
-    """`page 3 of its 7`, `pages 2, 3 and 5 of its 7`."""
+    """Return page numbers in words: ``page 3 of its 7``, ``pages 2, 3 and 5 of its 7``."""
     if len(numbers) == 1:
         return f"page {numbers[0]} of its {total:,}"
     if len(numbers) > MOST_NAMED:

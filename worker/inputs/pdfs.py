@@ -1,9 +1,9 @@
-"""PDFs: can they be opened at all, as much of them as a provider takes, and their text for models that take no PDF.
+"""Checking of PDFs, reduction to a provider's limits, and extraction of text and pictures.
 
-A PDF is hostile until proven otherwise. What bounds it: the file's own size limit; pypdf's limits on what a stream may
-decompress to (75 MB) and on depths, entries and operators; a child process with bounds on time and memory; and no page
-is read once the wanted number of characters is there. PDFium is native code that a PDF might take over, so its process
-reads that one PDF alone. Nothing in a PDF is executed and nothing it refers to is fetched.
+PDFs are untrusted. Several bounds apply: the file's own size limit; pypdf's limits on decompressed streams (75 MB), and
+on depths, entries and operators; a child process with limits on time and memory; and reading stops once the wanted
+number of characters is reached. PDFium is native code that a PDF might compromise, so its process reads only that one
+PDF. Nothing in a PDF is executed, and nothing it refers to is fetched.
 """
 
 import json
@@ -16,19 +16,20 @@ from worker import bounded
 from worker.bounded import Bounds, Crashed, Refused
 from worker.inputs.causes import UnreadableError
 
-PDF_SECONDS = 10.0  # for one PDF; a dense page takes pypdf some 50 ms
-READING_SHARE = 0.6  # of those, after which no further page is begun
-MEMORY_BYTES = 1024 * 1024 * 1024  # of address space: the file, and a page's streams several times over
+PDF_SECONDS = 10.0  # per PDF; pypdf takes about 50 ms for a dense page
+READING_SHARE = 0.6  # of the time limit, after which no further page is started
+MEMORY_BYTES = 1024 * 1024 * 1024  # of address space, for the file and several copies of a page's streams
 ANSWER_BYTES = 16 * 1024 * 1024  # of text
 _HEAD_BYTES = 100
-_END, _TAIL = b"%%EOF", 2048  # readers look for it in the last 1024 bytes, and some writers pad
+_END, _TAIL = b"%%EOF", 2048  # readers search the last 1024 bytes, and some writers add padding
 _WORDS = "worker.inputs.readers.pdf"
 
 
 async def check_pdf(content: bytes, seconds: float = PDF_SECONDS) -> int:
-    """Return how many pages a PDF has.
+    """Return the number of pages of a PDF.
 
-    Raises UnreadableError, naming the cause, if it is encrypted, truncated, broken or without pages.
+    Raises:
+        UnreadableError: The PDF is encrypted, truncated, broken or without pages.
     """
     return await _ask(f"{_WORDS}:check", content, seconds=seconds)
 
@@ -37,11 +38,11 @@ async def check_pdf(content: bytes, seconds: float = PDF_SECONDS) -> int:
 class PdfText:
     """The text of a PDF's pages.
 
-    Arguments:
-        texts: numbers of pages, from 1, and the text of each that has any; none in a scan.
-        pages: how many the PDF has.
-        read: how many of them were looked at.
-        scans: numbers of pages that are pictures, with no more text than a stamp.
+    Args:
+        texts: Page numbers, from 1, with the text of each page that has any; empty for a scan.
+        pages: The number of pages of the PDF.
+        read: The number of pages that were read.
+        scans: The numbers of pages that are pictures, with no more text than a stamp.
     """
 
     texts: tuple[tuple[int, str], ...]
@@ -51,50 +52,59 @@ class PdfText:
 
     @property
     def text(self) -> str:
-        """Page by page, each under its number; empty if no page has text."""
+        """The text page by page, each under its number; empty if no page has text."""
         return "\n\n".join(f"[page {number} of {self.pages}]\n{text}" for number, text in self.texts)
 
     @classmethod
     def of(cls, answer: Any) -> "PdfText":
-        """Read what a child process has answered. Raises UnreadableError: it is none."""
+        """Parse the answer of a child process.
+
+        Raises:
+            UnreadableError: The answer has the wrong form.
+        """
         try:
             texts = tuple((int(number), str(text)) for number, text in answer["texts"])
             scans = tuple(int(number) for number in answer.get("scans", ()))
             return cls(texts, int(answer["pages"]), int(answer["read"]), scans)
-        except (TypeError, KeyError, ValueError, AttributeError):  # a PDF has taken the process over
+        except (TypeError, KeyError, ValueError, AttributeError):  # a PDF has compromised the process
             raise UnreadableError("it is not a valid PDF") from None
 
 
 async def pdf_text(content: bytes, characters: int, seconds: float = PDF_SECONDS) -> PdfText:
-    """Return the text of a PDF's first pages, up to about `characters`, and as many as can be read in the time.
+    """Return the text of a PDF's first pages, up to about ``characters`` and within the time limit.
 
-    The last page is not cut, so there may be more. Form values and annotations follow the text of their page.
-    Raises UnreadableError with the cause.
+    The last page is not cut, so the text may be longer. Form values and annotations follow the text of their page.
+
+    Raises:
+        UnreadableError: The PDF cannot be read.
     """
     return PdfText.of(await _ask(f"{_WORDS}:text", content, characters, seconds * READING_SHARE, seconds=seconds))
 
 
 def is_protected(content: bytes) -> bool:
-    """Tell whether a PDF is encrypted, if only so that nobody changes it; providers refuse those."""
+    """Return whether a PDF is encrypted, if only to prevent changes; providers refuse such PDFs."""
     return b"/Encrypt" in content
 
 
 def has_end(content: bytes) -> bool:
-    """Tell whether a PDF has its end marker; where PDFium mends one without it, providers need not."""
+    """Return whether a PDF has its end marker; PDFium repairs PDFs without one, but providers may not."""
     return _END in content[-_TAIL:]
 
 
 async def fit_pdf(content: bytes, pages: int, size: int, seconds: float = PDF_SECONDS) -> tuple[bytes, int]:
-    """Return a PDF without its protection, and with no more than its first pages that a provider takes.
+    """Return a PDF without its protection, reduced to the first pages that a provider accepts.
 
-    Arguments:
-        content: the PDF, which can be opened without a password.
-        pages: how many it may have; at least one.
-        size: bytes that it may have.
-        seconds: how long it may take.
+    Args:
+        content: The PDF, which can be opened without a password.
+        pages: The maximum number of pages, at least one.
+        size: The maximum size in bytes.
+        seconds: The time limit.
 
-    Returns: the new PDF, and how many pages it has.
-    Raises UnreadableError with the cause, for instance that not even its first page is that small.
+    Returns:
+        The new PDF, and its number of pages.
+
+    Raises:
+        UnreadableError: The PDF cannot be read, or not even its first page is small enough.
     """
     bounds = _bounds(seconds, size + _HEAD_BYTES)
     with _told(seconds):
@@ -102,16 +112,22 @@ async def fit_pdf(content: bytes, pages: int, size: int, seconds: float = PDF_SE
 
 
 def fit_pdf_blocking(content: bytes, pages: int, size: int, seconds: float = PDF_SECONDS) -> tuple[bytes, int]:
-    """Do the same for plain code, which waits."""
+    """Sync version of ``fit_pdf``."""
     bounds = _bounds(seconds, size + _HEAD_BYTES)
     with _told(seconds):
         return _fitted(bounded.documents.run_blocking(f"{_WORDS}:fit", content, pages, size, bounds=bounds))
 
 
 async def pdf_pictures(content: bytes, wanted: int, most: int) -> tuple[list[tuple[str, bytes]], list[str]]:
-    """Return so many pictures of a PDF's pages, of so many bytes together, with their names; and notes on others.
+    """Return pictures of a PDF's pages with their names, and notes on omitted ones.
 
-    Raises UnreadableError with the cause.
+    Args:
+        content: The PDF.
+        wanted: The maximum number of pictures.
+        most: Their maximum total size in bytes.
+
+    Raises:
+        UnreadableError: The PDF cannot be read.
     """
     bounds = _bounds(PDF_SECONDS, most + ANSWER_BYTES)
     with _told(PDF_SECONDS):
@@ -124,7 +140,7 @@ async def pdf_pictures(content: bytes, wanted: int, most: int) -> tuple[list[tup
             found.append((str(each["name"]), contents[at : at + int(each["size"])]))
             at += int(each["size"])
         return found, [str(each) for each in said["notes"]]
-    except (TypeError, KeyError, ValueError):  # a PDF has taken the process over
+    except (TypeError, KeyError, ValueError):  # a PDF has compromised the process
         raise UnreadableError("it is not a valid PDF") from None
 
 

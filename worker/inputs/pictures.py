@@ -1,4 +1,4 @@
-"""Pictures by their first bytes, whether the rest of them is there, and in a form that a model's provider takes."""
+"""Detection and checks of pictures, and their conversion to forms that a model's provider accepts."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -10,25 +10,25 @@ from worker.bounded import BoundedError, Bounds
 from worker.inputs.causes import UnreadableError
 from worker.words.models import PictureLimits
 
-PICTURE_SECONDS = 20.0  # for one picture, or a few small ones; 100 million pixels take about four
-BATCH = 25  # pictures that one child process looks at,
-BATCH_BYTES = 16 * 1024 * 1024  # and bytes of them
+PICTURE_SECONDS = 20.0  # per batch; a picture of 100 million pixels takes about four
+BATCH = 25  # the maximum number of pictures per child process
+BATCH_BYTES = 16 * 1024 * 1024  # and their maximum size
 BATCH_ANSWER_BYTES = 64 * 1024 * 1024
-MEMORY_BYTES = 2 * 1024 * 1024 * 1024  # of address space: a picture of that size, and a copy of it
+MEMORY_BYTES = 2 * 1024 * 1024 * 1024  # of address space: for such a picture and a copy of it
 _FIT = "worker.inputs.readers.pictures:fit"
 
 _HEIC = {b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heif", b"msf1": "image/heif"}
 _AVIF = {b"avif": "image/avif", b"avis": "image/avif"}
 _BRANDS = {**_HEIC, **_AVIF}
-_BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}  # sizes of the headers that BMP ever had; "BM" alone begins words too
+_BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}  # all header sizes of BMP, since "BM" alone may begin a text
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _JPEG_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers that carry no length
 _START_OF_SCAN = 0xDA
-MOST_PARTS = 100_000  # of a picture that are looked at: who adds more, wants that it takes long
+MOST_PARTS = 100_000  # of a picture that are examined; one with more is crafted to take long
 
 
 def picture_type(content: bytes) -> str | None:
-    """Return the media type of a picture by its first bytes, None if it is no picture."""
+    """Return the media type of a picture by its first bytes; None for other content."""
     if content.startswith(_PNG_START):
         return "image/png"
     if content.startswith(b"\xff\xd8\xff"):
@@ -50,13 +50,13 @@ def picture_type(content: bytes) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture as it is, or as it was made to fit.
+    """A picture in its original or fitted form.
 
-    Arguments:
-        content: its bytes.
-        media_type: what it is.
-        changes: what was done to it, in words; none if nothing had to be.
-        pixels: its width and height, where it was looked at.
+    Args:
+        content: The bytes.
+        media_type: The media type.
+        changes: Descriptions of the conversions; empty if none were needed.
+        pixels: Width and height, once examined.
     """
 
     content: bytes
@@ -66,14 +66,14 @@ class Picture:
 
 
 Fitted = Picture | UnreadableError
-"""A picture that fits, or why there is none."""
+"""A picture that fits, or the reason why there is none."""
 
 
 async def fit_pictures(pictures: Sequence[Picture], accepted: PictureLimits) -> list[Fitted]:
-    """Return pictures as a provider accepts them; of each that cannot be made to fit, the cause.
+    """Convert pictures to forms that a provider accepts; a picture that cannot be converted is returned as its error.
 
-    All of a task go to one child process, some megabytes at a time; of those that it does not survive, each goes to one
-    of its own. Where the extra `files` is not installed, a picture of an accepted type is left as it is.
+    The pictures of a task are sent to child processes in batches; if a batch fails, each of its pictures gets a process
+    of its own. Without the extra ``files``, pictures of accepted types are left as they are.
     """
     if not _can_convert():
         return [_as_it_is(each, accepted) for each in pictures]
@@ -81,7 +81,7 @@ async def fit_pictures(pictures: Sequence[Picture], accepted: PictureLimits) -> 
 
 
 def fit_pictures_blocking(pictures: Sequence[Picture], accepted: PictureLimits) -> list[Fitted]:
-    """Do the same for plain code, which waits."""
+    """Sync version of ``fit_pictures``."""
     if not _can_convert():
         return [_as_it_is(each, accepted) for each in pictures]
     return [fitted for batch in _batches(pictures) for fitted in _fit_blocking(batch, accepted)]
@@ -138,11 +138,15 @@ def _bounds(batch: Sequence[Picture], accepted: PictureLimits) -> Bounds:
 def _failed(error: BoundedError) -> UnreadableError:
     if isinstance(error, bounded.NotStarted):
         return UnreadableError("there is no process left to convert it in")
-    return UnreadableError("reading it takes too long, or too much memory")  # or a decoder was taken over
+    return UnreadableError("reading it takes too long, or too much memory")  # or a decoder was compromised
 
 
 def _fitted(answer: bytes, batch: Sequence[Picture]) -> list[Fitted]:
-    """Read what the child has answered. Raises: Crashed (it is no such answer: a picture has taken the child over)."""
+    """Parse the answer of a child process.
+
+    Raises:
+        Crashed: The answer has the wrong form, since a picture has compromised the process.
+    """
     head, _, contents = answer.partition(b"\n")
     fitted, at = list[Fitted](), 0
     try:
@@ -164,9 +168,9 @@ def _fitted(answer: bytes, batch: Sequence[Picture]) -> list[Fitted]:
 
 
 def is_complete(content: bytes, media_type: str) -> bool:
-    """Tell whether a picture has its end; formats without a cheap way to tell are taken as complete.
+    """Return whether a picture is complete; formats without a cheap check count as complete.
 
-    Providers answer 400 to half a picture, which would end the whole run.
+    Providers answer 400 to a truncated picture, which would fail the whole run.
     """
     match media_type:
         case "image/png":
@@ -184,7 +188,7 @@ def is_complete(content: bytes, media_type: str) -> bool:
 def _png_ends(content: bytes) -> bool:
     position = len(_PNG_START)
     for _ in range(MOST_PARTS):
-        if position + 12 > len(content):  # a chunk: length, name, data, checksum
+        if position + 12 > len(content):  # the overhead of a chunk: length, name, checksum
             return False
         if content[position + 4 : position + 8] == b"IEND":
             return True
@@ -193,10 +197,10 @@ def _png_ends(content: bytes) -> bool:
 
 
 def _jpeg_ends(content: bytes) -> bool:
-    """Look for the end marker behind the first scan: a thumbnail before it has an end of its own."""
+    """Find the end marker after the first scan: a thumbnail before it has an end marker of its own."""
     position = 2
     for _ in range(MOST_PARTS):
-        if position + 4 > len(content) or content[position] != 0xFF:  # noqa: PLR2004 - 0xFF begins every marker
+        if position + 4 > len(content) or content[position] != 0xFF:  # noqa: PLR2004 - 0xFF starts every marker
             return False
         marker = content[position + 1]
         if marker == _START_OF_SCAN:

@@ -1,4 +1,4 @@
-"""Reads the files of a task: concurrently, each once, within limits; a file that cannot be read becomes a note."""
+"""The reader of a task's files: concurrent, each file once, within limits. Unreadable files become notes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 
 class Reader:
-    """Turns the URLs of a task into attachments; one per process, used on one event loop.
+    """A reader that turns the URLs of a task into attachments. One per process, used on one event loop.
 
-    It holds one HTTP client, opened when the first http or https URL comes, and the process's allowance of bytes.
+    It owns an HTTP client, opened for the first http or https URL, and the process's allowance of bytes.
     """
 
     def __init__(
         self, limits: Limits | None = None, *, open_stored: OpenStored | None = None, resolve: Resolve = resolve
     ) -> None:
-        """Read within `limits`.
+        """Create a reader.
 
-        Arguments:
-            limits: the bounds of a file, a task and the process.
-            open_stored: opens the `worker:` references of uploaded files; without it they are unreadable.
-            resolve: turns a host name into addresses; what it answers is checked and connected to.
+        Args:
+            limits: The limits per file, task and process.
+            open_stored: Opens ``worker:`` references of uploaded files; without it they are unreadable.
+            resolve: Resolves host names; the addresses are checked before a connection is made to one of them.
         """
         self.limits = limits or Limits()
         self.allowance = Allowance(self.limits.process_bytes)
@@ -42,19 +42,24 @@ class Reader:
         self._client: httpx.AsyncClient | None = None
 
     async def read(self, urls: Sequence[str], keeper: Keeper | None = None) -> Attachments:
-        """Read every file of a task, in its order; one that is named twice is read once and is there once.
+        """Read every file of a task, in its order; a file that is named twice is read and returned once.
 
-        Waits first until the process may hold what these files may need at most, and keeps only what they do need.
-        The same files give the same attachments and the same notes, whatever comes first: a retried task must find
-        the message that it had before. So what an earlier reader kept of a URL is read, and the URL is not.
+        The call first waits until the process may hold the most that these files may need, and afterwards keeps only
+        what they do need. The same files produce the same attachments and notes, whatever the timing, so that a retried
+        task finds the same message. For this reason, content that an earlier attempt stored is used in place of the
+        URL.
 
-        Arguments:
-            urls: as the task names its files.
-            keeper: what earlier readers of this task kept, and where what is fetched now goes.
+        Args:
+            urls: The task's files, as it names them.
+            keeper: The store of what earlier attempts fetched; it also stores what is fetched now.
 
-        Returns: the attachments; release them when the task is done.
-        Raises: nothing for a bad file, which becomes `unreadable` with a note; what `open_stored` raises apart from
-            LookupError, and what the keeper raises, is not the file's fault and comes through.
+        Returns:
+            The attachments; release them when the task is done. A bad file is ``unreadable`` with a note and raises
+            nothing.
+
+        Raises:
+            Exception: An error of ``open_stored``, except LookupError, or of the keeper, since it is not the file's
+                fault.
         """
         names = list(dict.fromkeys(urls))
         if not names:
@@ -84,7 +89,7 @@ class Reader:
                     most = await shares.next()
                     reading.append(group.create_task(self._read_one(_Reading(url, called[url], most, keeper), shares)))
         except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None  # the store's own error, for the caller to classify
+            raise errors.exceptions[0] from None  # an error of the store, for the caller to classify
         done = [task.result() for task in reading]
         if keeper is not None:
             await keeper.keep([(each.url, each.fresh) for each in done if each.fresh is not None])
@@ -127,7 +132,7 @@ class Reader:
         if self._open_stored is None:
             raise UnreadableError("uploaded files cannot be read here")
         try:
-            stored = await self._open_stored(url)  # how long it may take is the store's own business
+            stored = await self._open_stored(url)  # the store applies its own time limit
         except LookupError:
             raise UnreadableError("no such file was uploaded") from None
         return _at_most(Fetched(stored.content, stored.media_type, file_name(stored.name)), most)
@@ -142,13 +147,13 @@ class Reader:
 
 
 class _Reading:
-    """A file on its way: what may come, and what came.
+    """The state of reading one file.
 
-    Arguments:
-        url: as the task names it.
-        label: as messages call it.
-        most: the bytes that it may hold.
-        keeper: what may know it from before.
+    Args:
+        url: The URL as the task names it.
+        label: The name that messages use for it.
+        most: The maximum size in bytes.
+        keeper: The store of earlier content.
     """
 
     def __init__(self, url: str, label: str, most: int, keeper: Keeper | None) -> None:
@@ -156,7 +161,7 @@ class _Reading:
         self.label = label
         self.most = most
         self.keeper = keeper
-        self.fresh: Fetched | None = None  # what its URL answered just now, where that can be read
+        self.fresh: Fetched | None = None  # freshly downloaded content, if it is readable
         self.attachments: tuple[Attachment, ...] = (_unreadable(url, label, ""),)
 
     def fail(self, cause: str) -> None:

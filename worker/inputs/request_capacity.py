@@ -1,4 +1,4 @@
-"""What there is still room for in a request: bytes, pages, pictures and documents of its provider, and the context."""
+"""The remaining capacity of a model request: bytes, pages, pictures and documents of its provider, and the context."""
 
 from math import inf
 
@@ -6,19 +6,19 @@ from worker.inputs.attachments import Attachment, Kind
 from worker.inputs.names import size_words
 from worker.words.models import ModelCapabilities
 
-SENT = frozenset({Kind.PDF, Kind.IMAGE, Kind.AUDIO, Kind.VIDEO})  # as they are, apart from the message
-LEAST_PDF = 500  # bytes; no page fits into fewer
-CONTEXT_SHARE = 0.95  # of the context may be for what is sent as it is
-DENSE_TEXT = 1_500  # tokens of the text of a dense page
-CHARACTERS_A_TOKEN = 3  # of a PDF's text, rather fewer than English has
-LEAST_TEXT = 1_000  # tokens that texts may have in any case
+SENT = frozenset({Kind.PDF, Kind.IMAGE, Kind.AUDIO, Kind.VIDEO})  # kinds sent as they are, outside the message
+LEAST_PDF = 500  # bytes; no PDF of one page is smaller
+CONTEXT_SHARE = 0.95  # the share of the context available to files sent as they are
+DENSE_TEXT = 1_500  # tokens of text on a dense page
+CHARACTERS_A_TOKEN = 3  # of a PDF's text; a cautious estimate, since English has more
+LEAST_TEXT = 1_000  # tokens always granted to texts
 
 
 class RequestCapacity:
-    """What there is still room for in a request.
+    """The remaining capacity of a request.
 
-    Arguments:
-        takes: what the model takes.
+    Args:
+        takes: The model's capabilities.
     """
 
     def __init__(self, takes: ModelCapabilities) -> None:
@@ -31,27 +31,27 @@ class RequestCapacity:
 
     @property
     def document_bytes(self) -> int:
-        """How large a PDF may be."""
+        """The maximum size of a PDF in bytes."""
         return min(self.bytes, self._takes.document_size)
 
     @property
     def dense_page(self) -> float:
-        """Tokens of a page of a PDF, at most."""
+        """The maximum number of tokens of a PDF page."""
         return self._takes.page_tokens + DENSE_TEXT
 
     def tokens_of_page(self, characters: int | None, pages: int) -> float:
-        """Tokens of each page of a PDF with so much text; None: nobody knows."""
+        """Return the tokens per page of a PDF with this many characters of text; None means unknown."""
         if characters is None:
             return self.dense_page
         return self._takes.page_tokens + characters / CHARACTERS_A_TOKEN / pages
 
     @property
     def text_tokens(self) -> int:
-        """Tokens that texts may have beside what is sent."""
+        """The tokens left for texts, next to the files sent as they are."""
         return int(max(min(self._takes.text_tokens, self.tokens), min(LEAST_TEXT, self._takes.text_tokens)))
 
     def refusal(self, item: Attachment) -> str | None:
-        """Why there is no room for a file, not even a page of it; None if there is."""
+        """Return the reason why a file, or even one page of it, has no room in the request; None if it has."""
         taken, provider = "the model's provider takes no more than", "in one request"
         if item.kind is Kind.IMAGE and not self._pictures:
             return f"{taken} {self._takes.pictures.number:,} pictures {provider}"
@@ -70,7 +70,7 @@ class RequestCapacity:
         return self._takes.pictures.tokens.of(picture.pixels)
 
     def take(self, item: Attachment) -> None:
-        """Count a file that is sent, but for the tokens of a PDF, which depend on what is in it."""
+        """Subtract a file from the capacity, except for the tokens of a PDF, which depend on its content."""
         self.bytes -= len(item.content) if item.kind in SENT else 0
         self.tokens -= self._tokens_of(item) if item.kind is Kind.IMAGE else 0
         self._pictures -= item.kind is Kind.IMAGE
@@ -79,5 +79,5 @@ class RequestCapacity:
 
 
 def page_words(count: int) -> str:
-    """A number of pages in words."""
+    """Return a number of pages in words."""
     return "page" if count == 1 else f"{count:,} pages"

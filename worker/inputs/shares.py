@@ -1,17 +1,17 @@
-"""How much each file of a task may hold, so that all together stay within the task's limit."""
+"""The division of a task's size limit among its files."""
 
 import asyncio
 
 
 class Shares:
-    """Hands out shares in the order of the files, so that who exceeds the limit does not depend on who was fast.
+    """Grants sizes in the order of the files, so that download speed does not decide which file exceeds the limit.
 
-    A file starts beside earlier ones only if all of them may turn out as large as a file can be; otherwise it waits
-    until they are done, and then gets what is left.
+    A file is read concurrently with earlier ones only if all of them could have the maximum size. Otherwise it waits
+    until they are done, and gets the remainder.
     """
 
     def __init__(self, file_bytes: int, task_bytes: int) -> None:
-        """Share out `task_bytes`, at most `file_bytes` each."""
+        """Divide ``task_bytes``, at most ``file_bytes`` per file."""
         self._file_bytes = file_bytes
         self._task_bytes = task_bytes
         self._used = 0
@@ -19,7 +19,7 @@ class Shares:
         self._one_done = asyncio.Event()
 
     async def next(self) -> int:
-        """Wait for the next file's turn; returns how many bytes it may hold."""
+        """Wait for the next file's turn, and return its maximum size in bytes."""
         while self._reading and self._left() < self._file_bytes:
             self._one_done.clear()
             await self._one_done.wait()
@@ -28,7 +28,7 @@ class Shares:
         return share
 
     def done(self, size: int) -> None:
-        """Record that a file turned out to hold `size` bytes; 0 if it could not be read."""
+        """Record the final size of a file; 0 if it could not be read."""
         self._reading -= 1
         self._used += size
         self._one_done.set()

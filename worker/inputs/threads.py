@@ -1,7 +1,7 @@
-"""Threads of this room: for short examinations, and for look-ups of names.
+"""Thread pools for short examinations of files and for name lookups.
 
-None of it runs in the event loop's default executor: that one belongs to whoever blocks in it, such as synchronous
-handlers, and those may themselves be waiting for a file. What may never end is done elsewhere (``worker.bounded``).
+Neither uses the event loop's default executor: synchronous handlers may occupy all of its threads while they wait for
+a file. Work that may never end belongs in ``worker.bounded``.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ from worker.threads import LOOKUPS
 
 Result = TypeVar("Result")
 
-_EXAMINERS = ThreadPoolExecutor(2, "examine")  # they compete with the event loop for the interpreter
+_EXAMINERS = ThreadPoolExecutor(2, "examine")  # few, since they compete with the event loop for the interpreter
 
 
 async def examine(work: Callable[[], Result]) -> Result:
-    """Run work that takes milliseconds, and surely ends, beside the event loop."""
+    """Run short, finite work in a thread."""
     return await asyncio.get_running_loop().run_in_executor(_EXAMINERS, work)
 
 
 async def look_up(work: Callable[[], Result]) -> Result:
-    """Run a look-up that may hang for a while; who stops waiting for it leaves it to end by itself."""
+    """Run a name lookup, which may hang; a caller that stops waiting leaves it to finish in the background."""
     return await asyncio.get_running_loop().run_in_executor(LOOKUPS, work)

@@ -1,4 +1,4 @@
-"""HTTP that connects to the very address it has checked, whatever a name says a moment later."""
+"""An HTTP transport that connects to exactly the addresses it has checked."""
 
 import contextlib
 import ssl
@@ -13,23 +13,28 @@ from worker.inputs.addresses import Resolve
 from worker.inputs.causes import UnreadableError
 from worker.words.addresses import connect_limit, first_refusal
 
-CONNECTIONS = 100  # at one time in a process; over a hundred the machine's sockets, not ours, are the limit
-IDLE_SECONDS = 5.0  # a second file from the same host comes at once or not at all
+CONNECTIONS = 100  # concurrent connections per process
+IDLE_SECONDS = 5.0  # further files from the same host follow immediately or not at all
 
 
 class AddressRefusedError(UnreadableError):
-    """A host has an address that is not for us to connect to."""
+    """A host has an address that is not allowed."""
 
 
 class CheckedNetwork(httpcore.AsyncNetworkBackend):
-    """Opens connections: it resolves the name, checks every address, and connects to one of those.
+    """A network backend that resolves a name, checks every address, and connects to one of those addresses.
 
-    There is no second look-up between check and connection, so an answer that changes (DNS rebinding) changes nothing.
-    The layers above still know the name only, so the Host header, SNI and the check of the certificate are the name's.
+    There is no second lookup between check and connection, so a changed answer (DNS rebinding) has no effect. The
+    layers above only know the name, so the Host header, SNI and the certificate check use the name.
     """
 
     def __init__(self, resolve: Resolve, *, allow_private: bool) -> None:
-        """Resolve with `resolve`; refuse what is not public, or with `allow_private` where clouds tell credentials."""
+        """Create a backend.
+
+        Args:
+            resolve: Resolves host names.
+            allow_private: Whether to allow private addresses; cloud metadata services stay refused.
+        """
         self._resolve = resolve
         self._allow_private = allow_private
         self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
@@ -42,7 +47,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first of the host's addresses that answers, after all of them passed the check."""
+        """Connect to the first of the host's addresses that answers, after all of them have passed the check."""
         addresses = await self._checked(host, port)
         limit = connect_limit(timeout)
         for address in addresses:
@@ -57,7 +62,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Refuse: no file of a task comes from a unix socket."""
+        """Refuse: files are never read from a Unix socket."""
         del path, timeout, socket_options
         raise UnreadableError("a unix socket is no place for a file")
 
@@ -83,10 +88,10 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
 
 
 class _Connection(httpcore.AsyncNetworkStream):
-    """A connection that is closed when its TLS handshake is cut off.
+    """A connection that is closed if its TLS handshake is interrupted.
 
-    httpcore closes it when the handshake fails, but not when the whole download's time is up meanwhile, so a server
-    that accepts and says nothing would cost a socket each time.
+    httpcore closes a connection whose handshake fails, but not one whose handshake is canceled by the time limit of the
+    download, so that a silent server would leak a socket each time.
     """
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
@@ -104,10 +109,10 @@ class _Connection(httpcore.AsyncNetworkStream):
             await self._stream.aclose()
             raise
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - the same
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as above
         return await self._stream.read(max_bytes, timeout)
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the same
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as above
         await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
@@ -118,10 +123,10 @@ class _Connection(httpcore.AsyncNetworkStream):
 
 
 class CheckedTransport(httpx.AsyncBaseTransport):
-    """httpx over CheckedNetwork: HTTP/1.1, certificates verified, no proxy."""
+    """An httpx transport over ``CheckedNetwork``: HTTP/1.1, verified certificates, no proxy."""
 
     def __init__(self, network: CheckedNetwork, tls: ssl.SSLContext) -> None:
-        """Send requests through `network`, verifying certificates with `tls`."""
+        """Create a transport over ``network`` that verifies certificates with ``tls``."""
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=tls,
             max_connections=CONNECTIONS,
@@ -130,7 +135,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request; errors are httpcore's own or UnreadableError."""
+        """Send a request; errors are httpcore's own or UnreadableError."""
         answer = await self._pool.handle_async_request(
             httpcore.Request(
                 method=request.method,
@@ -165,10 +170,10 @@ class _Body(httpx.AsyncByteStream):
 
 
 def open_client(resolve: Resolve, *, allow_private: bool, seconds: float) -> httpx.AsyncClient:
-    """Return a client that reaches checked addresses only and carries nothing from one request to the next.
+    """Return a client that connects to checked addresses only and shares no state between requests.
 
-    Proxies and .netrc of the environment are ignored (they would go around the check), cookies are never kept, and
-    redirects are left to the caller. Certificates are verified; SSL_CERT_FILE and SSL_CERT_DIR may name others.
+    It ignores proxies and .netrc, which would bypass the check, never stores cookies, and leaves redirects to the
+    caller. Certificates are verified; SSL_CERT_FILE and SSL_CERT_DIR are respected.
     """
     return httpx.AsyncClient(
         transport=CheckedTransport(
