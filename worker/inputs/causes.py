@@ -4,7 +4,7 @@ from worker.inputs.names import size_words
 
 
 class UnreadableError(Exception):
-    """A file could not be read. The message is the cause, fit for ``<name> could not be read: <cause>.``
+    """A file could not be read. The message completes the sentence ``<name> could not be read: <cause>.`` in a note.
 
     The message is always ours: a library's own may contain the URL, and with it a signature or a password.
     """

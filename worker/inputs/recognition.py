@@ -1,7 +1,7 @@
-"""The text in pictures and scans, for models that see neither, where Tesseract is installed (the extra ``ocr``).
+"""Text recognition in pictures and scans, for models that see neither, if Tesseract is installed (the extra ``ocr``).
 
-Tesseract is native code that reads other people's pictures: it runs in a child process with bounds on time and memory,
-which reads that one file alone.
+Tesseract is native code that reads untrusted pictures: it runs in a child process with bounds on time and memory,
+which reads only that one file.
 """
 
 import os
@@ -15,14 +15,14 @@ from worker.bounded import BoundedError, Bounds, Refused
 from worker.inputs.causes import UnreadableError
 from worker.inputs.pdfs import READING_SHARE, PdfText
 
-SECONDS = 60.0  # for one file; a page takes one to three
-MEMORY_BYTES = 1536 * 1024 * 1024  # of address space: the data of a few languages, and a picture of 16 million pixels
+SECONDS = 60.0  # per file; a page takes one to three
+MEMORY_BYTES = 1536 * 1024 * 1024  # of address space: for the data of a few languages, and 16 million pixels
 ANSWER_BYTES = 16 * 1024 * 1024
-MOST_LANGUAGES = 4  # each takes as long again
+MOST_LANGUAGES = 4  # the time is proportional to their number
 NOT_INSTALLED = "to have the text in it recognized, install agno-worker[ocr] and Tesseract's data (tesseract-ocr-eng)"
 
 _WORDS = "worker.inputs.readers.recognition"
-FOLDERS = (  # where Tesseract's data is, of Debian and Ubuntu, Fedora, Arch and Alpine, Homebrew
+FOLDERS = (  # the folders of Tesseract's data on Debian and Ubuntu, Fedora, Arch and Alpine, and with Homebrew
     *("/usr/share/tesseract-ocr/5/tessdata", "/usr/share/tesseract-ocr/4.00/tessdata"),
     *("/usr/share/tesseract/tessdata", "/usr/share/tessdata", "/usr/local/share/tessdata"),
     *("/opt/homebrew/share/tessdata", "/app/.apt/usr/share/tesseract-ocr/5/tessdata"),
@@ -30,21 +30,26 @@ FOLDERS = (  # where Tesseract's data is, of Debian and Ubuntu, Fedora, Arch and
 
 
 def is_installed() -> bool:
-    """Whether text can be recognized here: the library is installed, and Tesseract's data."""
+    """Return whether text can be recognized: the library and Tesseract's data are installed."""
     return find_spec("tesserocr") is not None and _data(os.environ.get("TESSDATA_PREFIX"), FOLDERS) is not None
 
 
 async def picture_text(content: bytes, seconds: float = SECONDS) -> str:
-    """Return the text in a picture; empty if none can be made out. Raises UnreadableError with the cause."""
+    """Return the text in a picture; empty if none is legible.
+
+    Raises:
+        UnreadableError: The picture cannot be read.
+    """
     return str(await _ask("picture", content, *_found(), seconds * READING_SHARE, seconds=seconds))
 
 
 async def scan_text(
     content: bytes, characters: int, seconds: float = SECONDS, numbers: tuple[int, ...] = ()
 ) -> PdfText:
-    """Return the text of a PDF of pictures, as ``pdfs.pdf_text`` does; of some of its pages, or of all.
+    """Return the text of a scanned PDF in the form of ``pdfs.pdf_text``; of the given pages, or of all.
 
-    Raises UnreadableError with the cause.
+    Raises:
+        UnreadableError: The PDF cannot be read.
     """
     asked = (_found(), characters, seconds * READING_SHARE, numbers)
     return PdfText.of(await _ask("scan", content, *asked, seconds=seconds))
@@ -59,7 +64,7 @@ def _found() -> tuple[str, str]:
 
 @cache
 def _data(prefix: str | None, folders: tuple[str, ...]) -> tuple[str, str] | None:
-    """Where the data is, and of which languages: English first, and a few that are installed besides."""
+    """Return the folder of Tesseract's data and the languages to use: English first, then a few others."""
     for folder in [*([prefix] if prefix else []), *folders]:
         found = sorted(each.stem for each in Path(folder).glob("*.traineddata") if each.stem not in {"osd", "equ"})
         if found:

@@ -1,7 +1,7 @@
-"""Reads files that others made, in a child process: each kind has a reader, and this is what the process is asked.
+"""Readers of untrusted files, one per kind, and the entry point through which a child process runs them.
 
-Whatever runs here may be broken, or taken over, by a file. So it is given bytes and limits, and answers JSON; it writes
-no file, opens no connection, and runs nothing that a file holds (see ``worker.bounded``).
+A file may crash or compromise the code here. The process therefore receives bytes and limits, and answers JSON; it
+writes no file, opens no connection, and runs nothing from a file (see ``worker.bounded``).
 """
 
 import json
@@ -21,16 +21,16 @@ def read(content: bytes, asked: dict[str, Any]) -> bytes:
     """Read a file.
 
     Args:
-        content: All of it.
-        asked: The fields of ``Limits``; the media type is what its first bytes say.
+        content: The whole file.
+        asked: The fields of ``ReaderLimits``; the media type is that of the first bytes.
 
     Returns:
-        A line of JSON, and the contents of the files in it one after another. The line has ``media_type``, ``text``,
-        ``is_cut``, ``notes``, and ``files``: name, size and declared type of each; only ``media_type`` and ``missing``
-        where the library is not installed.
+        A line of JSON, followed by the concatenated contents of the files in it. The line has ``media_type``, ``text``,
+        ``is_cut``, ``notes``, and ``files`` (name, size and declared type of each); or only ``media_type`` and
+        ``missing`` if the library is not installed.
 
     Raises:
-        Refused: It cannot be read; with the cause.
+        Refused: The file cannot be read; the message is the cause.
     """
     limits = ReaderLimits(**asked)
     found = _identified(content, limits.media_type)

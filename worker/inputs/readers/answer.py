@@ -1,4 +1,4 @@
-"""What a reader is asked for, and what it answers."""
+"""The input and output of readers."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -8,15 +8,15 @@ from worker.inputs.names import size_words
 
 @dataclass(frozen=True)
 class ReaderLimits:
-    """What is asked of a reader.
+    """The request to a reader.
 
-    Arguments:
-        media_type: what the file is.
-        name: its file name.
-        encoding: of a file that is text.
-        characters: of text that are wanted at most; a reader may stop there.
-        most: bytes that the files in it may hold together.
-        pictures: how many pictures in it are wanted.
+    Args:
+        media_type: The type of the file.
+        name: The file name.
+        encoding: The encoding, if the file is text.
+        characters: The maximum number of characters wanted; a reader may stop there.
+        most: The maximum total size of the files in it, in bytes.
+        pictures: How many pictures of the file are wanted.
     """
 
     media_type: str
@@ -28,7 +28,7 @@ class ReaderLimits:
 
 
 class Inner(NamedTuple):
-    """A file in another one; `declared` is the Content-Type that it has there, of an e-mail for instance."""
+    """A file within a file; ``declared`` is its Content-Type there, such as in an e-mail."""
 
     name: str
     content: bytes
@@ -37,13 +37,13 @@ class Inner(NamedTuple):
 
 @dataclass
 class ReadText:
-    """What a file says.
+    """The content of a file.
 
-    Arguments:
-        text: as Markdown.
-        is_cut: whether the reader stopped before the end.
-        notes: what must be said of it, each fit for ``<name>: <note>.``
-        files: the files in it.
+    Args:
+        text: The text as Markdown.
+        is_cut: Whether the reader stopped before the end.
+        notes: Remarks on the file, each fit for ``<name>: <note>.``
+        files: The files in it.
     """
 
     text: str
@@ -53,5 +53,5 @@ class ReadText:
 
 
 def too_large(size: int, left: int) -> str:
-    """What must be said of a file that is left out, behind its name."""
+    """Return the remark on an omitted file, to follow its name."""
     return f"has {size_words(size)}, more than the {size_words(left)} that there was room for, and was left out"

@@ -1,4 +1,4 @@
-"""Archives: a listing of what is in them, and the files themselves, within limits on number, size and ratio."""
+"""Archives: a listing of their contents, and the files, within limits on number, size and compression ratio."""
 
 import bz2
 import gzip
@@ -16,10 +16,10 @@ from worker.inputs.names import file_name, one_line, size_words
 from worker.inputs.readers.answer import Inner, ReaderLimits, ReadText, too_large
 from worker.inputs.readers.containers import BROKEN, ENTRIES, opened
 
-LISTED = 200  # names of files; of the others the listing has the number
-RATIO = 200  # how many times larger than packed one file may become; text packs to a fiftieth at best
-MEMORY = 256 * 1024 * 1024  # that unpacking may take
-LEAST = 1024 * 1024  # bytes that a file may become in any case
+LISTED = 200  # file names listed; of further files only the number is given
+RATIO = 200  # the maximum ratio of unpacked to packed size; text compresses to a fiftieth at best
+MEMORY = 256 * 1024 * 1024  # bytes that unpacking may use
+LEAST = 1024 * 1024  # unpacked bytes always allowed, whatever the ratio
 _UNSEEN = ("__MACOSX/", ".DS_Store", "Thumbs.db")
 _FLAG_ENCRYPTED, _FLAG_UTF_8 = 1, 0x800  # of an entry, APPNOTE 4.4.4
 _FAULTS = (
@@ -43,18 +43,18 @@ def _of_xz(content: bytes, most: int) -> bytes:
     return data
 
 
-_PACKERS: dict[str, tuple[Callable[[bytes, int], bytes], str, str]] = {  # with the endings of their files' names
+_PACKERS: dict[str, tuple[Callable[[bytes, int], bytes], str, str]] = {  # with the file name extensions
     GZIP: (lambda content, most: gzip.GzipFile(fileobj=io.BytesIO(content)).read(most), ".gz", ".tgz"),
     BZIP2: (lambda content, most: bz2.BZ2File(io.BytesIO(content)).read(most), ".bz2", ".tbz2"),
     XZ: (_of_xz, ".xz", ".txz"),
 }
 
 Entry = tuple[str, int, Callable[[int], bytes]]
-"""A file in an archive: its path, its size, and what reads at most so many bytes of it."""
+"""A file in an archive: its path, its size, and a function that reads up to a number of its bytes."""
 
 
 def read_zip(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a zip archive. Raises: Refused."""
+    """Read a zip archive."""
     archive = opened(content)
     infos = [each for each in archive.infolist() if not each.is_dir()]
     named = _names(infos)
@@ -74,7 +74,7 @@ def read_zip(content: bytes, limits: ReaderLimits) -> ReadText:
 
 
 def _names(infos: list[zipfile.ZipInfo]) -> list[str]:
-    """The names of files: those not marked as UTF-8 are in whatever encoding their maker's system has."""
+    """Return the names of the files, decoded from the archiver's legacy encoding unless they are marked as UTF-8."""
     raw = [b"" if each.flag_bits & _FLAG_UTF_8 else each.filename.encode("cp437", "replace") for each in infos]
     found = text_encoding(b"\n".join(raw), among=OF_DOS)
     if found is None:
@@ -86,10 +86,10 @@ def _names(infos: list[zipfile.ZipInfo]) -> list[str]:
 
 
 def read_tar(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a tar archive, packed or not. Raises: Refused."""
+    """Read a tar archive, compressed or not."""
     entries: list[Entry] = []
     try:
-        archive = tarfile.open(fileobj=io.BytesIO(content))  # noqa: SIM115 - read from below, while it lives
+        archive = tarfile.open(fileobj=io.BytesIO(content))  # noqa: SIM115 - its members are read later
         for info in archive:
             if len(entries) >= ENTRIES:
                 raise Refused(f"it holds more than {ENTRIES:,} files")
@@ -102,7 +102,7 @@ def read_tar(content: bytes, limits: ReaderLimits) -> ReadText:
 
 
 def read_packed(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read what is packed by gzip, bzip2 or xz: a tar archive, or one file. Raises: Refused."""
+    """Read a gzip, bzip2 or xz file, which contains a tar archive or a single file."""
     unpacked, ending, short = _PACKERS[limits.media_type]
     most = min(limits.most, max(LEAST, RATIO * len(content)))
     try:

@@ -1,4 +1,4 @@
-"""E-books: the chapters in their order, as the web pages that they are (EPUB 3.3)."""
+"""E-books: their chapters in order, converted like web pages (EPUB 3.3)."""
 
 import posixpath
 import zipfile
@@ -20,7 +20,7 @@ _PAGES = ("application/xhtml+xml", "text/html")
 
 
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read an e-book. Raises: Refused."""
+    """Read an e-book."""
     try:
         book = _Book(opened(content))
         answer = book.read(limits.characters)
@@ -31,12 +31,12 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
     except (Refused, MemoryError):
         raise
     except Exception:  # noqa: BLE001 - a broken book makes the parsers raise almost anything
-        return office.read(content, limits)  # which mends some
+        return office.read(content, limits)  # a fallback, which repairs some books
     return answer
 
 
 class _Book:
-    """A book while it is read."""
+    """A book being read."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
@@ -47,7 +47,7 @@ class _Book:
         self._items = {str(each.get("id")): each for each in _elements(self._root, "item")}
 
     def read(self, characters: int) -> ReadText:
-        """Its title and author, and its chapters, until so many characters are there."""
+        """Return its title, author and chapters, up to about the given number of characters."""
         named = {what: next(_elements(self._root, what), None) for what in ("title", "creator")}
         said = [one_line(each.text) for each in named.values() if each is not None and each.text]
         parts, length, is_cut = [f"# {', by '.join(said)}"] if said else list[str](), 0, False
@@ -61,7 +61,7 @@ class _Book:
         return ReadText("\n\n".join(parts), is_cut=is_cut)
 
     def pictures(self) -> Iterator[tuple[str, bytes]]:
-        """The pictures in it."""
+        """Iterate over its pictures."""
         for item in self._items.values():
             name = self._name(item)
             if str(item.get("media-type")).startswith("image/") and name is not None:
@@ -76,12 +76,12 @@ class _Book:
         return web.markdown(content.decode(found.name, "replace"), titled=False) if found is not None else ""
 
     def _name(self, item: Any) -> str | None:
-        """The name in the archive of what the package refers to, from where it is, with percent-encoding."""
+        """Return the name in the archive of an item's file; the package gives a relative, percent-encoded path."""
         path = posixpath.normpath(posixpath.join(posixpath.dirname(self._package), unquote(str(item.get("href")))))
         return self._names.get(path)
 
     def _parsed(self, name: str) -> Any:
-        return ET.fromstring(self._bytes(name))  # noqa: S314 - expat bounds entities (2.4.1), and follows none elsewhere
+        return ET.fromstring(self._bytes(name))  # noqa: S314 - expat bounds entities (2.4.1) and loads no external ones
 
     def _bytes(self, name: str) -> bytes:
         with self._archive.open(name) as member:

@@ -1,4 +1,4 @@
-"""E-mails and saved web pages: the headers that matter, the decoded body, and what is attached."""
+"""E-mails and saved web pages: the important headers, the decoded body, and the attachments."""
 
 from collections.abc import Iterator
 from email import policy
@@ -12,13 +12,13 @@ from worker.inputs.readers.answer import Inner, ReaderLimits, ReadText, too_larg
 from worker.inputs.readers.web import markdown
 
 HEADERS = ("From", "To", "Cc", "Date", "Subject")
-LONGEST_HEADER = 2_000  # characters; a long list of recipients
-MOST_PARTS = 1_000  # of one message, nested ones included
+LONGEST_HEADER = 2_000  # characters, enough for a long list of recipients
+MOST_PARTS = 1_000  # per message, nested parts included
 _BODIES = ("text/plain", "text/html")
 
 
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a message. What cannot be decoded in it is left out, with a note."""
+    """Read a message. Parts that cannot be decoded are omitted, with a note."""
     message = BytesParser(policy=policy.default).parsebytes(content)
     answer = ReadText("")
     head = [f"{name}: {value}" for name in HEADERS if (value := _header(message, name))]
@@ -31,13 +31,13 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
 
 
 def body(content: bytes) -> str:
-    """The text of a message that is a part of a document."""
+    """Return the text of a message that is part of a document."""
     message = BytesParser(policy=policy.default).parsebytes(content)
     return _parts_of(message, ReadText(""), is_page=True)[0]
 
 
 def _parts_of(message: EmailMessage, answer: ReadText, is_page: bool) -> tuple[str, list[Inner]]:
-    """The body, and what is attached; beside a saved page stand its styles, scripts and decorations."""
+    """Return the body and the attachments; of a saved page, its styles, scripts and decorations are ignored."""
     bodies: dict[str, list[str]] = {each: [] for each in _BODIES}
     attached: list[Inner] = []
     for number, part in enumerate(_leaves(message)):
@@ -52,14 +52,14 @@ def _parts_of(message: EmailMessage, answer: ReadText, is_page: bool) -> tuple[s
             continue
         elif kind == "message/rfc822":
             attached.append(Inner(name or "message.eml", _inner_message(part)))
-        elif name or not kind.startswith("image/"):  # pictures without a name decorate a signature
+        elif name or not kind.startswith("image/"):  # unnamed pictures are decorations of a signature
             attached.append(Inner(name or f"part {number + 1}", _bytes(part), str(part["Content-Type"] or "")))
     plain = "\n\n".join(each.strip() for each in bodies["text/plain"] if each.strip())
     return plain or "\n\n".join(markdown(each) for each in bodies["text/html"]), attached
 
 
 def _leaves(message: EmailMessage) -> Iterator[EmailMessage]:
-    """The parts that hold something; a message within a message is one of them."""
+    """Iterate over the parts with content; a message within the message counts as one part."""
     waiting = [message]
     while waiting:
         part = waiting.pop()
@@ -70,7 +70,7 @@ def _leaves(message: EmailMessage) -> Iterator[EmailMessage]:
 
 
 def take(answer: ReadText, attached: list[Inner], most: int) -> None:
-    """Pass on what is attached, within the limits."""
+    """Add attachments to the answer, within the limits."""
     for each in attached[:MOST_MEMBERS]:
         if len(each.content) > most:
             answer.notes.append(f"{each.name} in it {too_large(len(each.content), most)}")
@@ -92,14 +92,14 @@ def _header(message: EmailMessage, name: str) -> str:
 
 
 def _of_bytes(raw: str) -> str:
-    """A header that holds bytes beyond ASCII as they are, which RFC 5322 forbids and many programs write."""
+    """Decode a header with raw non-ASCII bytes, which RFC 5322 forbids but many programs write; else return ``""``."""
     content = raw.encode("ascii", "surrogateescape") if not raw.isascii() else b""
     found = text_encoding(content)
     return content.decode(found.name, "replace") if content and found is not None else ""
 
 
 def _text(part: EmailMessage, answer: ReadText) -> str:
-    """The text of a part: many do not say their encoding, or say a wrong one."""
+    """Decode the text of a part, since many parts declare no encoding or a wrong one."""
     content = _bytes(part)
     found = text_encoding(content, part.get_content_charset() or "")
     if found is not None and found.is_guess:
@@ -117,5 +117,5 @@ def _inner_message(part: EmailMessage) -> bytes:
     first = inner[0] if isinstance(inner, list) and inner else None
     try:
         return first.as_bytes() if isinstance(first, EmailMessage) else b""
-    except Exception:  # noqa: BLE001 - a malformed message may not be written again
+    except Exception:  # noqa: BLE001 - a malformed message may be impossible to serialize
         return b""

@@ -1,4 +1,4 @@
-"""Notebooks: their cells and what they printed."""
+"""Notebooks: their cells and text outputs."""
 
 import json
 import re
@@ -13,13 +13,13 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def read(content: bytes, _: ReaderLimits) -> ReadText:
-    """Text, never pictures. Raises: Refused."""
+    """Read a notebook; pictures in outputs are ignored."""
     try:
         notebook = json.loads(content)
         language = notebook.get("metadata", {}).get("kernelspec", {}).get("language") or ""
         cells = notebook.get("cells") or [
             cell for sheet in notebook["worksheets"] for cell in sheet["cells"]
-        ]  # before 4
+        ]  # notebook formats before 4
         parts = [part for cell in cells for part in _parts(cell, str(language))]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise Refused(BROKEN) from None
@@ -40,5 +40,5 @@ def _parts(cell: dict[str, Any], language: str) -> Iterator[str]:
 
 
 def _joined(lines: str | list[str]) -> str:
-    """Text that a notebook may hold line by line."""
+    """Return a text that a notebook may store as a list of lines."""
     return lines if isinstance(lines, str) else "".join(lines)

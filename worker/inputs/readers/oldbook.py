@@ -1,4 +1,4 @@
-"""Excel workbooks of before 2007: cells as they are shown, with comments."""
+"""Excel workbooks from before 2007, with cells as displayed, and comments."""
 
 import datetime as dt
 import io
@@ -13,20 +13,20 @@ from worker.inputs.readers.sheets import Row, Sheet, letters
 
 
 class _Nowhere(io.TextIOBase):
-    """Where the library's log goes: it quotes the document, and is as long as the document likes."""
+    """A sink for the library's log, which quotes the document and has no size limit."""
 
     def write(self, text: str, /) -> int:
         return len(text)
 
 
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a workbook. Raises: Refused."""
+    """Read a workbook."""
     try:
         return _read(content, limits)
     except (Refused, MemoryError):
         raise
     except Exception:  # noqa: BLE001 - a broken workbook makes the library raise almost anything
-        return office.read(content, limits)  # which takes more, and shows numbers without their formats
+        return office.read(content, limits)  # a fallback, which reads more files but ignores number formats
 
 
 def _read(content: bytes, limits: ReaderLimits) -> ReadText:
@@ -61,7 +61,7 @@ def _rows(book: Any, sheet: Any) -> Iterator[Row]:
 
 
 def _shown(book: Any, cell: Any) -> str:
-    """A cell as it is shown ([MS-XLS] 2.4.122, 2.4.353)."""
+    """Return the displayed text of a cell ([MS-XLS] 2.4.122, 2.4.353)."""
     import xlrd
 
     match cell.ctype:

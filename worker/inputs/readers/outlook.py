@@ -1,4 +1,4 @@
-"""Outlook messages: the headers that matter, the body, and what is attached ([MS-OXMSG])."""
+"""Outlook messages: the important headers, the body, and the attachments ([MS-OXMSG])."""
 
 import datetime as dt
 import io
@@ -17,13 +17,13 @@ _STREAM, _ATTACHED = "__substg1.0_", "__attach_version1.0_"
 _TEXT, _NARROW, _BYTES, _STORAGE = "001F", "001E", "0102", "000D"  # types of properties, [MS-OXCDATA] 2.11.1
 _SUBJECT, _SENDER, _ADDRESS, _OLD_ADDRESS, _TO, _CC = "0037", "0C1A", "5D01", "0C1F", "0E04", "0E03"  # [MS-OXPROPS]
 _BODY, _HTML, _DATA, _NAME, _SHORT_NAME, _KIND = "1000", "1013", "3701", "3707", "3704", "370E"
-_MOMENTS = (0x00390040, 0x0E060040)  # when it was sent, or came
-_HEAD, _INNER_HEAD = 32, 24  # bytes before the properties of fixed length: of a message, and of one in another, 2.4.1
+_MOMENTS = (0x00390040, 0x0E060040)  # the times of submission and delivery
+_HEAD, _INNER_HEAD = 32, 24  # bytes before the fixed-length properties of a message and of an embedded one, 2.4.1
 _EPOCH = dt.datetime(1601, 1, 1, tzinfo=dt.UTC)
 
 
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a message. Raises: Refused."""
+    """Read a message."""
     import olefile
 
     answer = ReadText("")
@@ -36,7 +36,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
         raise
     except Exception:  # noqa: BLE001 - a broken message makes the library raise almost anything
         return office.read(content, limits)
-    if not message.has_body and find_spec("kreuzberg") is not None:  # of rich text alone
+    if not message.has_body and find_spec("kreuzberg") is not None:  # the body may exist as rich text only
         answer.text = office.read(content, limits).text
     listing = [f"- {each.name} ({size_words(len(each.content))})" for each in attached]
     mail.take(answer, attached, limits.most)
@@ -45,7 +45,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
 
 
 class _Message:
-    """A message while it is read; it may be attached to another one."""
+    """A message being read; it may be attached to another one."""
 
     def __init__(self, storage: Any, path: list[str], answer: ReadText) -> None:
         self._storage = storage
@@ -54,7 +54,7 @@ class _Message:
         self.has_body = False
 
     def text(self) -> str:
-        """Its headers and its body."""
+        """Return its headers and body."""
         name, address = self._said(_SENDER), self._said(_ADDRESS) or self._said(_OLD_ADDRESS)
         sender = f"{name} <{address}>" if name and "@" in address and address != name else name or address
         named = {"From": sender, "To": self._said(_TO), "Cc": self._said(_CC), "Date": self._moment()}
@@ -65,7 +65,7 @@ class _Message:
         return "\n\n".join(each for each in ("\n".join(head), body) if each)
 
     def attached(self) -> list[Inner]:
-        """What is attached; a message in it as its text."""
+        """Return the attachments; an attached message is returned as its text."""
         found: list[Inner] = []
         depth = len(self._path) + 1
         for entry in self._storage.listdir(streams=False, storages=True):

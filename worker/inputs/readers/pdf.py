@@ -1,4 +1,4 @@
-"""What is done with a PDF in a child process: can it be opened, its text, and as much of it as a provider takes."""
+"""PDF work in a child process: checking, text extraction, pictures, and reduction to a provider's limits."""
 
 import io
 import json
@@ -19,49 +19,52 @@ from worker.inputs.readers.answer import ReadText
 if TYPE_CHECKING:
     from pypdf import PdfReader
 
-pypdfium2: Any = import_module("pypdfium2") if find_spec("pypdfium2") is not None else None  # before copies are made
+pypdfium2: Any = import_module("pypdfium2") if find_spec("pypdfium2") is not None else None  # loaded before any fork
 
-LONGEST_VALUE = 2_000  # characters of one form field or annotation
+LONGEST_VALUE = 2_000  # characters of a form field or annotation
 MOST_FIELDS = 500
-_DECORATIONS = {"/Link", "/Popup", "/Widget"}  # annotations that say nothing, or whose value is a field's
-STAMP = 80  # characters: scanners put a line of text on their pages, or a number
-COVERED = 0.5  # of a page, by one picture
-LEAST_DRAWN, MOST_DRAWN = 200, 1_000  # outlines of a page whose letters are drawn; objects that are looked at
-_TAIL = 2048  # bytes; readers look for the end marker in the last 1024, and some writers pad
+_DECORATIONS = {"/Link", "/Popup", "/Widget"}  # annotations without text of their own, or handled as form fields
+STAMP = 80  # characters, since scanners may print a line of text or a number on each page
+COVERED = 0.5  # the share of a page covered by one picture that makes it a scan
+LEAST_DRAWN, MOST_DRAWN = 200, 1_000  # the outlines that mean a page's letters are drawn; the objects examined
+_TAIL = 2048  # bytes; readers search the last 1024 for the end marker, and some writers add padding
 _END = b"%%EOF"
 _WRITTEN_AT = re.compile(rb"(?<=/CreationDate\(D:)\d{14}[+-]\d\d'\d\d'(?=\)/Creator\(PDFium\))")
 _ROOT = re.compile(rb"/Root\s+(\d{1,10}\s+\d{1,5})\s+R")
-MOST_OBJECTS = 8_388_607  # of a PDF (ISO 32000-1, annex C)
+MOST_OBJECTS = 8_388_607  # the limit of PDF (ISO 32000-1, annex C)
 _DATE = b"20000101000000+00'00'"
 _ID = re.compile(rb"(?<=/ID\[)<[0-9A-F]*><[0-9A-F]*>(?=\])")
 PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a note
 
 
 def check(content: bytes) -> int:
-    """Say how many pages a PDF has. Raises Refused, naming the cause, if it is encrypted, broken or has none.
+    """Return the number of pages of a PDF.
 
-    PDFium is asked first: it takes a tenth of the time. What is wrong, pypdf knows to say.
+    PDFium is tried first, since it is ten times faster; pypdf then finds out what is wrong.
+
+    Raises:
+        Refused: The PDF is encrypted, broken or has no pages.
     """
     document = opened_by_pdfium(content)
     return len(_opened(content).pages) if document is None else len(document)
 
 
 def text(content: bytes, characters: int, seconds: float) -> dict[str, Any]:
-    """Return the text of a PDF, page by page, up to about `characters`.
+    """Return the text of a PDF, page by page, up to about ``characters``.
 
-    A page that cannot be read loses only itself. Values of form fields and annotations follow their page's text.
+    An unreadable page does not affect the others. Values of form fields and annotations follow their page's text.
 
     Args:
         content: The PDF.
-        characters: After which no further page is read.
-        seconds: After which none is, either.
+        characters: The number of characters after which no further page is read.
+        seconds: The time after which no further page is read.
 
     Returns:
-        ``texts`` (number and text of each page that has any), ``pages`` (how many it has), ``read`` (how many of them
-        were looked at), and ``scans`` (the numbers of those that are pictures).
+        ``texts`` (number and text of each page that has any), ``pages`` (the total number), ``read`` (the number of
+        pages that were read), and ``scans`` (the numbers of pages that are pictures).
 
     Raises:
-        Refused: It is encrypted, broken, or has no pages.
+        Refused: The PDF is encrypted, broken, or has no pages.
     """
     total, until = check(content), time.monotonic() + seconds
     texts, scans = list[tuple[int, str]](), list[int]()
@@ -80,15 +83,15 @@ def text(content: bytes, characters: int, seconds: float) -> dict[str, Any]:
 
 
 def pictures(content: bytes, wanted: int, most: int) -> bytes:
-    """Return pictures of a PDF's pages: a line of JSON with the name and size of each, and their contents.
+    """Return pictures of a PDF's pages: a line of JSON with the name and size of each, followed by their contents.
 
     Args:
         content: The PDF.
-        wanted: How many at most.
-        most: Bytes that they may have together.
+        wanted: The maximum number of pictures.
+        most: Their maximum total size in bytes.
 
     Raises:
-        Refused: It cannot be opened.
+        Refused: The PDF cannot be opened.
     """
     from worker.inputs.readers import within
 
@@ -103,7 +106,7 @@ def pictures(content: bytes, wanted: int, most: int) -> bytes:
 
 def _pictures(document: Any) -> Iterator[tuple[str, bytes]]:
     for number in range(len(document)):
-        with suppress(Exception):  # a broken page loses only itself
+        with suppress(Exception):  # a broken page does not affect the others
             for place, each in enumerate(document[number].get_objects(filter=[pypdfium2.raw.FPDF_PAGEOBJ_IMAGE]), 1):
                 target = io.BytesIO()
                 each.get_bitmap().to_pil().convert("RGB").save(target, "JPEG", quality=90)
@@ -111,17 +114,17 @@ def _pictures(document: Any) -> Iterator[tuple[str, bytes]]:
 
 
 def fit(content: bytes, pages: int, size: int) -> bytes:
-    """Return a line with a number of pages, and a PDF of so many, the first ones, without protection.
+    """Return a line with the number of pages, followed by an unprotected PDF of the first pages that fit.
 
-    The same PDF gives the same one each time: a run that is taken up again must ask what it asked before.
+    The result is deterministic, since a resumed run must send the same request as before.
 
     Args:
         content: The PDF.
-        pages: How many it may have.
-        size: Bytes that it may have.
+        pages: The maximum number of pages.
+        size: The maximum size in bytes.
 
     Raises:
-        Refused: It cannot be opened, or not even one page of it is that small.
+        Refused: The PDF cannot be opened, or not even its first page is small enough.
     """
     document = opened_by_pdfium(content)
     if document is None:
@@ -147,7 +150,7 @@ def _by_pdfium_anew(document: Any, count: int) -> bytes:
     target = io.BytesIO()
     document.save(target, flags=pypdfium2.raw.FPDF_REMOVE_SECURITY)
     written = _WRITTEN_AT.sub(_DATE, target.getvalue(), count=1)
-    end = max(written.rfind(b"trailer"), len(written) - _TAIL, 0)  # PDFium makes up an identifier and the time
+    end = max(written.rfind(b"trailer"), len(written) - _TAIL, 0)  # PDFium generates an identifier and a timestamp
     return written[:end] + _ID.sub(b"<" + b"0" * 32 + b"><" + b"0" * 32 + b">", written[end:])
 
 
@@ -164,7 +167,7 @@ def _by_pypdf_anew(reader: "PdfReader", count: int) -> bytes:
 def _opened(content: bytes) -> "PdfReader":
     from pypdf import PasswordType, PdfReader
 
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it quotes the document
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # its messages quote the document
     try:
         reader = PdfReader(io.BytesIO(content))
         is_locked = reader.is_encrypted and reader.decrypt("") == PasswordType.NOT_DECRYPTED
@@ -180,7 +183,7 @@ def _opened(content: bytes) -> "PdfReader":
 
 
 def opened_by_pdfium(content: bytes) -> Any:
-    """The document as PDFium opens it, which mends more than pypdf does; None where it does not, or is not there."""
+    """Open a document with PDFium, which repairs more than pypdf; None if that fails or PDFium is not installed."""
     for each in (content, _with_trailer(content)):
         with suppress(Exception):  # not installed, or a broken PDF
             document = pypdfium2.PdfDocument(each)
@@ -190,7 +193,7 @@ def opened_by_pdfium(content: bytes) -> Any:
 
 
 def _with_trailer(content: bytes) -> bytes | None:
-    """A PDF with a new trailer (ISO 32000-1, 7.5.5), where the old one is damaged and what it points to is there."""
+    """Return the PDF with a new trailer (ISO 32000-1, 7.5.5) if the old one is damaged but names an existing root."""
     end = content.rfind(b"trailer") if b"/Encrypt" not in content else -1
     roots = _ROOT.findall(content, end) if end > content.rfind(b"endobj") > 0 else []
     if not roots:
@@ -199,10 +202,10 @@ def _with_trailer(content: bytes) -> bytes | None:
 
 
 class _Pages:
-    """The text of pages, by PDFium where it is installed; form values and annotations by pypdf, where there are any.
+    """The text of pages, by PDFium if it is installed; form values and annotations, if any, by pypdf.
 
-    Measured on 73 files against pdftotext: PDFium has 97 % of its words in 2 s, kreuzberg 95 % in 7 s, pdfminer.six
-    92 % in 115 s and up to 440 MB, pypdf 89 % in 31 s, which runs the words of some files together.
+    Measured on 73 files against pdftotext: PDFium finds 97 % of its words in 2 s, kreuzberg 95 % in 7 s, pdfminer.six
+    92 % in 115 s with up to 440 MB, pypdf 89 % in 31 s, and it joins words in some files.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -212,16 +215,16 @@ class _Pages:
             self._reader()
 
     def text(self, number: int) -> str:
-        """Of one page; empty if it has none, or cannot be read."""
+        """Return the text of a page; empty if it has none, or cannot be read."""
         for way in (self._of_pdfium, self._of_pypdf):
             try:
                 return "\n".join(line.strip() for line in way(number).splitlines()).strip()
-            except Exception:  # noqa: BLE001, S112 - a broken page loses only itself
+            except Exception:  # noqa: BLE001, S112 - a broken page does not affect the others
                 continue
         return ""
 
     def is_picture(self, number: int) -> bool:
-        """Whether a picture covers most of a page, or its words are drawn: whether it is a scan."""
+        """Return whether a page is a scan: a picture covers most of it, or its letters are drawn as outlines."""
         if self._document is None:
             return False
         raw = pypdfium2.raw
@@ -236,17 +239,17 @@ class _Pages:
         return False
 
     def remarks(self, number: int) -> Iterator[str]:
-        """What stands in its form fields, and what people have written on it."""
+        """Iterate over the values of its form fields and its annotations."""
         if self._has_remarks(number):
             with suppress(Refused):
                 yield from _remarks(self._reader(), number)
 
-    @cache  # noqa: B019 - of one PDF, in a process that ends with it
+    @cache  # noqa: B019 - the process only lives for this one PDF
     def _reader(self) -> "PdfReader":
         return _opened(self._content)
 
     def _has_remarks(self, number: int) -> bool:
-        """Whether there are any: most pages have links alone, and pypdf takes longer to open a PDF than all else."""
+        """Return whether a page may have fields or annotations, since opening the PDF with pypdf is very slow."""
         if self._document is None:
             return True
         raw = pypdfium2.raw
@@ -258,7 +261,7 @@ class _Pages:
                 raw.FPDFPage_CloseAnnot(annotation)
                 if kind not in {raw.FPDF_ANNOT_LINK, raw.FPDF_ANNOT_POPUP}:
                     return True
-        except Exception:  # noqa: BLE001 - a broken page; pypdf may still read it
+        except Exception:  # noqa: BLE001 - pypdf may still read the broken page
             return True
         return False
 
@@ -271,7 +274,7 @@ class _Pages:
 
 
 def _remarks(reader: "PdfReader", number: int) -> Iterator[str]:
-    """What stands in a page's form fields, and what people have written on it."""
+    """Iterate over the values of a page's form fields and its annotations."""
     try:
         annotations: Any = reader.pages[number].get("/Annots") or []
         annotations = annotations.get_object() if hasattr(annotations, "get_object") else annotations
@@ -282,7 +285,7 @@ def _remarks(reader: "PdfReader", number: int) -> Iterator[str]:
     for each in listed:
         try:
             yield from _remark(each)
-        except Exception:  # noqa: BLE001, S112 - the same; the others are still worth reading
+        except Exception:  # noqa: BLE001, S112 - a broken annotation does not affect the others
             continue
     if more:
         yield f"[and {more:,} more fields and annotations]"
@@ -302,7 +305,7 @@ def _remark(annotation: Any) -> Iterator[str]:
 
 
 def _inherited(annotation: Any, key: str) -> Any:
-    """A field's own entry, or its parent's (ISO 32000-1, 12.7.3)."""
+    """Return a field's own entry, or that of its closest ancestor (ISO 32000-1, 12.7.3)."""
     for _ in range(8):
         if annotation is None:
             return None

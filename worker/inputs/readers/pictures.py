@@ -1,4 +1,4 @@
-"""Pictures in a form that a model's provider accepts: its formats, its longest side, its size, upright, in RGB."""
+"""Conversion of pictures to a provider's limits: format, longest side, size, upright orientation, RGB."""
 
 import io
 import json
@@ -12,29 +12,29 @@ from pillow_heif import register_heif_opener
 from worker.bounded import Refused
 from worker.words.models import PictureLimits
 
-MOST_PIXELS = 120_000_000  # a telephone's largest; decoded they take 360 MB
-QUALITIES = (90, 80, 65)  # of JPEG, before the picture is made smaller
+MOST_PIXELS = 120_000_000  # the largest of any phone; decoded they take 360 MB
+QUALITIES = (90, 80, 65)  # of JPEG, tried before the picture is scaled down
 SMALLER = 0.75
-LEAST_SIDE = 64  # pixels; a picture that is too large even then is none of that size
-ORIENTATION = 0x0112  # EXIF's number
+LEAST_SIDE = 64  # pixels; a picture that is still too large at this side is given up
+ORIENTATION = 0x0112  # the EXIF tag
 _PLAIN_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
 _OPAQUE = {"1", "L", "RGB"}
 
 register_heif_opener()
-Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow refuses twice as many
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow refuses pictures of more than twice this number
 
 
 def fit(pictures: list[tuple[bytes, str]], accepted: PictureLimits) -> bytes:
-    """Have pictures fit.
+    """Convert pictures to a provider's limits.
 
     Args:
-        pictures: Of each its content, and what it is.
-        accepted: What their provider takes.
+        pictures: The content and media type of each.
+        accepted: The provider's limits.
 
     Returns:
-        A line of JSON, and the new pictures one after another. The line has of each ``type``, ``changes`` (what was
-        done, in words), ``pixels`` (width and height) and ``size`` of the new one, which has no bytes if the old one is
-        fine as it is; or ``refused``, with the cause, where it cannot be read or made to fit.
+        A line of JSON, followed by the concatenated new pictures. For each picture the line has ``type``, ``changes``
+        (descriptions of the conversions), ``pixels`` (width and height) and ``size`` of the new picture, 0 if the
+        original is fine; or ``refused`` with the cause, if it cannot be read or converted.
     """
     said, contents = list[dict[str, Any]](), list[bytes]()
     for content, media_type in pictures:
@@ -49,7 +49,7 @@ def fit(pictures: list[tuple[bytes, str]], accepted: PictureLimits) -> bytes:
 
 
 _Fitted = tuple[str, list[str], bytes, tuple[int, int]]
-"""What it is, what was done to it, its content where that is new, and its pixels."""
+"""The media type, descriptions of the conversions, the new content if any, and the pixels."""
 
 
 def _fit(content: bytes, media_type: str, accepted: PictureLimits) -> _Fitted:
@@ -63,7 +63,7 @@ def _fit(content: bytes, media_type: str, accepted: PictureLimits) -> _Fitted:
 
 @contextmanager
 def readable() -> Generator[None]:
-    """Whatever damaged data makes a decoder raise, becomes Refused, with the cause."""
+    """Turn any error of a decoder inside this block into Refused with the cause."""
     try:
         yield
     except (Refused, MemoryError):
@@ -75,12 +75,12 @@ def readable() -> Generator[None]:
 
 
 def opened(content: bytes) -> Any:
-    """Open a picture of any type that is known, without decoding it yet."""
+    """Open a picture of any known type, without decoding it yet."""
     return Image.open(io.BytesIO(content))
 
 
 def _changes(picture: Any, content: bytes, media_type: str, accepted: PictureLimits) -> list[str]:
-    """What has to be done, in words."""
+    """Return descriptions of the needed conversions."""
     changes: list[str] = []
     frames = getattr(picture, "n_frames", 1)
     if frames > 1:
@@ -89,7 +89,7 @@ def _changes(picture: Any, content: bytes, media_type: str, accepted: PictureLim
         changes.append(f"converted from {media_type}")
     elif picture.mode not in _PLAIN_MODES:
         changes.append(f"converted from {picture.mode}")
-    elif media_type == "image/jpeg" and content[6:10] not in (b"JFIF", b"Exif"):  # Agno takes it for no picture then
+    elif media_type == "image/jpeg" and content[6:10] not in (b"JFIF", b"Exif"):  # Agno would not recognize it
         changes.append("written anew")
     if picture.getexif().get(ORIENTATION, 1) != 1:
         changes.append("turned upright")
@@ -101,9 +101,9 @@ def _changes(picture: Any, content: bytes, media_type: str, accepted: PictureLim
 
 
 def upright(picture: Any, side: int) -> Any:
-    """Decode the first picture: upright, in RGB or with transparency, no larger than that."""
+    """Decode the first frame: upright, in RGB or with transparency, scaled to at most the given side."""
     if picture.format == "JPEG":
-        picture.draft("RGB", (side, side))  # decodes no more pixels than are wanted
+        picture.draft("RGB", (side, side))  # decodes no more pixels than needed
     picture.seek(0)
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I;16") or picture.mode in {"I", "F"}:
@@ -115,7 +115,7 @@ def upright(picture: Any, side: int) -> Any:
 
 
 def _fitting(picture: Any, changes: list[str], size: int) -> _Fitted:
-    """Write it: without loss where that is small enough and it is a drawing, else as JPEG; smaller until it fits."""
+    """Encode a picture: losslessly if it is a drawing and small enough, else as JPEG, scaled down until it fits."""
     is_drawing = picture.mode in {"1", "RGBA", "L"} or picture.getcolors(4096) is not None
     while True:
         if is_drawing:

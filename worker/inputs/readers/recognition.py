@@ -1,4 +1,4 @@
-"""The text in pictures and scans, by Tesseract, for models that see neither."""
+"""Text recognition in pictures and scans with Tesseract."""
 
 import time
 from contextlib import suppress
@@ -10,23 +10,23 @@ from worker.bounded import Refused
 from worker.inputs.readers.pdf import opened_by_pdfium
 from worker.inputs.readers.pictures import opened, readable, upright
 
-SIDE = 4_000  # pixels of the longest side that are looked at: a page at 300 dpi has 3,500
-SCALE = 200 / 72  # of a page: 200 dpi, at which letters of 8 points are large enough
-LEAST_CONFIDENCE = 40  # of 100, on average: what is seen in a photograph without letters has less
-SMALLEST = 1_000  # pixels of the longest side: a smaller picture is enlarged, since letters have at least 20 pixels
+SIDE = 4_000  # the maximum longest side in pixels: a page at 300 dpi has 3,500
+SCALE = 200 / 72  # of a rendered page: 200 dpi, at which letters of 8 points are large enough
+LEAST_CONFIDENCE = 40  # of 100 on average: false recognitions in photographs have less
+SMALLEST = 1_000  # the minimum longest side in pixels: smaller pictures are enlarged, so that letters have 20 pixels
 
 
 def picture(content: bytes, folder: str, languages: str, seconds: float) -> str:
-    """Return the text in a picture; empty if there is none to be made out. A fax is a picture of several pages.
+    """Return the text in a picture; empty if none is legible. A fax may have several pages.
 
     Args:
         content: The picture.
-        folder: Where Tesseract's data is.
-        languages: Of the text, in Tesseract's words, such as ``eng+deu``.
-        seconds: After which it is given up.
+        folder: The folder of Tesseract's data.
+        languages: The languages of the text by Tesseract's names, such as ``eng+deu``.
+        seconds: The time limit.
 
     Raises:
-        Refused: It cannot be read.
+        Refused: The picture cannot be read.
     """
     until = time.monotonic() + seconds
     with readable():
@@ -48,17 +48,17 @@ def picture(content: bytes, folder: str, languages: str, seconds: float) -> str:
 def scan(
     content: bytes, data: tuple[str, str], characters: int, seconds: float, numbers: tuple[int, ...] = ()
 ) -> dict[str, Any]:
-    """Return the text of a PDF whose pages are pictures, as ``readers.pdf.text`` does.
+    """Return the text of a scanned PDF in the form of ``readers.pdf.text``.
 
     Args:
         content: The PDF.
-        data: Where Tesseract's data is, and of which languages, in Tesseract's words.
-        characters: After which no further page is read.
-        seconds: After which none is, either.
-        numbers: Of the pages that are wanted; none: all.
+        data: The folder of Tesseract's data, and the languages by Tesseract's names.
+        characters: The number of characters after which no further page is read.
+        seconds: The time after which no further page is read.
+        numbers: The wanted pages; empty means all.
 
     Raises:
-        Refused: It cannot be opened.
+        Refused: The PDF cannot be opened.
     """
     document, until = opened_by_pdfium(content), time.monotonic() + seconds
     if document is None:
@@ -68,12 +68,12 @@ def scan(
     for number in numbers or range(1, total + 1):
         left = until - time.monotonic()
         found = ""
-        with suppress(Exception):  # a broken page loses only itself
+        with suppress(Exception):  # a broken page does not affect the others
             page = document[number - 1]
             scale = min(SCALE, SIDE / max(page.get_size()))
             found = reader.text(page.render(scale=scale, grayscale=True).to_pil(), left)
         is_late = time.monotonic() > until
-        read += bool(found) or not is_late  # else it was given up
+        read += bool(found) or not is_late  # otherwise the page timed out
         if found:
             texts.append((number, found))
             length += len(found)
@@ -83,7 +83,7 @@ def scan(
 
 
 class _Reader:
-    """Tesseract, with its data loaded."""
+    """Tesseract with its data loaded."""
 
     def __init__(self, folder: str, languages: str) -> None:
         self._tesseract: Any = tesserocr.PyTessBaseAPI(path=folder, lang=languages)

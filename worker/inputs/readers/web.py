@@ -1,4 +1,4 @@
-"""Web pages as Markdown: the words that a reader sees, not their scripts and styles."""
+"""Web pages as Markdown: the visible text, without scripts and styles."""
 
 import base64
 import binascii
@@ -17,17 +17,17 @@ from markdownify import MarkdownConverter
 
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 
-MOST_PICTURES = 100  # of a page that are looked at
+MOST_PICTURES = 100  # pictures of a page that are examined
 _HELD = re.compile(rb"""["'(]data:image/(png|jpe?g|gif|webp);base64,([A-Za-z0-9+/=\s]+)["')]""")
 _TABLE_TAGS = ("table", "caption", "thead", "tbody", "tfoot", "tr", "td", "th")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _EMPTY_ROW = re.compile(r"\|[\s|]*\|")
-CHARACTERS = 4_000_000  # of markup that are looked at: the largest pages people attach have 2 million, mostly script
+CHARACTERS = 4_000_000  # of markup that are read; the largest pages in practice have 2 million, mostly scripts
 _UNSEEN = ("script", "style", "noscript", "template", "svg", "iframe", "object", "canvas", "head")
 
 
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a page."""
+    """Read a web page."""
     markup = content.decode(limits.encoding or "utf-8", "replace")
     answer = ReadText(markdown(markup[:CHARACTERS]), is_cut=len(markup) > CHARACTERS)
     pictures = list(islice(_pictures(content), MOST_PICTURES))
@@ -39,14 +39,14 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
 
 
 def _pictures(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """The pictures that a page holds itself."""
+    """Iterate over the pictures embedded in a page as ``data:`` URLs."""
     for number, found in enumerate(_HELD.finditer(content), 1):
         with suppress(binascii.Error, ValueError):
             yield f"picture {number}.{found.group(1).decode()}", base64.b64decode(found.group(2))
 
 
 def markdown(markup: str, *, titled: bool = True) -> str:
-    """HTML as Markdown: title, headings, lists, tables, links; pictures by their alternative text."""
+    """Convert HTML to Markdown: title, headings, lists, tables, links; pictures become their alternative text."""
     try:
         page: Any = BeautifulSoup(markup, "html.parser")
     except (ParserRejectedMarkup, RecursionError):
@@ -61,7 +61,7 @@ def markdown(markup: str, *, titled: bool = True) -> str:
     converter: Any = _Converter(heading_style="ATX", bullets="-", wrap=False, table_infer_header=True)
     try:
         text = cast("str", converter.convert_soup(page))
-    except RecursionError:  # nested deeper than any page that people write
+    except RecursionError:  # nested deeper than any real page
         text = _words(page)
     text = _without_gaps(text)
     return text if not title or f"# {title}" in text else f"# {title}\n\n{text}"
@@ -71,7 +71,7 @@ _Base: Any = MarkdownConverter
 
 
 class _Converter(_Base):
-    """The library's, with bars in cells that are no ends of cells."""
+    """The library's converter, with vertical bars in table cells escaped."""
 
     def convert_td(self, element: Any, text: str, parent_tags: Any) -> str:
         return str(super().convert_td(element, text.replace("|", "\\|"), parent_tags))
@@ -82,7 +82,7 @@ class _Converter(_Base):
 
 @dataclass(eq=False)
 class _Table:
-    """A table of a page: where it is, its parts, its cells, and the characters in it, and in the tables in it."""
+    """A table of a page: its enclosing table, tags and cells, and the characters in it and in its nested tables."""
 
     outer: "_Table | None"
     parts: list[Any] = field(default_factory=list[Any])
@@ -94,7 +94,7 @@ class _Table:
     is_within_data: bool = False
 
     def take(self, part: Any) -> None:
-        """Take a tag that stands in it, and in no table in it."""
+        """Add a tag that is in this table, but not in a nested one."""
         self.has_headings |= part.name in _HEADINGS
         self.cells += part.name in {"td", "th"}
         if part.name in _TABLE_TAGS:
@@ -102,9 +102,9 @@ class _Table:
 
 
 def _lay_out(page: Any) -> None:
-    """Take tables for what they are that only place things: one cell, or headings, or tables with most of the words.
+    """Dissolve layout tables: those with a single cell, with headings, or with most of their text in nested tables.
 
-    What stands in a cell of another one is no table, either.
+    Tables nested in data tables are dissolved as well.
     """
     for each in page.find_all(["col", "colgroup"]):
         each.unwrap()
@@ -121,7 +121,7 @@ def _lay_out(page: Any) -> None:
 
 
 def _tables(page: Any) -> list[_Table]:
-    """The tables of a page, outer ones first. One walk for all: the library's own searches take longer with depth."""
+    """Return the tables of a page, outer ones first, in a single walk: the library's searches slow down with depth."""
     tables: list[_Table] = []
     waiting: list[tuple[Any, _Table | None]] = [(page, None)]
     while waiting:
@@ -148,7 +148,7 @@ def _is_unseen(tag: Any) -> bool:
 
 
 def _is_no_text(words: Any) -> bool:
-    """Whether it is an instruction or a declaration, such as those with which XML begins."""
+    """Return whether a string is an instruction or declaration, such as those at the beginning of XML."""
     return isinstance(words, PreformattedString) and not isinstance(words, CData)
 
 
@@ -162,7 +162,7 @@ def _describe_pictures(page: Any) -> None:
 
 
 def _words(page: Any) -> str:
-    """The text alone, without recursion."""
+    """Return the text alone, without recursion."""
     return "\n".join(line for each in page.find_all(string=True) if (line := str(each).strip()))
 
 

@@ -1,4 +1,4 @@
-"""Pictures within documents: those that say something, each once, as far as they are wanted."""
+"""Pictures within documents: the meaningful ones, without duplicates, up to the wanted number."""
 
 import hashlib
 import io
@@ -11,18 +11,18 @@ from PIL import Image
 from worker.inputs.names import file_name
 from worker.inputs.readers.answer import Inner, ReadText
 
-LEAST_SIDE = 100  # pixels of the shorter side: icons, lines and bullets have fewer
+LEAST_SIDE = 100  # the minimum shorter side in pixels, below which pictures are icons, lines or bullets
 MOST_LOOKED_AT = 1_000
 
 
 def take(answer: ReadText, pictures: Iterable[tuple[str, bytes]], wanted: int, most: int) -> None:
-    """Add pictures of a document to what is in it; a note says how many are left out.
+    """Add the pictures of a document to its files; a note says how many are omitted.
 
     Args:
-        answer: What the document says.
+        answer: The content of the document.
         pictures: Names and contents, in the order of the document.
-        wanted: How many are taken at most.
-        most: Bytes that they may have together.
+        wanted: The maximum number of pictures.
+        most: Their maximum total size in bytes.
     """
     seen, left_out = set[bytes](), 0
     for number, (name, content) in enumerate(_readable(pictures), 1):
@@ -41,7 +41,7 @@ def take(answer: ReadText, pictures: Iterable[tuple[str, bytes]], wanted: int, m
 
 
 def _readable(pictures: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-    """As many as there is time for; where one cannot be reached, its document's words are still worth reading."""
+    """Iterate over the pictures until one cannot be read: the document's text is useful without the rest."""
     with suppress(Exception):
         yield from islice(pictures, MOST_LOOKED_AT)
 
@@ -50,5 +50,5 @@ def _says_something(content: bytes) -> bool:
     try:
         with Image.open(io.BytesIO(content)) as picture:
             return min(picture.size) >= LEAST_SIDE
-    except Exception:  # noqa: BLE001 - a drawing of a kind that no model takes, or a damaged picture
+    except Exception:  # noqa: BLE001 - a damaged picture, or a drawing in a format that no model accepts
         return False
