@@ -204,11 +204,7 @@ class BareWork:
         self._later(self._report(record, outcome, held), f"metrics of {task_id}")
 
     async def _check_open(self, held: Held) -> None:
-        """Check that a task has not ended, so that no write replaces its outcome.
-
-        Raises:
-            LeaseLost: The task has ended, or does not exist.
-        """
+        """Raise LeaseLost if a task has ended or no longer exists, so that no write replaces its outcome."""
         try:
             task = await self._tasks.get(held.task_id)
         except TaskNotFound:
