@@ -1,1 +1,1 @@
-"""Figures: how fast whole tasks go, how soon one is seen, how much memory a worker takes. Run by ``make bench``."""
+"""Benchmarks: throughput of whole tasks, latency, memory of a worker. Run by ``make bench``."""

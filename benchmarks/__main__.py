@@ -1,7 +1,7 @@
 """Run the benchmarks: ``python -m benchmarks [NAME …] [--scale 0.1]``.
 
-They run on an embedded PostgreSQL of their own, or with ``BENCH_URL`` in a new database of the server there, which is
-dropped in the end.
+They run on their own embedded PostgreSQL. With ``BENCH_URL`` they use a new database on that server instead, which is
+dropped at the end.
 """
 
 import argparse
@@ -64,7 +64,7 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
 
 
 async def run(names: list[str], scale: float, home: Path) -> None:
-    """Run scenarios on a database of their own, fsync on."""
+    """Run scenarios on a database of their own, with fsync on."""
     with _own_server(home) if "BENCH_URL" not in os.environ else _own_database(os.environ["BENCH_URL"]) as url:
         os.environ["DATABASE_URL"] = url
         await _run(names, scale, home, Engine(url))
@@ -107,7 +107,7 @@ async def _run(names: list[str], scale: float, home: Path, engine: Engine) -> No
 
 
 def main() -> None:
-    """Read the arguments and run."""
+    """Parse the arguments and run the scenarios."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*SCENARIOS, []], help="scenarios; none: all")
     parser.add_argument("--scale", type=float, default=1.0, help="share of each scenario's count, for a quick look")
@@ -115,7 +115,7 @@ def main() -> None:
     os.environ.setdefault("AGNO_TELEMETRY", "false")
     os.environ["WORKER_LOG_LEVEL"] = os.environ.get("WORKER_LOG_LEVEL", "info")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        Path(folder).chmod(0o711)  # as root the server runs under another account, and keeps its data where it gets in
+        Path(folder).chmod(0o711)  # as root, the server runs under another account, which must be able to enter
         asyncio.run(run(options.names or list(SCENARIOS), options.scale, Path(folder)))
 
 

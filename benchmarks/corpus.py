@@ -1,4 +1,4 @@
-"""A corpus of files of all kinds, made here, and of hostile ones."""
+"""A generated corpus of files of all kinds, and hostile files."""
 
 import gzip
 import io
@@ -22,13 +22,13 @@ CELL = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 
 
 def corpus(count: int) -> list[tuple[str, bytes]]:
-    """Names and contents of so many files; small ones and larger ones of each kind in turn."""
+    """Return the names and contents of files, alternating between kinds and sizes."""
     makers = list(MAKERS.items())
     files: list[tuple[str, bytes]] = []
     for number in range(count):
         ending, make = makers[number % len(makers)]
         size = (1, 4, 20)[number // len(makers) % 3]
-        files.append((f"{number}.{ending}", make(random.Random(number), size)))  # noqa: S311 - the same each time
+        files.append((f"{number}.{ending}", make(random.Random(number), size)))  # noqa: S311 - reproducible
     return files
 
 
@@ -123,7 +123,7 @@ def _zip(chance: random.Random, size: int) -> bytes:
 
 
 def zipped(members: dict[str, bytes]) -> bytes:
-    """A zip archive."""
+    """Return a zip archive."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -188,7 +188,7 @@ MAKERS: dict[str, Callable[[random.Random, int], bytes]] = {
 
 
 def hostile() -> dict[str, bytes]:
-    """Files that are made to take long, or to grow large."""
+    """Return files that are crafted to take long, or to grow large."""
     from fpdf import FPDF
 
     bomb = zipped({f"{number}.txt": b"\0 " * 5_000_000 for number in range(20)})

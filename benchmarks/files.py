@@ -1,4 +1,4 @@
-"""Files of all kinds on their way to a model: how many a second, how long one takes, what holds up the event loop."""
+"""Preparation of files of all kinds for a model: throughput, latency, and delays of the event loop."""
 
 import asyncio
 import os
@@ -19,16 +19,16 @@ from worker.inputs import Limits, Reader, StoredFile, adapt, compose_message
 from worker.words.models import ModelCapabilities
 
 AT_ONCE = 8
-TICK = 0.005  # seconds between two looks at the event loop's lag
+TICK = 0.005  # seconds between measurements of the event loop's lag
 TAKES = ModelCapabilities(context=1_000_000)
 TEXT_ALONE = ModelCapabilities(pdfs=False, images=False, context=200_000)
 
 
 class Watch:
-    """How late the event loop is, and how much memory this process and its children have at most.
+    """A monitor of the event loop's lag, and of the peak memory of this process and its children.
 
-    On a busy machine it is late since others have the processor. `held` is how late it is through this process: no
-    more than the processor's time that it took meanwhile.
+    On a busy machine the loop also lags because other processes use the processor. ``held`` is the lag caused by this
+    process: it is capped at the processor time that this process used meanwhile.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Watch:
         self.own = self.child = 0
 
     async def look(self) -> None:
-        """Look until it is cancelled."""
+        """Measure until canceled."""
         while True:
             due, taken = time.perf_counter() + TICK, time.process_time()
             await asyncio.sleep(TICK)
@@ -49,7 +49,7 @@ class Watch:
 
     @property
     def said(self) -> str:
-        """Lag and memory, in words."""
+        """The lag and the memory as text."""
         late, held = (
             f"{ordered[int(len(ordered) * 0.99)] * 1000:.0f} / {ordered[-1] * 1000:.0f} ms"
             for ordered in (sorted(self.lags) or [0.0], sorted(self.held) or [0.0])
@@ -59,8 +59,8 @@ class Watch:
 
 
 async def files(engine: Engine, count: int) -> LINES:
-    """Read so many files, one after another and several at once, and hostile ones beside a small one."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:  # the libraries that write files are no worker's
+    """Read files one at a time and concurrently, then hostile files alongside a small one."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:  # a worker does not load the libraries used there
         made, traps = elsewhere.submit(corpus, count).result(), elsewhere.submit(hostile).result()
     lines = [await _figures(made, TAKES, "sent as they are"), await _figures(made, TEXT_ALONE, "text alone")]
     del engine
@@ -116,8 +116,8 @@ async def _hostile(traps: dict[str, bytes]) -> LINES:
 _Read = Callable[[str, ModelCapabilities], Coroutine[Any, Any, str]]
 
 
-class _reading:  # noqa: N801 - a context manager, as a function would be
-    """A reader of files that lie in memory."""
+class _reading:  # noqa: N801 - a context manager named like a function
+    """A reader of in-memory files."""
 
     def __init__(self, contents: dict[str, bytes]) -> None:
         self._contents = contents
@@ -151,7 +151,7 @@ def _watched(watch: Watch) -> Generator[None]:
 
 
 def _descendants(process: int) -> list[int]:
-    """The processes in which files are read: children that do jobs, and the copies that those make."""
+    """Return the processes that read files: the children of ``worker.bounded`` and their copies."""
     found: list[int] = []
     with suppress(OSError, ValueError):
         for thread in Path(f"/proc/{process}/task").iterdir():
@@ -162,7 +162,7 @@ def _descendants(process: int) -> list[int]:
 
 
 def _resident(process: int) -> int:
-    """What a process has in memory, in bytes; 0 where the system does not say."""
+    """Return the resident memory of a process in bytes; 0 if the system does not report it."""
     with suppress(OSError, ValueError, StopIteration):
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))

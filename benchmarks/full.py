@@ -1,12 +1,12 @@
-"""What a long history costs: the same work with empty tables, and beside a million tasks that are finished."""
+"""The cost of a long history: the same work on empty tables, and with a million finished tasks."""
 
 from benchmarks.processes import answer, create_many, started
 from benchmarks.scenarios import LINES, fresh, until_finished
 from worker.engine.engine import Engine
 
-SHARE = 250  # of so many finished tasks one is done anew in each turn
+SHARE = 250  # finished tasks of the history per task of a turn
 TURNS = 3
-STEP = 100_000  # tasks of one insert
+STEP = 100_000  # tasks per insert
 
 TASKS = """
     insert into worker.tasks (
@@ -36,7 +36,7 @@ RATE = """
 
 
 async def full(engine: Engine, count: int) -> LINES:
-    """Whole lives of no-op tasks from a backlog, without and with a history; the best of three turns each."""
+    """Run whole lives of no-op tasks from a backlog, without and with a history; the best of three turns each."""
     tasks = max(50, count // SHARE)
     await fresh(engine)
     empty = [await lives(engine, tasks) for _ in range(TURNS)]
@@ -54,7 +54,7 @@ async def full(engine: Engine, count: int) -> LINES:
 
 
 async def lives(engine: Engine, tasks: int) -> tuple[float, float]:
-    """Tasks a second by the database's clock, and milliseconds of the worker's processor time a task."""
+    """Return tasks per second by the database's clock, and milliseconds of the worker's processor time per task."""
     last = (await engine.core.rows("select coalesce(max(id), '') as id from worker.tasks"))[0]["id"]
     before = (await engine.core.rows(RATE, ("",)))[0]["n"]
     await create_many(engine, "noop", tasks)
@@ -66,7 +66,7 @@ async def lives(engine: Engine, tasks: int) -> tuple[float, float]:
 
 
 async def fill(engine: Engine, count: int) -> None:
-    """Make finished tasks with their events, and have them analyzed, as a history that has grown has been."""
+    """Create finished tasks with their events, and analyze the tables, as autovacuum does for a grown history."""
     for begin in range(0, count, STEP):
         bounds = (begin + 1, min(begin + STEP, count))
         await engine.core.rows(TASKS, bounds)

@@ -1,4 +1,4 @@
-"""Handlers that the benchmarks serve: one that does nothing, and an Agno agent whose model does nothing."""
+"""The handlers that the benchmarks serve: one that does nothing, an Agno agent with a no-op model, and a slow one."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ _agents: dict[str, "Agent"] = {}
 
 
 @on_task(agent_id="noop")
-async def noop(task: Task) -> str:  # noqa: ARG001 - a handler of the usual form
+async def noop(task: Task) -> str:  # noqa: ARG001 - the usual signature of a handler
     return "done"
 
 
@@ -22,14 +22,14 @@ async def agent(task: Task) -> Task:
 
 
 @on_task(agent_id="slow")
-async def slow(task: Task) -> str:  # noqa: ARG001 - the same
-    """A model that takes long: what a waiting task costs in memory."""
+async def slow(task: Task) -> str:  # noqa: ARG001 - the usual signature of a handler
+    """Simulate a slow model, to measure the memory of a waiting task."""
     await asyncio.sleep(3600)
     return "never"
 
 
 def noop_agent() -> "Agent":
-    """An agent on a model that answers at once, offline."""
+    """Return an agent with an offline model that answers immediately."""
     if "noop" not in _agents:
         from agno.agent import Agent
 
@@ -41,7 +41,7 @@ def noop_agent() -> "Agent":
 
 
 async def warm_up() -> None:
-    """Load Agno and run the agent once, as any worker that has run a task has."""
+    """Load Agno and run the agent once, like a worker that has already run a task."""
     from datetime import UTC, datetime
 
     from worker.words.tasks import AgentExecutionInput

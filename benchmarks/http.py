@@ -1,4 +1,4 @@
-"""The scenarios over HTTP: one server process; the load comes from raw sockets, since a client library is dearer."""
+"""The scenarios over HTTP, with one server process. Raw sockets generate the load, since client libraries cost more."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from worker.registry import Registry
 from worker.remote.remote import Remote
 from worker.words.statuses import TaskUpdateEventType
 
-CONNECTIONS = 32  # that create at once
+CONNECTIONS = 32  # connections that create tasks concurrently
 SUBSCRIBERS = 300
 EVENTS_A_PUSH = 500
 BODY = b'{"input":{"text":"a question of a few words"}}'
@@ -27,20 +27,24 @@ CREATE = (
 
 @contextmanager
 def server() -> Generator[int]:
-    """A server process. Yields: its port."""
+    """Run a server process.
+
+    Yields:
+        Its port.
+    """
     with started("serve") as process:
         yield answer(process)["port"]
 
 
 class Connection:
-    """A connection kept alive: one request after another, as few instructions as can be."""
+    """A persistent connection that sends requests in order, with as little overhead as possible."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
 
     async def ask(self, request: bytes) -> bytes:
-        """Send a request; the body of its answer."""
+        """Send a request and return the body of the response."""
         self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
@@ -50,11 +54,11 @@ class Connection:
         return body
 
     async def create(self, agent: str) -> str:
-        """Create a task; its id."""
+        """Create a task and return its id."""
         return json.loads(await self.ask(_request("POST", f"/agent-execution/{agent}", BODY)))["id"]
 
     async def push(self, task_id: str, count: int) -> None:
-        """Push so many events."""
+        """Push events to a task."""
         body = json.dumps([{"type": "chunk", "data": "a few words of an answer"}] * count).encode()
         address = f"/agent-execution/{task_id}/events/push"
         await self.ask(_request("POST", address, body))
@@ -77,7 +81,7 @@ def _request(method: str, address: str, body: bytes = b"") -> bytes:
 
 
 async def creates(engine: Engine, count: int) -> LINES:
-    """Tasks created over HTTP, durable when answered."""
+    """Measure task creation over HTTP; a task is durable when the response arrives."""
     await fresh(engine)
     times: list[float] = []
 
@@ -92,7 +96,7 @@ async def creates(engine: Engine, count: int) -> LINES:
             await create(connection, share)
 
     with server() as port:
-        await one(port, 50)  # the first requests of a process compile and connect
+        await one(port, 50)  # warm-up: the first requests of a process compile code and connect
         times.clear()
         began = time.perf_counter()
         await asyncio.gather(*(one(port, count // CONNECTIONS) for _ in range(CONNECTIONS)))
@@ -108,7 +112,7 @@ async def creates(engine: Engine, count: int) -> LINES:
 
 
 async def events(engine: Engine, count: int) -> LINES:
-    """Events pushed over HTTP, to those who follow the task over HTTP."""
+    """Measure events that are pushed over HTTP to subscribers over HTTP."""
     await fresh(engine)
     lines: LINES = []
     with server() as port:
@@ -120,14 +124,14 @@ async def events(engine: Engine, count: int) -> LINES:
 
 
 async def _followed(port: int, subscribers: int, count: int) -> float:
-    """Seconds from the first event pushed to the last one read by everybody."""
+    """Return the seconds from the first pushed event until every subscriber has read the last one."""
     ready = asyncio.Semaphore(0)
 
     async def follow(task_id: str) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(_request("GET", f"/agent-execution/{task_id}/events"))
         seen, tail = 0, b""
-        while seen < count + 1:  # its creation is an event, too
+        while seen < count + 1:  # the task's creation is an event as well
             piece = await reader.read(1 << 18)
             if not piece:
                 raise RuntimeError(f"a stream ended after {seen} events")
@@ -150,7 +154,7 @@ async def _followed(port: int, subscribers: int, count: int) -> float:
 
 
 async def lives(engine: Engine, count: int) -> LINES:
-    """Whole no-op lives from a backlog, with one server process and one worker process."""
+    """Measure whole no-op lives from a backlog, with one server process and one worker process."""
     return [await _lives(engine, count), await _lives(engine, max(5, count // 10), "--bare")]
 
 
@@ -171,7 +175,7 @@ async def _lives(engine: Engine, count: int, *dialect: str) -> tuple[str, str]:
 
 
 async def latency(engine: Engine, count: int) -> LINES:
-    """An idle worker that reaches its server over HTTP: create to handler's start, create to result seen."""
+    """Measure an idle worker that reaches its server over HTTP: create to handler's start, create to result seen."""
     await fresh(engine)
     starts: dict[str, float] = {}
     began: dict[str, float] = {}
@@ -193,7 +197,7 @@ async def latency(engine: Engine, count: int) -> LINES:
                     task_id = await connection.create("near")
                     await _until_finished(port, task_id)
                     began[task_id], seen[task_id] = at, time.perf_counter() - at
-                    await asyncio.sleep(0.01)  # idle in between: latency, not throughput
+                    await asyncio.sleep(0.01)  # idle in between, since this measures latency
         finally:
             await remote.close()
     return latency_lines("over HTTP", began, starts, seen)

@@ -1,4 +1,4 @@
-"""What the journal costs: runs of ten tool calls on a model that takes 50 ms, with and without it."""
+"""The cost of the journal: runs of ten tool calls on a model that takes 50 ms, with and without it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,28 +20,28 @@ PAIRS = 7
 
 
 class WithoutJournals(Engine):
-    """The same engine, as a platform that keeps no journals."""
+    """The engine, presented as a platform without journals."""
 
     def __init__(self, engine: Engine) -> None:
         vars(self).update(vars(engine))
 
     @property
     def capabilities(self) -> Capabilities:
-        """No journal."""
+        """The engine's capabilities without resuming."""
         return replace(super().capabilities, resume=False)
 
 
 async def journal(engine: Engine, count: int) -> LINES:
-    """So many runs, fifty at once, with it and without it in turn; what it costs is the median of the pairs."""
+    """Run tasks, fifty at a time, alternately with and without the journal; the cost is the median over the pairs."""
     registry = Registry()
     agent = agent_of(TOOL_CALLS)
     registry.add(handler_of(agent), TaskUpdateEventType.TaskCreated, "worker")
 
     async def measured(*, keeps: bool) -> tuple[float, float]:
-        agent.model.requests.clear()  # a provider's model keeps nothing of what it was asked
+        agent.model.requests.clear()  # real models do not store their requests
         return await measure(engine if keeps else WithoutJournals(engine), registry, count)
 
-    await measured(keeps=True)  # warms up
+    await measured(keeps=True)  # warm-up
     pairs = [(await measured(keeps=False), await measured(keeps=True)) for _ in range(PAIRS)]
     costs = sorted((took / alone - 1) * 100 for (alone, _), (took, _) in pairs)
     seconds = [median(each[way][0] for each in pairs) for way in (0, 1)]
@@ -55,7 +55,7 @@ async def journal(engine: Engine, count: int) -> LINES:
 
 
 async def measure(platform: Engine, registry: Registry, count: int) -> tuple[float, float]:
-    """Seconds from the first claim to the last finish, and seconds of processor time, of so many tasks."""
+    """Run tasks, and return the seconds from the first claim to the last finish, and the processor time in seconds."""
     await fresh(platform)
     async with serving(platform, registry):
         cpu = cpu_seconds()
@@ -66,7 +66,7 @@ async def measure(platform: Engine, registry: Registry, count: int) -> tuple[flo
 
 
 def agent_of(calls: int) -> Any:
-    """An agent that calls a tool so many times, one after another."""
+    """Return an agent that makes the given number of tool calls in sequence."""
     from agno.agent import Agent
 
     from worker.testing import Call, ScriptedModel

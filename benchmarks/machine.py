@@ -1,4 +1,4 @@
-"""What the machine can do, printed beside every figure: one fsync, the cores, the load."""
+"""Properties of the machine, printed next to every result: the time of an fsync, the cores, the load."""
 
 import os
 import statistics
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def fsync_milliseconds(folder: Path) -> float:
-    """Median of 100 writes of one page made durable, in the folder where the database lies."""
+    """Return the median time of 100 durable writes of one page, in the folder of the database."""
     times: list[float] = []
     with tempfile.NamedTemporaryFile(dir=folder) as file:
         for _ in range(100):
@@ -20,13 +20,13 @@ def fsync_milliseconds(folder: Path) -> float:
 
 
 def describe(folder: Path) -> str:
-    """One line on the machine."""
+    """Return a one-line description of the machine."""
     load = os.getloadavg()[0]
     return f"{os.cpu_count()} cores, load {load:.1f}, one fsync {fsync_milliseconds(folder):.2f} ms"
 
 
 def percentiles(seconds: list[float]) -> str:
-    """p50, p95 and p99 in milliseconds."""
+    """Return p50, p95 and p99 in milliseconds as text."""
     ordered = sorted(seconds)
     chosen = (ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000 for share in (0.5, 0.95, 0.99))
     return " / ".join(f"{value:.1f}" for value in chosen) + " ms"

@@ -1,4 +1,4 @@
-"""The processes that a benchmark starts: a worker that serves until it has seen so many tasks, and a creator."""
+"""The processes that benchmarks start: a worker that serves a number of tasks, a creator of tasks, and a server."""
 
 import argparse
 import asyncio
@@ -30,7 +30,7 @@ START_SECONDS = 60
 
 @contextmanager
 def started(role: str, *arguments: str) -> Generator["subprocess.Popen[str]"]:
-    """Start one of this module's roles; it says ``ready`` on a line, and in the end what it measured as JSON."""
+    """Start one of this module's roles in a process, which prints ``ready`` and, at the end, measurements as JSON."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.processes", role, *arguments],
         cwd=ROOT,
@@ -53,7 +53,7 @@ def started(role: str, *arguments: str) -> Generator["subprocess.Popen[str]"]:
 
 
 def answer(process: "subprocess.Popen[str]") -> dict[str, Any]:
-    """Wait for what a process measured."""
+    """Wait for the measurements of a process."""
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("{"):
@@ -62,14 +62,14 @@ def answer(process: "subprocess.Popen[str]") -> dict[str, Any]:
 
 
 async def serve() -> None:
-    """Serve HTTP on a free port until told to stop; log lines go where a server's go, to a file here."""
+    """Serve HTTP on a free port until stopped, writing the usual logs to the null device."""
     from worker.server.app import create_app
     from worker.server.main import HttpServer, listen
 
     settings = Settings()
     listening = listen("127.0.0.1", 0)
     server = HttpServer(create_app(wiring.engine(settings), settings))
-    with Path(os.devnull).open("w") as log:  # noqa: ASYNC230 - before anything runs
+    with Path(os.devnull).open("w") as log:  # noqa: ASYNC230 - nothing else runs yet
         kept, sys.stdout = sys.stdout, log
         logs.configure(settings)
         sys.stdout = kept
@@ -82,8 +82,8 @@ async def serve() -> None:
 
 
 async def work(count: int, *, warm: bool, bare: bool) -> None:
-    """Serve until ``count`` tasks have ended; log lines go where a worker's go, to a file here."""
-    with Path(os.devnull).open("w") as log:  # noqa: ASYNC230 - before anything runs
+    """Serve until ``count`` tasks have ended, writing the usual logs to the null device."""
+    with Path(os.devnull).open("w") as log:  # noqa: ASYNC230 - nothing else runs yet
         kept, sys.stdout = sys.stdout, log
         logs.configure(Settings())
         sys.stdout = kept
@@ -94,7 +94,7 @@ async def _serve(count: int, *, warm: bool, bare: bool) -> None:
     settings = Settings()
     platform = wiring.choose(settings)
     if bare:
-        from worker.remote.remote import Remote  # a worker on a database does not load it
+        from worker.remote.remote import Remote  # imported here, since a worker on a database does not load it
 
         assert isinstance(platform, Remote)
         platform.speak_bare()
@@ -131,7 +131,7 @@ async def _serve(count: int, *, warm: bool, bare: bool) -> None:
 
 
 async def create(agent: str, count: int, at_once: int) -> None:
-    """Create tasks, so many at once, as fast as they go."""
+    """Create tasks as fast as possible, ``at_once`` at a time."""
     platform = wiring.engine(Settings())
     await platform.open()
     print("ready", flush=True)
@@ -142,31 +142,31 @@ async def create(agent: str, count: int, at_once: int) -> None:
 
 
 async def create_many(platform: Any, agent: str, count: int, at_once: int = 200) -> None:
-    """Create tasks through the contract."""
+    """Create tasks through the contract, ``at_once`` at a time."""
     new = NewTask(agent_id=agent, input=AgentExecutionInput(text="a question of a few words"))
     for begin in range(0, count, at_once):
         await asyncio.gather(*(platform.tasks.create(new) for _ in range(min(at_once, count - begin))))
 
 
 def cpu_seconds() -> float:
-    """Processor time of this process so far."""
+    """Return the processor time used by this process so far."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 
 
 def cpu_of(pid: int) -> float:
-    """Processor time of another process so far (Linux)."""
+    """Return the processor time used by another process so far (Linux)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_bytes(pid: int) -> int:
-    """Memory of a process that is in RAM (Linux)."""
+    """Return the resident memory of a process (Linux)."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def main() -> None:
-    """Play a role."""
+    """Run the role given on the command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("role", choices=["work", "create", "serve"])
     parser.add_argument("--count", type=int, default=1_000_000_000)

@@ -1,4 +1,4 @@
-"""Where the time of a task goes: one worker's processor time, by the room or library that spends it."""
+"""The processor time of a worker per task, by package or library."""
 
 import asyncio
 import cProfile
@@ -20,9 +20,9 @@ Profiled = dict[tuple[str, int, str], tuple[int, int, float, float, Any]]
 
 
 async def profile(engine: Engine, count: int) -> LINES:
-    """A backlog of no-op tasks in this process, under Python's profiler, which itself about doubles the time."""
+    """Profile a backlog of no-op tasks in this process; Python's profiler about doubles the time."""
 
-    async def handler(task: Any) -> str:  # noqa: ARG001 - a handler of the usual form
+    async def handler(task: Any) -> str:  # noqa: ARG001 - the usual signature of a handler
         return "done"
 
     registry = Registry()
@@ -42,7 +42,7 @@ async def profile(engine: Engine, count: int) -> LINES:
 
 
 def by_place(profiled: Profiled) -> "Counter[str]":
-    """Own time of every function in microseconds, added up by room or library; waiting for the database is left out."""
+    """Return the own time of all functions in microseconds by package or library, without waits for the database."""
     shares: Counter[str] = Counter()
     for (file, _, name), (_, _, own, _, _) in profiled.items():
         if "poll" not in name:
@@ -51,7 +51,7 @@ def by_place(profiled: Profiled) -> "Counter[str]":
 
 
 def place(file: str, name: str) -> str:
-    """The room of ours, or the library, that a function belongs to."""
+    """Return our package, or the library, that a function belongs to."""
     parts = Path(file).parts
     if "worker" in parts:
         return next((f"worker.{organization}" for organization in ROOMS if organization in parts), "worker")

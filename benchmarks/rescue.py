@@ -1,4 +1,4 @@
-"""From ``kill -9`` of a worker to the next start of what it ran, with default settings: the promise is about 2 s."""
+"""The time from ``kill -9`` of a worker to the restart of its tasks with default settings; the promise is about 2 s."""
 
 import asyncio
 import random
@@ -23,11 +23,11 @@ ROUNDS_SECONDS = 30.0
 
 
 async def rescue(engine: Engine, count: int) -> LINES:
-    """Kill one of two workers, again and again, each time at another moment of the other one's second."""
+    """Repeatedly kill one of two workers, each time at a different point of the other one's scan interval."""
     await fresh(engine)
     with ExitStack() as stack:
         stack.enter_context(started("work"))
-        await asyncio.sleep(DEFAULT.trust)  # until it is believed, as one that has been there for a while
+        await asyncio.sleep(DEFAULT.trust)  # until the worker counts as established
         seconds = [await _once(engine, stack) for _ in range(count)]
     ordered = sorted(seconds)
     return [
@@ -40,7 +40,7 @@ async def rescue(engine: Engine, count: int) -> LINES:
 async def _once(engine: Engine, stack: ExitStack) -> float:
     victim = stack.enter_context(started("work"))
     ids = await _held_by_newest(engine)
-    await asyncio.sleep(random.uniform(0, DEFAULT.scan))  # noqa: S311 - any moment between two looks
+    await asyncio.sleep(random.uniform(0, DEFAULT.scan))  # noqa: S311 - a random point between two scans
     killed = time.time()
     victim.send_signal(signal.SIGKILL)
     begun: datetime | None = None
@@ -54,7 +54,7 @@ async def _once(engine: Engine, stack: ExitStack) -> float:
 
 
 async def _held_by_newest(engine: Engine) -> list[str]:
-    """Give out tasks that never end until the newest worker holds some; which. The other one is free again then."""
+    """Create endless tasks until the newest worker holds some, stop those of the other worker, and return the ids."""
     newest = (await engine.core.rows(HERE))[-1]["id"]
     while True:
         await create_many(engine, "slow", 4)

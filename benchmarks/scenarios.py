@@ -1,4 +1,4 @@
-"""The scenarios, each a function from an opened engine to lines of figures."""
+"""The scenarios: functions from an opened engine to lines of results."""
 
 import asyncio
 import subprocess
@@ -23,29 +23,29 @@ from worker.words.tasks import AgentExecutionInput, NewTask
 from worker.words.work import Assignment, Demand, WorkerCard
 
 AIMED_AT = 0.27
-"""Milliseconds of CPU that the bare agent took on the machine that our aims were set on: figures of another one compare
-by this. It says nothing of its disk."""
+"""Milliseconds of CPU that the bare agent took on the machine for which our goals were set, as a basis to compare other
+machines. It does not account for their disks."""
 
 QUIET = 40
-"""Tasks before a burst: more than it takes PostgreSQL to settle on a plan."""
+"""Tasks before a burst: enough for PostgreSQL to settle on a generic plan."""
 
 LINES = list[tuple[str, str]]
 
 
 async def fresh(engine: Engine) -> None:
-    """Empty the tables: a scenario owes nothing to the one before."""
+    """Empty the tables, so that scenarios do not affect each other."""
     await engine.core.rows("truncate worker.tasks, worker.events, worker.journal, worker.cursors")
 
 
 async def until_finished(engine: Engine, count: int, seconds: float = 300) -> None:
-    """Wait until so many tasks are finished."""
+    """Wait until ``count`` tasks are completed."""
     async with asyncio.timeout(seconds):
         while (await finished(engine))[0] < count:  # noqa: ASYNC110 - another process finishes them
             await asyncio.sleep(0.1)
 
 
 async def finished(engine: Engine) -> tuple[int, float]:
-    """How many tasks are finished, and seconds from the first claim to the last finish, by the database's clock."""
+    """Return the number of completed tasks, and the seconds from first claim to last finish by the database's clock."""
     row = (
         await engine.core.rows(
             "select count(*) as n, coalesce(extract(epoch from max(finished_at) - min(started_at)), 0) as s"
@@ -56,7 +56,7 @@ async def finished(engine: Engine) -> tuple[int, float]:
 
 
 async def backlog(engine: Engine, agent: str, count: int) -> LINES:
-    """Whole lives from a backlog: everything was created before the worker came."""
+    """Measure whole lives from a backlog: all tasks are created before the worker starts."""
     await fresh(engine)
     await create_many(engine, agent, count)
     with started("work", "--count", str(count), *warmth(agent)) as worker:
@@ -67,7 +67,7 @@ async def backlog(engine: Engine, agent: str, count: int) -> LINES:
 
 
 async def live(engine: Engine, agent: str, count: int) -> LINES:
-    """Whole lives while another process creates."""
+    """Measure whole lives while another process creates tasks."""
     await fresh(engine)
     with started("work", "--count", str(count), *warmth(agent)) as worker:
         with started("create", "--agent", agent, "--count", str(count)) as creator:
@@ -80,10 +80,10 @@ async def live(engine: Engine, agent: str, count: int) -> LINES:
 
 
 async def burst(engine: Engine, count: int) -> LINES:
-    """The first burst on new tables, of three sizes: the worker was there before, and has done a few tasks one by one.
+    """Measure the first burst on new tables in three sizes, with a worker that has run a few single tasks before.
 
-    Every new deployment begins so: what is prepared then is prepared on empty tables that nobody has analyzed. The best
-    of some turns of each size, since a small burst is over before the machine has calmed down.
+    Every new deployment starts this way: statements are prepared on empty tables without statistics. The best of
+    several turns counts for each size, since a small burst ends before the machine has settled.
     """
     turns = {count // 50: 5, count // 10: 3, count: 1}
     best: dict[int, tuple[float, float]] = {}
@@ -98,7 +98,7 @@ async def burst(engine: Engine, count: int) -> LINES:
 
 
 async def _burst(engine: Engine, size: int) -> tuple[float, float]:
-    """Tasks a second from the first create to the last finish, by the database's clock, and the worker's CPU."""
+    """Return tasks per second from first create to last finish by the database's clock, and the worker's CPU time."""
     await engine.core.rows("drop schema worker cascade")
     await engine.migrate()
     with started("work", "--count", str(QUIET + size)) as worker:
@@ -113,20 +113,20 @@ async def _burst(engine: Engine, size: int) -> tuple[float, float]:
 
 
 def warmth(agent: str) -> list[str]:
-    """Whether the worker loads Agno before the measurement."""
+    """Return the arguments that make a worker load Agno before the measurement, if the agent needs it."""
     return ["--warm"] if agent == "agent" else []
 
 
 def figures(count: int, seconds: float, measured: dict[str, Any]) -> str:
-    """A worker's figures in a line."""
+    """Return a worker's results as one line."""
     line = f"{count / seconds:.0f}/s; worker's CPU {measured['cpu'] / count * 1000:.2f} ms a task"
-    if "commits" not in measured:  # they are its server's
+    if "commits" not in measured:  # over HTTP, the server makes the commits
         return line
     return f"{line}; {(measured['commits'] + measured['claims']) / count:.2f} transactions a task"
 
 
-async def bare_agent(engine: Engine, count: int) -> LINES:  # noqa: ARG001 - one signature for all scenarios
-    """The same agent without us: bare streaming arun, 50 at once."""
+async def bare_agent(engine: Engine, count: int) -> LINES:  # noqa: ARG001 - all scenarios share one signature
+    """Measure the same agent without this framework: bare streaming ``arun``, 50 at a time."""
     agent = noop_agent()
 
     async def once() -> None:
@@ -143,7 +143,7 @@ async def bare_agent(engine: Engine, count: int) -> LINES:  # noqa: ARG001 - one
 
 
 async def ceiling(engine: Engine, count: int) -> LINES:
-    """The engine without a supervisor: claim 50, finish 50."""
+    """Measure the engine without a supervisor: claim 50, finish 50."""
     await fresh(engine)
     began = time.perf_counter()
     await create_many(engine, "ceiling", count)
@@ -169,7 +169,7 @@ async def ceiling(engine: Engine, count: int) -> LINES:
 
 
 async def latency_floor(engine: Engine, count: int) -> LINES:
-    """What the machine itself takes when idle: one row inserted and committed, by the engine's own connection."""
+    """Measure the idle machine itself: one row inserted and committed over the engine's own connection."""
     await engine.core.rows("create table if not exists worker.floor (at timestamptz)")
     times: list[float] = []
     for _ in range(count):
@@ -184,7 +184,7 @@ async def latency_floor(engine: Engine, count: int) -> LINES:
 
 
 async def latency_one_process(engine: Engine, count: int) -> LINES:
-    """An idle worker in this process: create to handler's start, create to result seen."""
+    """Measure an idle worker in this process: create to handler's start, create to result seen."""
     starts: dict[str, float] = {}
 
     async def handler(task: Any) -> str:
@@ -199,7 +199,7 @@ async def latency_one_process(engine: Engine, count: int) -> LINES:
 
 
 async def latency_two_processes(engine: Engine, count: int) -> LINES:
-    """An idle worker in another process: create here, see the result here; its start by the database's clock."""
+    """Measure an idle worker in another process: create to result here, and create to start by the database's clock."""
     await fresh(engine)
     with started("work"):
         _, seen = await create_and_see(engine, "noop", count)
@@ -211,7 +211,7 @@ async def latency_two_processes(engine: Engine, count: int) -> LINES:
 
 
 async def create_and_see(engine: Engine, agent: str, count: int) -> tuple[dict[str, float], dict[str, float]]:
-    """One task after another: when each was created, and how long until its end was seen."""
+    """Create tasks one at a time; return when each was created, and how long it took to see its end."""
     new = NewTask(agent_id=agent, input=AgentExecutionInput(text="a question of a few words"))
     began: dict[str, float] = {}
     seen: dict[str, float] = {}
@@ -222,12 +222,12 @@ async def create_and_see(engine: Engine, agent: str, count: int) -> tuple[dict[s
             if event.type is TaskUpdateEventType.TaskFinished:
                 break
         began[task.id], seen[task.id] = at, time.perf_counter() - at
-        await asyncio.sleep(0.01)  # idle in between: latency, not throughput
+        await asyncio.sleep(0.01)  # idle in between, since this measures latency
     return began, seen
 
 
 def latency_lines(where: str, began: dict[str, float], starts: dict[str, float], seen: dict[str, float]) -> LINES:
-    """Two lines of percentiles."""
+    """Return two lines of percentiles."""
     to_start = [starts[task_id] - at for task_id, at in began.items()]
     return [
         (f"idle, {where}: create to handler's start, p50/p95/p99", percentiles(to_start)),
@@ -237,7 +237,7 @@ def latency_lines(where: str, began: dict[str, float], starts: dict[str, float],
 
 @asynccontextmanager
 async def serving(platform: Platform, registry: Registry) -> AsyncGenerator[Supervisor]:
-    """A supervisor in this process, as a worker has it."""
+    """Run a supervisor in this process, as a worker does."""
     garbage.spare()
     supervisor = Supervisor(platform, registry, Settings(concurrency=50, drain_seconds=1))
     running = asyncio.create_task(supervisor.run())
@@ -250,7 +250,7 @@ async def serving(platform: Platform, registry: Registry) -> AsyncGenerator[Supe
 
 
 async def memory(engine: Engine, count: int) -> LINES:
-    """Memory of an idle worker, and of each task that waits on a slow model."""
+    """Measure the memory of an idle worker, and of each task that waits for a slow model."""
     import os
 
     await fresh(engine)
@@ -260,7 +260,7 @@ async def memory(engine: Engine, count: int) -> LINES:
             idle = resident_bytes(worker.pid)
             await create_many(engine, "slow", count)
             async with asyncio.timeout(60):
-                while (await executing(engine)) < count:  # noqa: ASYNC110 - the same
+                while (await executing(engine)) < count:  # noqa: ASYNC110 - another process starts them
                     await asyncio.sleep(0.1)
             busy = resident_bytes(worker.pid)
             worker.kill()
@@ -274,12 +274,12 @@ async def memory(engine: Engine, count: int) -> LINES:
 
 
 async def executing(engine: Engine) -> int:
-    """How many tasks run."""
+    """Return the number of running tasks."""
     return (await engine.core.rows("select count(*) as n from worker.tasks where status = 'executing'"))[0]["n"]
 
 
-async def import_time(engine: Engine, count: int) -> LINES:  # noqa: ARG001 - one signature for all scenarios
-    """`import worker` and its main names, over pydantic's own import."""
+async def import_time(engine: Engine, count: int) -> LINES:  # noqa: ARG001 - all scenarios share one signature
+    """Measure ``import worker``, and the import of its main names on top of pydantic's own import."""
 
     def median(statement: str) -> float:
         times: list[float] = []

@@ -1,4 +1,4 @@
-"""What of the documentation is made from the code itself: every command's ``--help``, and the table of settings."""
+"""The parts of the documentation generated from the code: every command's ``--help``, and the table of settings."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,20 +15,20 @@ WIDTH = {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1"}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Fill a page's marks; mkdocs calls it for every page."""
+    """Replace the placeholders of a page; mkdocs calls this hook for every page."""
     if COMMANDS in markdown:
         markdown = markdown.replace(COMMANDS, "\n\n".join(commands()))
     return markdown.replace(SETTINGS, settings()) if SETTINGS in markdown else markdown
 
 
 def settings() -> str:
-    """The settings as a table."""
+    """Return the table of settings as Markdown."""
     rows = [f"| `{name}` | {f'`{default}`' if default else ''} | {text} |" for name, default, text in table()]
     return "\n".join(["| name | default | what it is |", "|---|---|---|", *rows])
 
 
 def commands() -> Iterator[str]:
-    """Each command's own help, below a heading."""
+    """Iterate over the help of every command, each under a heading."""
     for path in paths(typer.main.get_command(app), ()):
         told = CliRunner().invoke(app, [*path, "--help"], env=WIDTH)
         level = "#" * (len(path) + 1)
@@ -37,7 +37,7 @@ def commands() -> Iterator[str]:
 
 
 def paths(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Every command below one, in the order of ``--help``."""
+    """Iterate over the paths of all subcommands of a command, in the order of ``--help``."""
     for name, inside in getattr(command, "commands", {}).items():
         yield (*path, name)
         yield from paths(inside, (*path, name))

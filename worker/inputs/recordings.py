@@ -1,14 +1,14 @@
-"""Audio and video by their first bytes, as the formats' own documents say; the ending of a name says too little."""
+"""Detection of audio and video by content, according to the formats' specifications."""
 
 import re
 from collections.abc import Iterator
 from itertools import islice
 
-_HEAD = 64 * 1024  # bytes in which Matroska names its tracks, and Ogg its streams
-_MOST_BOXES = 10_000  # outermost ones that are looked at; films in fragments have their table of contents before these
+_HEAD = 64 * 1024  # bytes within which Matroska lists its tracks, and Ogg its streams
+_MOST_BOXES = 10_000  # outermost boxes examined; fragmented videos have their table of contents near the start
 _MOST_TRACKS = 100
 _EBML = b"\x1a\x45\xdf\xa3"
-_CODEC = re.compile(rb"\x86.([AV])_[A-Z]", re.DOTALL)  # RFC 9559: the element CodecID, its length, its beginning
+_CODEC = re.compile(rb"\x86.([AV])_[A-Z]", re.DOTALL)  # RFC 9559: the element CodecID, its length, its first letters
 _STARTS = (
     (b"fLaC", "audio/flac"),
     (b"MThd\0\0\0\x06", "audio/midi"),
@@ -24,17 +24,17 @@ _FORMS = {
     (b"FORM", b"AIFF"): "audio/aiff",
     (b"FORM", b"AIFC"): "audio/aiff",
 }
-_BRANDS = {b"M4A ": "audio/mp4", b"M4B ": "audio/mp4", b"qt  ": "video/quicktime"}  # of ISO 14496-12; others: MP4
-_OGG_AUDIO = (b"\x01vorbis", b"OpusHead", b"Speex   ", b"\x7fFLAC")  # how their first packets begin, RFC 5334
+_BRANDS = {b"M4A ": "audio/mp4", b"M4B ": "audio/mp4", b"qt  ": "video/quicktime"}  # ISO 14496-12; any other is MP4
+_OGG_AUDIO = (b"\x01vorbis", b"OpusHead", b"Speex   ", b"\x7fFLAC")  # the start of their first packets, RFC 5334
 _MPEG_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)  # kbit/s of layer III, ISO 11172-3
 _MPEG_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)  # ISO 13818-3
-_RATES = (44_100, 48_000, 32_000)  # Hz of MPEG 1; of MPEG 2 half, of "2.5" a quarter
+_RATES = (44_100, 48_000, 32_000)  # Hz in MPEG 1; MPEG 2 has half of each, MPEG 2.5 a quarter
 _LAYER_3 = 1
 _ADTS_HEADER = 7  # bytes
 
 
 def recording_type(content: bytes) -> str | None:
-    """Return the media type of a recording by its content; None if it is none."""
+    """Return the media type of a recording by its content; None for other content."""
     for start, media_type in _STARTS:
         if content.startswith(start):
             return media_type
@@ -51,7 +51,7 @@ def recording_type(content: bytes) -> str | None:
 
 
 def has_its_tracks(content: bytes) -> bool:
-    """Tell whether a recording can be played at all: MP4 has its table of contents, which often stands at its end."""
+    """Return whether a recording is playable: MP4 needs its table of contents, which is often at the file's end."""
     return content[4:8] != b"ftyp" or any(kind == b"moov" for kind, _, _ in _boxes(content))
 
 
@@ -68,7 +68,7 @@ def _mp4_type(content: bytes) -> str | None:
 
 
 def _boxes(content: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """The outermost boxes that are whole: type, beginning and end of what is in each (ISO 14496-12, 4.2)."""
+    """Iterate over the complete outermost boxes: type, start and end of the content of each (ISO 14496-12, 4.2)."""
     position = 0
     for _ in range(_MOST_BOXES):
         size, header = int.from_bytes(content[position : position + 4]), 8
@@ -83,7 +83,7 @@ def _boxes(content: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _tracks(movie: bytes) -> Iterator[bytes]:
-    """What the tracks of a movie are, by their handlers (ISO 14496-12, 8.4.3)."""
+    """Iterate over the types of a movie's tracks, taken from their handlers (ISO 14496-12, 8.4.3)."""
     for found in islice(re.finditer(b"hdlr", movie), _MOST_TRACKS):
         yield movie[found.start() + 12 : found.start() + 16]
 
@@ -104,7 +104,7 @@ def _matroska_type(head: bytes) -> str | None:
 
 
 def _mpeg_audio_type(content: bytes) -> str | None:
-    """MP3 or AAC: frames that follow each other, or a tag before them (id3.org, ID3v2.4 3.1)."""
+    """Return the type of MP3 or AAC: consecutive frames, or a tag before them (id3.org, ID3v2.4 3.1)."""
     tag = content[:10]
     if tag[:3] == b"ID3" and len(tag) == 10 and 2 <= tag[3] <= 4 and all(each < 128 for each in tag[6:]):  # noqa: PLR2004 - as the format is
         after = content[10 + sum(each << shift for each, shift in zip(tag[6:], (21, 14, 7, 0), strict=True)) :][:4]
@@ -119,12 +119,12 @@ def _mpeg_audio_type(content: bytes) -> str | None:
 
 
 def _mp3_length(header: bytes) -> int | None:
-    """The length of a frame of layer III, in bytes."""
-    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:  # noqa: PLR2004 - as the format is
+    """Return the length of a layer III frame in bytes; None if the header is invalid."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:  # noqa: PLR2004 - by the format
         return None
     version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
     rate, sampling, padding = header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
-    if version == 1 or layer != _LAYER_3 or rate in {0, 15} or sampling == 3:  # noqa: PLR2004 - those are reserved
+    if version == 1 or layer != _LAYER_3 or rate in {0, 15} or sampling == 3:  # noqa: PLR2004 - reserved values
         return None
     is_first = version == 3  # noqa: PLR2004
     kilobits = (_MPEG_1 if is_first else _MPEG_2)[rate - 1]
@@ -133,9 +133,9 @@ def _mp3_length(header: bytes) -> int | None:
 
 
 def _adts_length(header: bytes) -> int | None:
-    """The length of a frame of AAC in an ADTS stream, in bytes (ISO 13818-7, 6.2)."""
-    if len(header) < _ADTS_HEADER or header[0] != 0xFF or header[1] & 0xF6 != 0xF0:  # noqa: PLR2004 - as the format is
+    """Return the length of an AAC frame of an ADTS stream in bytes (ISO 13818-7, 6.2); None for an invalid header."""
+    if len(header) < _ADTS_HEADER or header[0] != 0xFF or header[1] & 0xF6 != 0xF0:  # noqa: PLR2004 - by the format
         return None
-    if header[2] >> 2 & 15 > 12:  # noqa: PLR2004 - sampling rates after it are reserved
+    if header[2] >> 2 & 15 > 12:  # noqa: PLR2004 - higher sampling rate indexes are reserved
         return None
     return (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5

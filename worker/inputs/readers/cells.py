@@ -1,4 +1,4 @@
-"""Cells as they are shown: by their number formats (ECMA-376, part 1, 18.8.30)."""
+"""Display of cells according to their number formats (ECMA-376, part 1, 18.8.30)."""
 
 import datetime as dt
 import re
@@ -13,10 +13,10 @@ _DIGITS = re.compile(r"[#0?][#0?,.]*")
 
 
 def displayed(value: object, form: str) -> str:
-    """A cell as it is shown.
+    """Return the displayed text of a cell.
 
     Args:
-        value: What it holds.
+        value: The value of the cell.
         form: Its number format (ECMA-376, part 1, 18.8.30).
     """
     match value:
@@ -37,7 +37,7 @@ def displayed(value: object, form: str) -> str:
 
 
 def _duration(value: dt.timedelta) -> str:
-    """Hours may be more than a day's, as where they are summed up."""
+    """Format a duration; the hours may exceed a day's, as in sums."""
     seconds = round(value.total_seconds())
     minutes, rest = divmod(abs(seconds), 60)
     shown = f"{minutes // 60}:{minutes % 60:02}" + (f":{rest:02}" if rest else "")
@@ -53,16 +53,16 @@ def _number(value: float, form: str) -> str:
     shape = _shape_of(_section(value, form))
     if shape is None:
         return _plain(value)
-    try:  # in decimals, since half of the last place is rounded up there
+    try:  # in decimal arithmetic, which rounds half up as Excel does
         shown = Decimal(str(value)).scaleb(shape.power).quantize(Decimal(1).scaleb(-shape.places), ROUND_HALF_UP)
-    except InvalidOperation:  # of hundreds of digits
+    except InvalidOperation:  # a number with hundreds of digits
         return _plain(value)
     text = f"{shown:,f}" if shape.is_grouped else f"{shown:f}"
     return f"{shape.before}{text}{'%' if shape.is_percent else ''}{shape.after}".strip()
 
 
 class _Shape(NamedTuple):
-    """How a format writes numbers: decimal places, times a power of ten, thousands apart, and what stands around."""
+    """The layout of numbers in a format: decimal places, power of ten, grouping, percent sign, surrounding text."""
 
     places: int
     power: int
@@ -74,12 +74,12 @@ class _Shape(NamedTuple):
 
 @cache
 def _shape_of(section: str) -> _Shape | None:
-    """None for a format that says nothing of it, or more than is known here, such as an exponent or a fraction."""
+    """Parse a section of a format; None if it has no layout, or an unsupported one such as exponents or fractions."""
     bare = _LITERAL.sub("", section)
     digits = _DIGITS.search(bare)
     if section in {"", "General", "@"} or digits is None or _UNKNOWN.search(bare):
         return None
-    thousands = len(digits.group()) - len(digits.group().rstrip(","))  # commas at the end stand for three digits each
+    thousands = len(digits.group()) - len(digits.group().rstrip(","))  # each trailing comma divides by a thousand
     whole, _, rest = digits.group().rstrip(",").partition(".")
     is_percent = "%" in bare
     before, _, after = section.partition(digits.group())
@@ -88,10 +88,10 @@ def _shape_of(section: str) -> _Shape | None:
 
 
 def _section(value: float, form: str) -> str:
-    """The part of a format that counts for a value: some have one for negative numbers, and one for zero."""
+    """Return the section of a format for a value: formats may have separate sections for negative numbers and zero."""
     positive, _, others = form.partition(";")
     for_zero = others.partition(";")[2].partition(";")[0]
-    return for_zero if value == 0 and "0" in for_zero else positive  # the sign is written by us
+    return for_zero if value == 0 and "0" in for_zero else positive  # for negative values we write the sign ourselves
 
 
 def _spoken(part: str) -> Iterator[str]:

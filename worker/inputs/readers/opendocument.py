@@ -1,4 +1,4 @@
-"""OpenDocument texts, spreadsheets, presentations and drawings, packed or flat, as people see them (ISO 26300-1)."""
+"""OpenDocument texts, spreadsheets, presentations and drawings as displayed, packed or flat (ISO 26300-1)."""
 
 import base64
 import binascii
@@ -17,8 +17,8 @@ from worker.inputs.readers.containers import BROKEN, UNPACKED_BYTES, opened
 from worker.inputs.readers.sheets import Row, Sheet, letters
 from worker.inputs.readers.tables import as_table
 
-MOST_COLUMNS = 16_384  # of a spreadsheet; a cell may say that it is repeated more often
-LONGEST_DESCRIPTION = 500  # characters of what is said of a picture
+MOST_COLUMNS = 16_384  # of a spreadsheet; a cell may claim to be repeated more often
+LONGEST_DESCRIPTION = 500  # characters of a picture's description
 DEEPEST_HEADING = 6
 
 
@@ -43,11 +43,11 @@ _UNSEEN = {
     *(_name("drawing", each) for each in ("enhanced-geometry", "glue-point")),
     *_DESCRIPTIONS,
 }
-_NUMBERED = {"page-number", "date-time"}  # frames of each page that say nothing of it
+_NUMBERED = {"page-number", "date-time"}  # frames that repeat on every page
 
 
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a document. Raises: Refused."""
+    """Read a document."""
     try:
         document = _Document(content)
         read_as: Callable[[ReaderLimits], ReadText] = {OPEN_TEXT: document.text, OPEN_SPREADSHEET: document.book}.get(
@@ -68,7 +68,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
 
 
 class _Document:
-    """A document while it is read."""
+    """A document being read."""
 
     def __init__(self, content: bytes) -> None:
         self._archive = opened(content) if content.startswith(b"PK") else None
@@ -77,7 +77,7 @@ class _Document:
         self._comments: list[str] = []
 
     def text(self, _: ReaderLimits) -> ReadText:
-        """A text: its body, its notes and comments, and what stands around its pages."""
+        """Return a text document: its body, notes, comments, headers and footers."""
         parts = list(self._blocks(self._body("text")))
         around = list(dict.fromkeys(self._around()))
         parts += [*self._notes, *self._comments]
@@ -85,21 +85,21 @@ class _Document:
         return ReadText("\n\n".join(each for each in parts if each.strip()))
 
     def book(self, limits: ReaderLimits) -> ReadText:
-        """A spreadsheet: each sheet a table."""
+        """Return a spreadsheet, with each sheet as a table."""
         tables = self._body("spreadsheet").findall(_TABLE)
         share = max(limits.characters // max(len(tables), 1), 1)
         hidden = self._hidden_styles()
         return sheets.answer([self._sheet(each, share, hidden) for each in tables])
 
     def pages(self, _: ReaderLimits) -> ReadText:
-        """A presentation, or a drawing: each slide with its notes."""
+        """Return a presentation or drawing, with each slide followed by its notes."""
         found = self._root.find(f".//{_name('office', 'presentation')}")
         what = "Slide" if found is not None else "Page"
         pages = (self._page(page, f"## {what} {number}") for number, page in enumerate(self._root.iter(_PAGE), 1))
         return ReadText("\n\n".join([*pages, *self._comments]))
 
     def pictures(self) -> Iterator[tuple[str, bytes]]:
-        """The pictures in it, in its order."""
+        """Iterate over the pictures in the order of the document."""
         for number, image in enumerate(self._root.iter(_IMAGE), 1):
             name = str(image.get(_HREF) or "")
             held = image.find(_name("office", "binary-data"))
@@ -114,7 +114,7 @@ class _Document:
         return found if found is not None else ET.Element(kind)
 
     def _part(self, name: str) -> Any:
-        return ET.fromstring(self._bytes(name))  # noqa: S314 - expat bounds entities (2.4.1), and follows none to elsewhere
+        return ET.fromstring(self._bytes(name))  # noqa: S314 - expat bounds entities (2.4.1) and loads no external ones
 
     def _bytes(self, name: str) -> bytes:
         assert self._archive is not None  # noqa: S101 - for the type checker
@@ -131,7 +131,7 @@ class _Document:
                     yield from (block for block in self._blocks(each) if block.strip())
 
     def _blocks(self, element: Any, depth: int = -1) -> Iterator[str]:
-        """Paragraphs, lists, tables, boxes and charts, each as Markdown; `depth` is that of the list around them."""
+        """Iterate over paragraphs, lists, tables, boxes and charts as Markdown; ``depth`` is that of the outer list."""
         for child in element:
             tag = child.tag
             if tag in _UNSEEN or child.get(_CLASS) in _NUMBERED:
@@ -163,7 +163,7 @@ class _Document:
             yield from (block for block in self._blocks([each]) if block.strip())
 
     def _inline(self, element: Any, behind: list[Any]) -> Iterator[str]:
-        """The words of a paragraph; boxes in it, which have paragraphs of their own, come behind it."""
+        """Iterate over the words of a paragraph; boxes, which have their own paragraphs, are appended to ``behind``."""
         yield element.text or ""
         for child in element:
             if child.tag in _SHAPES:
@@ -190,7 +190,7 @@ class _Document:
 
     def _note(self, note: Any) -> str:
         number = len(self._notes) + 1
-        self._notes.append("")  # a note may hold another one
+        self._notes.append("")  # reserves the number, since a note may contain another one
         body = note.find(_name("text", "note-body"))
         self._notes[number - 1] = f"[^{number}]: {' '.join(self._blocks(body))}" if body is not None else ""
         return f"[^{number}]"
@@ -212,7 +212,7 @@ class _Document:
             yield f"[picture: {words}]"
 
     def _object(self, name: str, element: Any) -> Iterator[str]:
-        """A chart is a document of its own, with its numbers as a table."""
+        """Return a chart, which is a document of its own with its numbers in a table."""
         path = f"{name.removeprefix('./')}/content.xml"
         packed = self._archive is not None and path in self._archive.namelist()
         chart: Any = (self._part(path) if packed else element).find(f".//{_name('chart', 'chart')}")
@@ -233,7 +233,7 @@ class _Document:
         return rows
 
     def _cell(self, cell: Any) -> str:
-        """What is shown in a cell; a table in it is a list there."""
+        """Return the displayed text of a cell; a table within it becomes a list."""
         said: list[str] = []
         for child in cell:
             if child.tag == _TABLE:
@@ -270,7 +270,7 @@ class _Document:
         return taken
 
     def _boxes(self, table: Any) -> Iterator[str]:
-        """The words of shapes, and what stands above charts, whose numbers are in the cells."""
+        """Iterate over the words of shapes, and the titles of charts, whose numbers are in the cells."""
         for shape in (each for each in table.iter() if each.tag in _SHAPES):
             charts = list(shape.iter(_OBJECT))
             for each in charts:
@@ -304,7 +304,7 @@ class _Document:
 
 
 def _outermost(element: Any, *tags: str) -> Iterator[Any]:
-    """The elements of some tags that are in no other table."""
+    """Iterate over the descendants with certain tags that are not inside a nested table."""
     for child in element:
         if child.tag in tags:
             yield child
@@ -318,7 +318,7 @@ def _times(element: Any, attribute: str, most: int) -> int:
 
 
 def _shown(cell: Any) -> str:
-    """A cell as it is shown, which it says itself; its value where it does not."""
+    """Return the displayed text of a cell, which the document usually contains; else its value."""
     words = " ".join("".join(each.itertext()) for each in cell.findall(_P)).strip()
     if words:
         return words

@@ -1,6 +1,6 @@
-"""Word documents as Markdown, with what libraries leave out: text boxes, content controls, headers, footnotes.
+"""Word documents as Markdown, including text boxes, content controls, headers and footnotes, which libraries omit.
 
-It walks the XML of ECMA-376, part 1, in the order of the document; python-docx opens the package and follows its
+This module walks the XML of ECMA-376, part 1, in document order; python-docx opens the package and resolves its
 relationships.
 """
 
@@ -25,8 +25,8 @@ _LINKS = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _VML = "{urn:schemas-microsoft-com:vml}"
 _DEEPEST_HEADING = 6
-LONGEST_DESCRIPTION = 500  # characters of what is said of a picture
-MOST_SPANNED = 50  # columns of one cell
+LONGEST_DESCRIPTION = 500  # characters of a picture's description
+MOST_SPANNED = 50  # columns spanned by one cell
 _CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}chart"
 _DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}relIds"
 _LEFT_OUT = {f"{_W}del", f"{_W}moveFrom", f"{_MC}Fallback", f"{_W}pPr", f"{_W}rPr", f"{_W}sdtPr"}
@@ -34,7 +34,7 @@ _LINK = re.compile(r'\s*HYPERLINK\s+"([^"\n]{1,2000})"')  # 17.16.5.25
 
 
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a document. Raises: Refused."""
+    """Read a document."""
     from docx.opc.package import OpcPackage
 
     try:
@@ -51,18 +51,18 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
 
 
 class _Document:
-    """A document while it is read."""
+    """A document being read."""
 
     def __init__(self, main: Any) -> None:
         self._main = main
         self._links = {key: each.target_ref for key, each in main.rels.items() if each.is_external}
-        self._headings: dict[str, int] = {}  # levels of styles that are headings
-        self._lists: set[str] = set()  # styles whose paragraphs are points of a list
-        self._fields: list[str] = []  # the codes of those that stand around what is read now
+        self._headings: dict[str, int] = {}  # the levels of heading styles
+        self._lists: set[str] = set()  # styles whose paragraphs are list items
+        self._fields: list[str] = []  # the codes of the fields around the current position
         self._read_styles()
 
     def text(self) -> str:
-        """The body, then what stands around it."""
+        """Return the body, notes, comments, headers and footers."""
         body = _parsed(self._main.blob).find(f"{_W}body")
         parts = ["\n\n".join(self._blocks(body))] if body is not None else []
         parts += self._notes()
@@ -72,7 +72,7 @@ class _Document:
         return "\n\n".join(each for each in parts if each.strip())
 
     def pictures(self) -> Iterator[tuple[str, bytes]]:
-        """The pictures of the body, in its order: each is a part that a relationship names."""
+        """Iterate over the pictures of the body in its order; each is a part named by a relationship."""
         for element in _parsed(self._main.blob).iter():
             if element.tag not in {f"{_DRAWING}blip", f"{_VML}imagedata"}:
                 continue
@@ -89,7 +89,7 @@ class _Document:
             for part in self._parts(f"{kind}s"):
                 for note in part.iter(f"{_W}{kind}"):
                     words = " ".join(self._blocks(note)).strip()
-                    if words and note.get(f"{_W}type") is None:  # the others are lines that separate
+                    if words and note.get(f"{_W}type") is None:  # notes with a type are separators
                         yield f"[^{note.get(f'{_W}id')}]: {words}"
         for part in self._parts("comments"):
             for comment in part.iter(f"{_W}comment"):
@@ -103,7 +103,7 @@ class _Document:
                 yield _parsed(each.target_part.blob)
 
     def _read_styles(self) -> None:
-        """Know styles by their names: their ids are in the language of whoever made the document."""
+        """Identify styles by their names, since their ids are localized."""
         for part in self._parts("styles"):
             for style in part.iter(f"{_W}style"):
                 key, named = str(style.get(f"{_W}styleId")), style.find(f"{_W}name")
@@ -117,7 +117,7 @@ class _Document:
                     self._lists.add(key)
 
     def _blocks(self, element: Any) -> Iterator[str]:
-        """Paragraphs and tables, each as Markdown."""
+        """Iterate over paragraphs and tables as Markdown."""
         for child in element:
             if child.tag == f"{_W}p":
                 yield from self._paragraph(child)
@@ -149,7 +149,7 @@ class _Document:
         return "  " * (int(indent) if str(indent).isdigit() else 0) + "- "
 
     def _inline(self, element: Any, behind: list[Any]) -> Iterator[str]:
-        """The words of a paragraph; what stands in it but has paragraphs of its own comes behind it."""
+        """Iterate over the words of a paragraph; content with its own paragraphs is appended to ``behind``."""
         for child in element:
             tag = child.tag
             if tag in _LEFT_OUT:
@@ -167,7 +167,7 @@ class _Document:
                 yield from self._inline(child, behind)
 
     def _leaf(self, element: Any) -> str | None:
-        """What an element says that has none within it; None of any other."""
+        """Return the text of an element without children; None for any other element."""
         match element.tag.rpartition("}")[2]:
             case "t":
                 return element.text or ""
@@ -193,7 +193,7 @@ class _Document:
                 return None
 
     def _field(self, mark: str) -> str:
-        """A field (17.16.18) has a code and a result, and is shown as its result; of a link the code has the target."""
+        """Return the text at a field's mark (17.16.18): a field shows its result; the code of a link has the target."""
         if mark == "begin":
             self._fields.append("")
             return ""
@@ -205,7 +205,7 @@ class _Document:
         return "[" if mark == "separate" else f"]({link.group(1)})"
 
     def _drawn(self, element: Any) -> Iterator[str]:
-        """A chart, or a diagram, which is a part of its own."""
+        """Iterate over the text of a chart or diagram, which is a part of its own."""
         relation = self._main.rels.get(element.get(f"{_LINKS}id") or element.get(f"{_LINKS}dm"))
         if relation is None or relation.is_external:
             return
@@ -216,7 +216,7 @@ class _Document:
             yield from charts.diagram(blob)
 
     def _chunk(self, element: Any) -> str:
-        """A document of another kind within this one (17.17.2.1): some programs write web pages as Word documents."""
+        """Return an embedded document of another format (17.17.2.1), such as a web page saved as a Word document."""
         relation = self._main.rels.get(element.get(f"{_LINKS}id"))
         if relation is None or relation.is_external:
             return ""
@@ -238,7 +238,7 @@ class _Document:
             yield from [""] * (min(int(wide), MOST_SPANNED) - 1 if wide.isdigit() else 0)
 
     def _within_cell(self, element: Any) -> Iterator[str]:
-        """A table in a cell is a list there."""
+        """Iterate over the text of a cell; a table within it becomes a list."""
         for child in element:
             if child.tag == f"{_W}tbl":
                 yield "; ".join(", ".join(each for each in row if each) for row in self._rows(child))
@@ -249,7 +249,7 @@ class _Document:
 
 
 def _outermost(element: Any, tag: str) -> Iterator[Any]:
-    """The elements of a tag that are in no other table, but for content controls around them."""
+    """Iterate over the elements of a tag, descending into content controls but not into nested tables."""
     for child in element:
         if child.tag == tag:
             yield child
@@ -258,4 +258,4 @@ def _outermost(element: Any, tag: str) -> Iterator[Any]:
 
 
 def _parsed(blob: bytes) -> Any:
-    return ET.fromstring(blob)  # noqa: S314 - expat bounds entities (2.4.1), and follows none to elsewhere
+    return ET.fromstring(blob)  # noqa: S314 - expat bounds entities (2.4.1) and loads no external ones
