@@ -58,7 +58,7 @@ class NotFound(ModuleException):
 
 
 class TaskNotFound(NotFound):
-    """There is no such task."""
+    """No task has this id."""
 
     def __init__(self, task_id: str) -> None:
         super().__init__(f"There is no task {task_id!r}.")
@@ -66,7 +66,7 @@ class TaskNotFound(NotFound):
 
 
 class AgentNotFound(NotFound):
-    """There is no such agent."""
+    """No agent has this id."""
 
     def __init__(self, agent_id: str) -> None:
         super().__init__(f"There is no agent {agent_id!r}.")
@@ -74,7 +74,7 @@ class AgentNotFound(NotFound):
 
 
 class ToolNotFound(NotFound):
-    """The agent has no such tool, or no worker that has it is here."""
+    """The agent has no such tool, or no live worker offers it."""
 
     def __init__(self, agent_id: str, tool: str) -> None:
         super().__init__(f"Agent {agent_id!r} has no tool {tool[:80]!r}, or no worker that has it is here.")
@@ -83,7 +83,7 @@ class ToolNotFound(NotFound):
 
 
 class FileNotStored(NotFound):
-    """There is no such stored file."""
+    """No stored file has this reference."""
 
     def __init__(self, reference: str) -> None:
         super().__init__(f"There is no stored file {reference!r}.")
@@ -100,7 +100,7 @@ class Conflict(ModuleException):
 
 
 class LeaseLost(Conflict):
-    """The attempt that wrote this no longer owns the task; nothing was changed."""
+    """The attempt no longer owns the task, so its write was refused."""
 
     def __init__(self, task_id: str, attempt: int) -> None:
         super().__init__(f"Attempt {attempt} no longer owns task {task_id!r}; nothing was changed.")
@@ -167,11 +167,11 @@ class Unavailable(ModuleException):
 
 
 ProviderUnreachableError = Unavailable
-"""Its name in code that was written for xpander-sdk, which ends tasks with it."""
+"""An alias for code written for xpander-sdk, which ends tasks with this error."""
 
 
 class GiveUp(ModuleException):
-    """A handler of an event gives it up: the event is set aside immediately and only ever retried by hand."""
+    """A handler of an event gives it up: it is set aside at once, to be retried by hand alone."""
 
     status = 410
 

@@ -186,7 +186,7 @@ class Ingestion(NamedTuple):
 
 
 class KnowledgeBaseNotFound(NotFound):
-    """There is no such knowledge base."""
+    """No knowledge base has this id."""
 
     def __init__(self, knowledge_base_id: str) -> None:
         super().__init__(f"There is no knowledge base {knowledge_base_id[:128]!r}.")
@@ -194,7 +194,7 @@ class KnowledgeBaseNotFound(NotFound):
 
 
 class DocumentGone(NotFound):
-    """The document was removed, or added again, while it was being read."""
+    """The document was removed, or added anew, while it was being read."""
 
 
 def vector_text(vector: Sequence[float]) -> str:

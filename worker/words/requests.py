@@ -99,7 +99,7 @@ class InputRequest(Words):
 
     @property
     def is_approved(self) -> bool:
-        """Whether it is answered by yes or no."""
+        """Whether the request is answered by yes or no."""
         is_plain = self.kind is RequestKind.Question and self.value_schema is None and self.choices is None
         return is_plain or self.kind in APPROVED
 
