@@ -1,8 +1,8 @@
-"""Is it text, and in which encoding: a mark, what the file says of itself, what its server says, then its bytes.
+"""Detection of text and its encoding: byte-order mark, the file's own declaration, the server's, then the bytes.
 
-The order is that of the web (WHATWG, *Encoding* and *Determining the character encoding*), with one difference: where
-the whole file is UTF-8 and a Western charset is declared, it is UTF-8. Nearly any bytes are valid Latin-1, so that
-declaration proves nothing, while other text is hardly ever valid UTF-8 by accident.
+The order is that of the web (WHATWG, *Encoding* and *Determining the character encoding*), with one difference: a file
+that is entirely valid UTF-8 is read as UTF-8 even if a Western charset is declared. Nearly any bytes are valid Latin-1,
+so that declaration proves nothing, while other text is hardly ever valid UTF-8 by accident.
 """
 
 import codecs
@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_PIECE = 256 * 1024  # bytes looked at a time: a large file is not held twice, and others' threads get their turn
-_SAMPLE = 64 * 1024  # bytes of lines with other letters than ASCII's that the detector sees; more adds nothing
-_HEAD = 4096  # bytes in which a file says its own encoding; browsers look at 1024, some pages begin with comments
-_MARKS = (  # longest first: UTF-32's mark begins like UTF-16's
+_PIECE = 256 * 1024  # bytes processed at a time, to avoid holding a large file twice and blocking other threads
+_SAMPLE = 64 * 1024  # bytes of lines with non-ASCII letters passed to the detector; more adds nothing
+_HEAD = 4096  # bytes searched for a declaration; browsers read 1024, but some pages begin with comments
+_MARKS = (  # longest first, since the mark of UTF-32 begins like that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -50,7 +50,7 @@ _WIDER = {
     "iso2022_jp": "iso2022_jp_2",
 }
 _WINDOWS = re.compile(r"(?:x-cp|win-?|cp-)(\d{3,4})")
-_LABELS = {  # of WHATWG, *Encoding*, 4.2, and some that programs write: those that Python does not know
+_LABELS = {  # labels that Python does not know, from WHATWG, *Encoding*, 4.2, and from programs
     **dict.fromkeys(("windows-31j", "x-sjis"), "cp932"),
     **dict.fromkeys(("windows-874", "dos-874", "iso-8859-11"), "cp874"),
     **dict.fromkeys(("iso-8859-8-i", "iso-8859-8-e", "logical", "visual"), "iso8859-8"),
@@ -66,7 +66,7 @@ _LABELS = {  # of WHATWG, *Encoding*, 4.2, and some that programs write: those t
     "unicode": "utf-16",
     "unicode-1-1-utf-8": "utf-8",
 }
-_SAID_BY_ITSELF = (  # XML 1.0, 4.3.3; HTML, `<meta charset>` and its older form; PEP 263; CSS Syntax, 3.2
+_SAID_BY_ITSELF = (  # XML 1.0, 4.3.3; HTML, ``<meta charset>`` and its older form; PEP 263; CSS Syntax, 3.2
     re.compile(rb"""\A\s*<\?xml[^>]{0,200}?\bencoding\s*=\s*["']([\w.:-]{1,40})["']""", re.IGNORECASE),
     re.compile(rb"""<meta\s[^>]{0,300}?\bcharset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE),
     re.compile(rb"""\A(?:[^\n]{0,200}\n)?[ \t\f]*#[^\n]{0,80}?coding[:=][ \t]*([-\w.]{1,40})"""),
@@ -78,7 +78,7 @@ _OF_ANY_SCRIPT = re.compile(
     r"[\t\n\f\r -~\u00a0-\u00bf\u2000-\u206f\u20a0-\u20bf\u2100-\u27bf\u3000-\u303f\ufeff\uff00-\uffef"
     r"\U0001f000-\U0001ffff]"
 )
-_SCRIPTS = tuple(  # Latin, Greek, Cyrillic, Hebrew, Arabic, those of India, Thai, Chinese and Japanese, Korean
+_SCRIPTS = tuple(  # Latin, Greek, Cyrillic, Hebrew, Arabic, Indian scripts, Thai, Chinese and Japanese, Korean
     re.compile(f"[{each}]")
     for each in (
         *("A-Za-z\u00c0-\u024f\u0300-\u036f\u1e00-\u1eff", "\u0370-\u03ff\u1f00-\u1fff", "\u0400-\u052f"),
@@ -86,12 +86,12 @@ _SCRIPTS = tuple(  # Latin, Greek, Cyrillic, Hebrew, Arabic, those of India, Tha
         *("\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff", "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af"),
     )
 )
-LEAST_WIDE = 8  # characters of a text without a blank or a digit: fewer may be of one script by accident
-COHERENT = 0.9  # of a text of two scripts with many emojis, rather more
+LEAST_WIDE = 8  # characters of a text without spaces and digits: fewer may be of one script by accident
+COHERENT = 0.9  # the least coherence of real text; even one with two scripts and many emojis has more
 _ODD_IN_WORDS = re.compile(
     r"[A-Za-z][\u0370-\u06ff]|[\u0370-\u06ff][A-Za-z]|[^\W\d_][\u00a1-\u00b6\u00b8-\u00bf\u2190-\u27ff](?=[^\W\d_])"
 )
-ODD_SHARE = 0.2  # of the characters beyond ASCII
+ODD_SHARE = 0.2  # of the non-ASCII characters
 _SHIFTED = re.compile(rb"\+[A-Za-z0-9+/]{3,}-?")
 LEAST_SHIFTED = 2  # of UTF-7: one may be a sum
 _PEOPLES_NAMES = {
@@ -112,19 +112,19 @@ OF_DOS = ("cp437", "cp850", "cp852", "cp866", "cp932", "cp949", "gb18030", "big5
 _CONTROLS = bytes(sorted({*range(32), 127} - {*b"\t\n\f\r\x1b"}))  # escape: colours in a log
 _HIGH = re.compile(rb"[\x80-\xff]")
 _STRINGS = re.compile(rb"[A-Za-z_ ]{6,}")
-STRINGS_SHARE = 0.1  # of words in ASCII: programs that hold texts have more, and its pairs are Chinese letters, too
-CONTROL_SHARE = 0.01  # a stray form feed, bell or NUL is still text; compressed data has 10 % of them
-BAD_SHARE = 0.1  # of the characters beyond ASCII: more that are not UTF-8, and it is another encoding
+STRINGS_SHARE = 0.1  # the most ASCII words in UTF-16 or UTF-32: programs have more, and byte pairs look like Chinese
+CONTROL_SHARE = 0.01  # the most control characters in text; compressed data has 10 % of them
+BAD_SHARE = 0.1  # the most invalid characters among the non-ASCII ones; with more, the encoding is another one
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the bytes of a text become characters.
+    """The encoding of a text.
 
-    Arguments:
+    Args:
         name: Python's name of the encoding.
-        is_guess: whether neither the file nor its server said so, and its bytes alone do not prove it.
-        replaced: how many places are not valid in it; each becomes U+FFFD.
+        is_guess: Whether it was guessed: neither declared nor proven by the bytes.
+        replaced: The number of invalid places, each of which becomes U+FFFD.
     """
 
     name: str
@@ -133,7 +133,7 @@ class Encoding:
 
     @property
     def spoken(self) -> str:
-        """The encoding's name as people write it."""
+        """The encoding's usual name for people."""
         name = self.name.removesuffix("-sig")
         if name.startswith("cp125"):
             return f"windows-{name[2:]}"
@@ -141,12 +141,12 @@ class Encoding:
 
 
 def text_encoding(content: bytes, charset: str = "", among: tuple[str, ...] = _GUESSED) -> Encoding | None:
-    """Return the encoding in which content is text, None if it is not text.
+    """Return the encoding of a text; None if the content is not text.
 
-    Arguments:
-        content: the whole file.
-        charset: what the server or the `data:` URL declared; believed only if the bytes agree.
-        among: encodings of which one is guessed where nothing else says which it is.
+    Args:
+        content: The whole file.
+        charset: The charset declared by the server or ``data:`` URL; used only if the bytes agree.
+        among: The encodings to guess from if nothing else determines the encoding.
     """
     marked = next((encoding for mark, encoding in _MARKS if content.startswith(mark)), None)
     if marked is not None:
@@ -166,15 +166,15 @@ def text_encoding(content: bytes, charset: str = "", among: tuple[str, ...] = _G
 
 
 def _wide(content: bytes, charset: str) -> Encoding | None:
-    """Two or four bytes a character, in which every other byte or more is none of a letter.
+    """Detect UTF-16 and UTF-32 without a byte-order mark, in which most characters have NUL or high bytes.
 
-    The detector takes short texts for those of the other order of bytes. In the right order a text is of one script.
+    The detector confuses the byte orders of short texts; only the right order yields text of a single script.
     """
     if sum(map(len, _STRINGS.findall(content[:_SAMPLE]))) > STRINGS_SHARE * len(content[:_SAMPLE]):
         return None
     declared = _declared_encoding(charset)
     tried = [_Wide.of(content[:_SAMPLE], each) for each in ([declared] if declared in _WIDE else _WIDE_UNMARKED)]
-    best = max(tried, key=lambda each: each.coherence + each.shared)  # pairs of ASCII are Chinese letters, too
+    best = max(tried, key=lambda each: each.coherence + each.shared)  # since pairs of ASCII bytes look like Chinese
     if best.coherence < COHERENT:
         return None
     odd = replaced = length = 0
@@ -187,12 +187,12 @@ def _wide(content: bytes, charset: str) -> Encoding | None:
 
 @dataclass(frozen=True, slots=True)
 class _Wide:
-    """What a text looks like in an encoding of two or four bytes a character.
+    """The appearance of a text in an encoding of two or four bytes per character.
 
-    Arguments:
+    Args:
         name: Python's name of the encoding.
-        shared: the share of its characters that all scripts have, such as blanks and digits.
-        coherence: that share, and the share of the commonest script.
+        shared: The share of characters common to all scripts, such as spaces and digits.
+        coherence: That share plus the share of the most common script.
     """
 
     name: str
@@ -214,9 +214,9 @@ def _guessed(content: bytes, among: tuple[str, ...]) -> Encoding | None:
     sample = _lines_beyond_ascii(content)
     name = _detected(sample, among)
     if name is None and _detected(content[:_SAMPLE], None) is None:
-        return None  # it is of no encoding at all: the detector knows many kinds of binary files
+        return None  # not text: the detector recognizes many kinds of binary files
     if name is not None and sample.decode(name, "replace") == sample.decode("cp1252", "replace"):
-        name = "cp1252"  # the commoner of two that say the same
+        name = "cp1252"  # the more common of two encodings with the same result
     for each in (name, "cp1252"):
         if each is not None and _misfits(content, each) <= BAD_SHARE * len(content):
             return Encoding(each, is_guess=True, replaced=_misfits(content, each))
@@ -224,7 +224,7 @@ def _guessed(content: bytes, among: tuple[str, ...]) -> Encoding | None:
 
 
 def _lines_beyond_ascii(content: bytes) -> bytes:
-    """The first lines in which there are other letters than ASCII's, as much as the detector sees of them."""
+    """Return the first lines with non-ASCII letters, up to the size of the sample."""
     lines, length, at = list[bytes](), 0, 0
     while length < _SAMPLE and at < len(content):
         found = _HIGH.search(content, at, at + _PIECE)
@@ -251,7 +251,7 @@ def _detected(sample: bytes, among: tuple[str, ...] | None) -> str | None:
 
 
 def _is_plausible(text: str) -> bool:
-    """Whether its words are of one script each, and without signs within them, as those of a wrong guess often are."""
+    """Return whether words are of one script each and contain no symbols, unlike those of most wrong guesses."""
     odd = len(_ODD_IN_WORDS.findall(text))
     return odd <= ODD_SHARE * (len(text) - len(text.encode("ascii", "ignore")))
 
@@ -263,7 +263,7 @@ def _of_seven_bits(content: bytes) -> Encoding:
 
 
 def _is_utf_7(content: bytes) -> bool:
-    """Whether every plus sign begins letters in base64 (RFC 2152), all of one script."""
+    """Return whether every plus sign starts base64-encoded letters (RFC 2152) of a single script."""
     head = content[:_SAMPLE].rpartition(b"\n")[0] if len(content) > _SAMPLE else content
     runs, rest = _SHIFTED.findall(head), _SHIFTED.sub(b"", head)
     if len(runs) < LEAST_SHIFTED or b"+" in rest.replace(b"+-", b"") or not content.isascii():
@@ -273,12 +273,12 @@ def _is_utf_7(content: bytes) -> bool:
     except UnicodeError:
         return False
     left = _OF_ANY_SCRIPT.sub("", beyond_ascii)
-    scripts = _SCRIPTS if len(beyond_ascii) >= 2 * len(runs) else _SCRIPTS[:1]  # single ones are accents
+    scripts = _SCRIPTS if len(beyond_ascii) >= 2 * len(runs) else _SCRIPTS[:1]  # single letters are accented ones
     return bool(left) and any(not script.sub("", left) for script in scripts)
 
 
 def _is_iso_2022_jp(content: bytes) -> bool:
-    return b"\x1b" in content and (b"\x1b$B" in content or b"\x1b$@" in content)  # the first alone is quick
+    return b"\x1b" in content and (b"\x1b$B" in content or b"\x1b$@" in content)  # the first test is fast
 
 
 def _said_by_itself(content: bytes) -> str:
@@ -303,12 +303,12 @@ def _share(content: bytes, chosen: bytes) -> float:
 
 
 def pieces(content: bytes) -> Iterator[bytes]:
-    """Yield content piece by piece: work on all of a large file at once would hold the interpreter too long."""
+    """Iterate over content in chunks: processing a large file in one step would block other threads for too long."""
     return (content[start : start + _PIECE] for start in range(0, len(content), _PIECE))
 
 
 def decoded(content: bytes, name: str) -> Iterator[str]:
-    """Yield a text piece by piece; what cannot be read is U+FFFD."""
+    """Decode a text in chunks; invalid bytes become U+FFFD."""
     decoder = codecs.getincrementaldecoder(name)("replace")
     yield from (decoder.decode(piece) for piece in pieces(content))
     yield decoder.decode(b"", final=True)
@@ -324,10 +324,10 @@ def _fitting(content: bytes, name: str) -> Encoding | None:
 
 
 def _misfits(content: bytes, name: str) -> int:
-    """How many places of content are not valid in an encoding.
+    """Return the number of places that are invalid in an encoding.
 
-    A character that is cut off at the very end is forgiven where others like it are whole: a lone accented letter
-    at the end of ASCII is rather one of an older encoding.
+    A character cut off at the very end is forgiven if similar characters before it are complete: a single accented
+    letter at the end of ASCII text rather belongs to an older encoding.
     """
     decoder = codecs.getincrementaldecoder(name)()
     try:

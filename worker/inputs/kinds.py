@@ -1,7 +1,7 @@
-"""The table of kinds: what files there are, what people call them, who reads them, and what becomes of them.
+"""The table of document types: their names for people, their readers, and their form in a message.
 
-A new kind of file is one row here and one reader in ``worker.inputs.readers``. How a file is known by its content
-stands in ``classify`` (by its first bytes) and ``readers.containers`` (by its table of contents).
+A new type needs one row here and one reader in ``worker.inputs.readers``. Types are detected in ``classify`` (by first
+bytes) and ``readers.containers`` (by table of contents).
 """
 
 from dataclasses import dataclass
@@ -37,19 +37,19 @@ XZ = "application/x-xz"
 COMPOUND = "application/x-ole-storage"
 
 ENCRYPTED = "application/encrypted"
-"""What a container turns out to be whose contents need a password."""
+"""The type of a container whose contents need a password."""
 
 
 @dataclass(frozen=True)
 class FileType:
-    """A kind of file that is read in a child process and becomes text, with the files inside it beside.
+    """A type of file that a child process converts to text, along with the files inside it.
 
-    Arguments:
-        media_type: as everybody calls it.
-        words: what people call it, with an article.
-        reader: a function of ``worker.inputs.readers``, as ``module:function``; None if none can read it.
-        library: the module that the reader needs, if it is one of the extra ``files``.
-        becomes: what the model is given of it, for the documentation.
+    Args:
+        media_type: The media type.
+        words: The name for people, with an article.
+        reader: A function in ``worker.inputs.readers`` as ``module:function``; None if no reader exists.
+        library: The module that the reader needs, if it belongs to the extra ``files``.
+        becomes: The model's view of the file, for the documentation.
     """
 
     media_type: str
@@ -60,7 +60,7 @@ class FileType:
 
     @property
     def is_readable(self) -> bool:
-        """Whether it can be read here: its reader's library is installed."""
+        """Whether the file can be read here: a reader exists and its library is installed."""
         return self.reader is not None and (self.library is None or find_spec(self.library) is not None)
 
 
@@ -115,13 +115,13 @@ TYPES: dict[str, FileType] = {
         FileType(COMPOUND, "an OLE file of an unknown program", None),
     )
 }
-"""By media type."""
+"""File types by media type."""
 
 MOST_MEMBERS = 50
-"""Files of one archive or e-mail that become files of their own; of the others the listing has the names."""
+"""Files of one archive or e-mail that become separate files; further ones are only listed."""
 
 MOST_IN_ALL = 100
-"""Files in a file, and in the files in it, that become files of their own."""
+"""Files in a file, at any depth, that become separate files."""
 
 DEEPEST = 3
-"""How deep archives, e-mails and what is attached to them may be nested."""
+"""The maximum nesting of archives, e-mails and attachments."""

@@ -1,4 +1,4 @@
-"""Binary Excel workbooks: cells as they are shown ([MS-XLSB])."""
+"""Binary Excel workbooks, with cells as displayed ([MS-XLSB])."""
 
 import posixpath
 import struct
@@ -15,26 +15,26 @@ from worker.inputs.readers.containers import UNPACKED_BYTES, opened
 from worker.inputs.readers.sheets import Row, Sheet
 
 _BOOK = "xl/workbook.bin"
-_ROW, _RK, _ERROR, _BOOL, _REAL, _STRING, _SHARED = 0, 2, 3, 4, 5, 6, 7  # 2.3.1: what records are, by their numbers
+_ROW, _RK, _ERROR, _BOOL, _REAL, _STRING, _SHARED = 0, 2, 3, 4, 5, 6, 7  # 2.3.1: the types of records
 _FORMULA_STRING, _FORMULA_NUMBER, _FORMULA_BOOL, _FORMULA_ERROR, _RICH = 8, 9, 10, 11, 62
 _ITEM, _FORM, _STYLE, _PROPERTIES, _SHEET, _STYLES, _STYLES_END = 19, 44, 47, 153, 156, 617, 618
 _NONE = 0xFFFFFFFF
-_LEAST = 8  # bytes of a cell before its value; some programs write records without any
+_LEAST = 8  # bytes of a cell before its value; some programs write cells without a value
 _ERRORS = {0: "#NULL!", 7: "#DIV/0!", 15: "#VALUE!", 23: "#REF!", 29: "#NAME?", 36: "#NUM!", 42: "#N/A"}  # 2.5.97.2
 
 
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a workbook. Raises: Refused."""
+    """Read a workbook."""
     try:
         return _Book(opened(content)).read(limits.characters)
     except (Refused, MemoryError):
         raise
-    except Exception:  # noqa: BLE001 - broken, or of a form that is not known here
-        return office.read(content, limits)  # which shows numbers without their formats
+    except Exception:  # noqa: BLE001 - broken, or of an unknown form
+        return office.read(content, limits)  # a fallback, which ignores number formats
 
 
 class _Book:
-    """A workbook while it is read."""
+    """A workbook being read."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
@@ -63,7 +63,7 @@ class _Book:
         return {str(each.get("Id")): posixpath.join("xl", str(each.get("Target"))).lstrip("/") for each in root}
 
     def _records(self, name: str) -> Iterator[tuple[int, bytes]]:
-        """The records of a part (2.1.4): what each is, and what it holds; none where there is no such part."""
+        """Iterate over the records of a part (2.1.4): type and data of each; none if the part is missing."""
         if name not in self._archive.namelist():
             return
         with self._archive.open(name) as member:
@@ -76,7 +76,7 @@ class _Book:
             at += size
 
     def _read_forms(self) -> Iterator[str]:
-        """The number formats of cells, by their styles."""
+        """Iterate over the number formats of cell styles."""
         from openpyxl.styles.numbers import BUILTIN_FORMATS
 
         forms: dict[int, str] = dict(BUILTIN_FORMATS)
@@ -139,7 +139,7 @@ class _Book:
 
 
 def _number(content: bytes, at: int, most: int) -> tuple[int, int]:
-    """A number of up to so many bytes, of which seven bits each count; and what comes behind it."""
+    """Decode a variable-length number with seven bits per byte; return it and the next position."""
     value = 0
     for place in range(most):
         byte = content[at + place]
@@ -150,13 +150,13 @@ def _number(content: bytes, at: int, most: int) -> tuple[int, int]:
 
 
 def _text(data: bytes, at: int) -> str:
-    """A string with its length before it; empty where there is none (2.5.168)."""
+    """Decode a string with a length prefix; empty if it is null (2.5.168)."""
     length = struct.unpack_from("<I", data, at)[0]
     return data[at + 4 : at + 4 + 2 * length].decode("utf-16-le", "replace") if length != _NONE else ""
 
 
 def _rk(packed: int) -> float:
-    """A number in 30 bits (2.5.122): an integer, or the first bits of a float; perhaps a hundred times too large."""
+    """Decode a number of 30 bits (2.5.122): an integer or the high bits of a float, possibly multiplied by 100."""
     if packed & 2:
         value: float = struct.unpack("<i", struct.pack("<I", packed))[0] >> 2
     else:

@@ -1,4 +1,4 @@
-"""Charts and diagrams within office documents: the numbers and the words behind the picture (ECMA-376, part 1, 21)."""
+"""Charts and diagrams in office documents: their numbers and words (ECMA-376, part 1, 21)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from xml.etree import ElementTree as ET
 
 from worker.inputs.readers.tables import as_table
 
-MOST_POINTS = 10_000  # of one series of a chart
+MOST_POINTS = 10_000  # per series of a chart
 _CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 _TEXT = "{http://schemas.openxmlformats.org/drawingml/2006/main}t"
 
 
 def chart(root: Any) -> str:
-    """The numbers behind a chart, of any type, which it keeps beside the picture.
+    """Return the numbers of a chart of any type, which are stored alongside its picture.
 
     Args:
         root: The element ``chartSpace``.
@@ -34,12 +34,12 @@ def chart(root: Any) -> str:
 
 
 def title_of(root: Any) -> str:
-    """What stands above a chart; empty where nothing does."""
+    """Return the title of a chart; empty if it has none."""
     return "".join(each.text or "" for each in root.findall(f"{_CHART}chart/{_CHART}title//{_TEXT}"))
 
 
 def diagram(blob: bytes) -> Iterator[str]:
-    """The words of SmartArt, as a list; nothing where there are none."""
+    """Return the words of SmartArt as a list; nothing if there are none."""
     root = ET.fromstring(blob)  # noqa: S314 - expat bounds entities (2.4.1)
     words = [text for node in root.iter(_TEXT) if (text := (node.text or "").strip())]
     if words:
@@ -48,12 +48,12 @@ def diagram(blob: bytes) -> Iterator[str]:
 
 @dataclass
 class _Series:
-    """One series of a chart."""
+    """A series of a chart."""
 
     title: str
     names: list[str]
     values: list[str]
-    points: int  # in all, also those that are not read
+    points: int  # the total number, including points that are not read
 
     @classmethod
     def read(cls, element: Any) -> "_Series":

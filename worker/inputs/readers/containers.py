@@ -22,13 +22,13 @@ from worker.inputs.kinds import (
     ZIP,
 )
 
-ENTRIES = 10_000  # of an archive; the largest real documents have a few thousand
-UNPACKED_BYTES = 256 * 1024 * 1024  # of all entries of a document together, as they say themselves
-TABLE_BYTES = 4 * 1024 * 1024  # of one member that says what the others are
+ENTRIES = 10_000  # per archive; the largest real documents have a few thousand
+UNPACKED_BYTES = 256 * 1024 * 1024  # the maximum total size of a document's entries, as declared by them
+TABLE_BYTES = 4 * 1024 * 1024  # of a member that describes the others
 BROKEN = "it is truncated or broken"
 
-_ENCRYPTED_FLAG = 1  # of an entry, APPNOTE 4.4.4
-_MAIN_PARTS = {  # ECMA-376 and [MS-OFFMACRO], by a part of the content type
+_ENCRYPTED_FLAG = 1  # a flag of an entry, APPNOTE 4.4.4
+_MAIN_PARTS = {  # ECMA-376 and [MS-OFFMACRO]: types by a substring of the content type
     "wordprocessingml": WORD,
     "ms-word": WORD,
     "sheet.binary": EXCEL_BINARY,
@@ -62,7 +62,11 @@ _ALL_FAULTS = (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplemented
 
 
 def opened(content: bytes) -> zipfile.ZipFile:
-    """Open a zip archive. Raises: Refused."""
+    """Open a zip archive.
+
+    Raises:
+        Refused: It is broken, empty, or has too many files.
+    """
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
     except _ALL_FAULTS:
@@ -72,14 +76,18 @@ def opened(content: bytes) -> zipfile.ZipFile:
     if len(archive.infolist()) > ENTRIES:
         raise Refused(f"it holds more than {ENTRIES:,} files")
     for each in archive.infolist():
-        if "\\" in each.filename:  # which APPNOTE 4.4.17 forbids
+        if "\\" in each.filename:  # forbidden by APPNOTE 4.4.17
             each.filename = each.filename.replace("\\", "/")
             archive.NameToInfo[each.filename] = each
     return archive
 
 
 def zip_type(content: bytes) -> str:
-    """What a zip archive is: a document, or just an archive. Raises: Refused."""
+    """Return the type of a zip archive: a document, or just an archive.
+
+    Raises:
+        Refused: It is broken or too large.
+    """
     archive = opened(content)
     found = _document_type(archive)
     if found == ZIP:
@@ -116,7 +124,11 @@ def plain(content: bytes) -> bytes:
 
 
 def compound_type(content: bytes) -> str:
-    """What an OLE file is. Raises: Refused."""
+    """Return the type of an OLE file.
+
+    Raises:
+        Refused: It is broken.
+    """
     import olefile
 
     try:
@@ -135,13 +147,13 @@ def _document_type(archive: zipfile.ZipFile) -> str:
     if not declared and "META-INF/manifest.xml" in names:
         declared = _root_of_manifest(archive)
     for each in (*OPEN_DOCUMENTS, EPUB):
-        if declared.startswith(each):  # templates too
+        if declared.startswith(each):  # includes templates
             return each
     return EPUB if "META-INF/container.xml" in names else ZIP
 
 
 def _open_package(archive: zipfile.ZipFile) -> str | None:
-    """By the content type of the main part, which the relationships of the package name (ECMA-376, part 2)."""
+    """Return the type by the content type of the main part, which the package's relations name (ECMA-376, part 2)."""
     main = next(
         (
             each.get("Target", "").lstrip("/")
@@ -171,7 +183,7 @@ def _root_of_manifest(archive: zipfile.ZipFile) -> str:
 
 
 def _is_encrypted(archive: zipfile.ZipFile) -> bool:
-    """Whether an OpenDocument's manifest says so; its entries do not."""
+    """Return whether an OpenDocument's manifest declares encryption, which its entries do not."""
     return "META-INF/manifest.xml" in archive.namelist() and bool(
         _elements(archive, "META-INF/manifest.xml", "encryption-data")
     )

@@ -1,4 +1,4 @@
-"""Documents that a library for many formats reads: those of before 2007, e-books, rich text, OpenDocument."""
+"""Documents read by a library for many formats: rich text, old PowerPoint, and fallbacks for other readers."""
 
 import re
 from collections.abc import Iterator
@@ -19,8 +19,12 @@ _LINK = re.compile(r'\bHYPERLINK\s+(?:\\l\s+)?"([^"\n]{1,2000})"\s*')  # ECMA-37
 
 
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a document as Markdown. Raises: Refused."""
-    if find_spec("kreuzberg") is None:  # a reader of its own was tried before
+    """Read a document as Markdown.
+
+    Raises:
+        Refused: The document cannot be read.
+    """
+    if find_spec("kreuzberg") is None:  # the format's own reader has already failed
         raise Refused(BROKEN)
     import kreuzberg
 
@@ -35,7 +39,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
 
 
 def _sheets(text: str) -> Iterator[Sheet]:
-    """The sheets of a workbook, of which the library writes every empty row."""
+    """Iterate over the sheets of a workbook, for which the library writes every empty row."""
     for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
         title, _, rest = part.partition("\n")
         sheet = Sheet(title.strip())
@@ -48,12 +52,12 @@ def _sheets(text: str) -> Iterator[Sheet]:
 
 
 def without_codes(text: str) -> str:
-    """Text of an old Word document with its links as people write them: the library leaves the field codes in it."""
+    """Return the text of an old Word document with the library's field codes of links replaced by their targets."""
     return _LINK.sub(r"(\1) ", text)
 
 
 def _cause(message: str) -> str:
-    """The library's words as words of ours, which hold nothing of the document."""
+    """Map an error message of the library to one of ours, which reveals nothing of the document."""
     lowered = message.lower()
     if "password" in lowered or "encrypt" in lowered:
         return PASSWORD

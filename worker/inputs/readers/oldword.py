@@ -1,7 +1,7 @@
-"""Word documents of before 2007 as Markdown, by [MS-DOC].
+"""Word documents from before 2007 as Markdown, according to [MS-DOC].
 
-The library that also reads them runs paragraphs and tables together, shows the codes of fields and what was deleted,
-and leaves out boxes, headers and comments.
+The general library joins paragraphs and tables, shows field codes and deleted text, and omits boxes, headers and
+comments.
 """
 
 import io
@@ -17,14 +17,14 @@ from worker.inputs.readers import office
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.tables import as_table
 
-MOST_CHARACTERS = 8_000_000  # of all parts together: pieces may be the same text many times
-MOST_PAGES = 5_000  # of formatting, each of some 50 paragraphs
+MOST_CHARACTERS = 8_000_000  # of all parts together, since pieces may repeat the same text
+MOST_PAGES = 5_000  # of formatting, each for about 50 paragraphs
 _WORD, _ENCRYPTED, _SECOND_TABLE, _WORD_97 = 0xA5EC, 0x0100, 0x0200, 0x00C1  # 2.5.2
-_LENGTHS = (0x4C, 0x50, 0x54, 0x58, 0x5C, 0x60, 0x64, 0x68)  # of the parts, in their order, 2.5.4
-_STYLES = range(1, 10)  # of headings, whatever their names are, 2.4.6.5
+_LENGTHS = (0x4C, 0x50, 0x54, 0x58, 0x5C, 0x60, 0x64, 0x68)  # offsets of the lengths of the parts in order, 2.5.4
+_STYLES = range(1, 10)  # the styles of headings, whatever their names, 2.4.6.5
 _DEEPEST_HEADING = 6
 _IN_TABLE, _ROW_END, _LIST, _LEVEL, _DELETED, _HIDDEN = 0x2416, 0x2417, 0x460B, 0x260A, 0x0800, 0x083C  # 2.6
-_OPERANDS = (1, 1, 2, 4, 2, 2, -1, 3)  # bytes, by the last bits of a property's number, 2.2.5.1; -1: it says so itself
+_OPERANDS = (1, 1, 2, 4, 2, 2, -1, 3)  # bytes by the highest bits of a property's number, 2.2.5.1; -1: variable
 _TABLE_DEFINITION = 0xD608
 _PARAGRAPH = re.compile(r"[^\r\x07\x0c]*[\r\x07\x0c]|[^\r\x07\x0c]+\Z")
 _LINK = re.compile(r'\s*HYPERLINK\s+"([^"\n]{1,2000})"')  # ECMA-376, part 1, 17.16.5.25
@@ -33,7 +33,7 @@ _BEGIN, _SEPARATE, _END, _NOTE, _COMMENT = "\x13", "\x14", "\x15", "\x02", "\x05
 
 
 class _Run(NamedTuple):
-    """Bytes of the text that have some properties in common."""
+    """A range of the text's bytes with common properties."""
 
     start: int
     end: int
@@ -42,7 +42,7 @@ class _Run(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """A part of the text: its first character, the one behind its last, where its bytes are, and how many a letter."""
+    """A part of the text: its first character, the end, the offset of its bytes, and the bytes per character."""
 
     start: int
     end: int
@@ -62,11 +62,11 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
 
 
 _Read = Callable[[bytes, int, int], tuple[int, dict[int, int]]]
-"""Reads the style and the properties of a run: from its page, behind its places, by its number there."""
+"""Reads the style and properties of a run, given its page, the offset after the positions, and its index."""
 
 
 class _Document:
-    """A document while it is read."""
+    """A document being read."""
 
     def __init__(self, content: bytes) -> None:
         import olefile
@@ -90,7 +90,7 @@ class _Document:
         self._fields: list[str] = []
 
     def text(self) -> str:
-        """The body, then what stands around it."""
+        """Return the body, followed by boxes, notes, comments, headers and footers."""
         parts, start = list[range](), 0
         for offset in _LENGTHS:
             end = min(start + max(self._number(offset, "<i"), 0), len(self._letters))
@@ -114,13 +114,13 @@ class _Document:
         return self._table[offset : offset + length]
 
     def _places(self, index: int, size: int) -> list[int]:
-        """Characters where something stands (2.2.2): with each of them so many bytes are kept."""
+        """Return the character positions of an entry (2.2.2) whose items have the given size in bytes."""
         entry = self._entry(index)
         count = max((len(entry) - 4) // (4 + size), 0)
         return list(struct.unpack_from(f"<{count}I", entry)) if count else []
 
     def _read_pieces(self) -> Iterator[_Piece]:
-        """The piece table (2.9.38)."""
+        """Iterate over the piece table (2.9.38)."""
         entry, at = self._entry(33), 0
         while entry[at] == 1:
             at += 3 + struct.unpack_from("<H", entry, at + 1)[0]
@@ -134,7 +134,7 @@ class _Document:
             yield _Piece(start, end, offset // 2 if is_narrow else offset, 1 if is_narrow else 2)
 
     def _read_text(self) -> list[str]:
-        """All letters; those that are deleted or hidden are U+0000."""
+        """Return all characters; deleted and hidden ones are U+0000."""
         gone = [each for each in self._runs(12, self._letter_properties) if _is_gone(each.properties)]
         letters: list[str] = []
         for piece in self._pieces:
@@ -152,7 +152,7 @@ class _Document:
         return letters
 
     def _runs(self, index: int, properties: _Read) -> Iterator[_Run]:
-        """What is kept of all paragraphs, or letters, in pages of 512 bytes (2.9.31, 2.9.175)."""
+        """Iterate over the properties of all paragraphs or characters, kept in pages of 512 bytes (2.9.31, 2.9.175)."""
         entry = self._entry(index)
         count = max((len(entry) - 4) // 8, 0)
         for number in struct.unpack_from(f"<{count}I", entry, 4 * (count + 1))[:MOST_PAGES]:
@@ -178,14 +178,14 @@ class _Document:
         return 0, dict(_properties(page[at + 1 : at + 1 + page[at]])) if at else {}
 
     def _of_paragraph(self, place: int) -> _Run:
-        """What is kept of the paragraph in which a character stands."""
+        """Return the run of the paragraph that contains a character."""
         piece = self._pieces[bisect_right(self._beginnings, place) - 1]
         offset = piece.offset + (place - piece.start) * piece.width
         found = bisect_right(self._starts, offset) - 1
         return self._paragraphs[found] if found >= 0 else _Run(0, 0, 0, {})
 
     def _blocks(self, part: range) -> Iterator[str]:
-        """Paragraphs and tables, each as Markdown."""
+        """Iterate over paragraphs and tables as Markdown."""
         rows, cells, cell = list[list[str]](), list[str](), list[str]()
         text = "".join(self._letters[part.start : part.stop])
         self._fields = []
@@ -208,7 +208,7 @@ class _Document:
             yield as_table([*rows, cells])
 
     def _apart(self, part: range, index: int, mark: str) -> Iterator[str]:
-        """Notes or comments, each under its number."""
+        """Iterate over notes or comments, each after its number."""
         places = self._entry(index)
         ends = struct.unpack(f"<{len(places) // 4}I", places[: len(places) // 4 * 4])
         for number, (start, end) in enumerate(pairwise(ends), 1):
@@ -234,7 +234,7 @@ class _Document:
                 yield _SIGNS.get(letter) or (letter if letter >= " " else "")
 
     def _field(self, mark: str) -> str:
-        """A field (2.8.25) has a code and a result, and is shown as its result; of a link the code has the target."""
+        """Return the text at a field's mark (2.8.25): a field shows its result; the code of a link has the target."""
         if not self._fields:
             return ""
         link = _LINK.match(self._fields[-1])
@@ -257,7 +257,7 @@ def _mark(run: _Run) -> str:
 
 
 def _properties(content: bytes) -> Iterator[tuple[int, int]]:
-    """Properties with numbers of one or two bytes; those of others are 0 (2.6)."""
+    """Iterate over properties; operands of more than two bytes are returned as 0 (2.6)."""
     at = 0
     while at + 2 < len(content):
         number = struct.unpack_from("<H", content, at)[0]

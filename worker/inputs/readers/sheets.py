@@ -13,20 +13,20 @@ LONGEST_REMARK = 2_000  # characters
 MOST_BESIDE = 100  # cells beside the table that are named; of the others, their number
 
 Row = tuple[int, dict[int, str]]
-"""The number of a row, from 1, and its cells that are not empty: column, from 0, and what is shown."""
+"""The number of a row, from 1, and the displayed text of its non-empty cells by column, from 0."""
 
 
 @dataclass
 class Sheet:
-    """A sheet.
+    """A sheet of a workbook.
 
-    Arguments:
-        title: its name.
-        is_hidden: whether its workbook hides it.
-        rows: those that hold anything, in their order.
-        is_cut: whether there are more rows than were wanted.
-        last_row: the number of its last row, as far as its workbook says so.
-        remarks: what stands around its cells, such as comments and text boxes, a line each.
+    Args:
+        title: Its name.
+        is_hidden: Whether the workbook hides it.
+        rows: Its non-empty rows, in order.
+        is_cut: Whether there are more rows than were wanted.
+        last_row: The number of its last row, if the workbook says so.
+        remarks: Content outside its cells, such as comments and text boxes, one line each.
     """
 
     title: str
@@ -37,7 +37,7 @@ class Sheet:
     remarks: list[str] = field(default_factory=list[str])
 
     def take(self, rows: Iterable[Row], characters: int) -> None:
-        """Take rows, until so many characters are there."""
+        """Add rows until they have the given number of characters."""
         length = 0
         for number, cells in rows:
             if not cells:
@@ -50,7 +50,7 @@ class Sheet:
 
 
 def answer(sheets: list[Sheet]) -> ReadText:
-    """A workbook as Markdown: the names of its sheets, and of each that is not empty the table."""
+    """Return a workbook as Markdown: the names of its sheets, and a table for each non-empty sheet."""
     names = ", ".join(f"{each.title}{' (hidden)' if each.is_hidden else ''}" for each in sheets)
     tables = [written for each in sheets if (written := _written(each))]
     if not tables:
@@ -103,7 +103,7 @@ def _parted(sheet: Sheet, columns: range) -> tuple[list[list[str]], list[str]]:
 
 
 def letters(column: int) -> str:
-    """The name of a column, from 0: `A`, …, `Z`, `AA`."""
+    """Return the name of a column, counted from 0: ``A``, …, ``Z``, ``AA``."""
     name = ""
     column += 1
     while column:

@@ -14,12 +14,12 @@ from worker.inputs.readers.tables import as_table
 
 _BLIP = "{http://schemas.openxmlformats.org/drawingml/2006/main}blip"
 _EMBEDDED = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}embed"
-LONGEST_DESCRIPTION = 500  # characters of what is said of a picture
-_GROUP, _PICTURE, _DIAGRAM_DATA = 6, 13, "diagramData"  # of MSO_SHAPE_TYPE; the last part of a relationship's type
+LONGEST_DESCRIPTION = 500  # characters of a picture's description
+_GROUP, _PICTURE, _DIAGRAM_DATA = 6, 13, "diagramData"  # of MSO_SHAPE_TYPE; the end of a relationship's type
 
 
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a presentation. Raises: Refused."""
+    """Read a presentation."""
     import pptx
 
     try:
@@ -32,7 +32,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
 
 
 def _pictures(presentation: Any) -> Iterator[tuple[str, bytes]]:
-    """The pictures of the slides, in their order."""
+    """Iterate over the pictures of the slides in order."""
     for number, slide in enumerate(presentation.slides, 1):
         for element in slide.element.iter(_BLIP):
             relation = slide.part.rels.get(element.get(_EMBEDDED))
@@ -76,7 +76,7 @@ def _line(paragraph: Any) -> str:
 
 
 def _comments(slide: Any) -> Iterator[str]:
-    """What people have remarked on it: of both forms that there are (19.4, and [MS-PPTX] 2.16)."""
+    """Iterate over the comments on a slide in both existing formats (19.4, and [MS-PPTX] 2.16)."""
     for each in slide.part.rels.values():
         if each.is_external or each.reltype.rpartition("/")[2] != "comments":
             continue

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 def as_table(rows: Sequence[Sequence[str]]) -> str:
-    """Write rows as a table, the first one as its head. Empty columns at the end, and empty rows, are left out."""
+    """Write rows as a table with the first row as its header. Trailing empty columns and empty rows are omitted."""
     filled = [[_cell(each) for each in row] for row in rows]
     filled = [row for row in filled if any(row)]
     if not filled:
@@ -15,7 +15,7 @@ def as_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def last_filled(row: Sequence[str]) -> int:
-    """The place of the last cell that is not empty; -1 if all are."""
+    """Return the index of the last non-empty cell; -1 if all are empty."""
     return max((place for place, each in enumerate(row) if each), default=-1)
 
 

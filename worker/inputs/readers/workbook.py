@@ -1,4 +1,4 @@
-"""Excel workbooks of 2007 and later: cells as they are shown, formulas without a result, comments, boxes, pictures."""
+"""Excel workbooks since 2007: cells as displayed, formulas without a result, comments, boxes, pictures."""
 
 import io
 import re
@@ -14,8 +14,8 @@ from worker.inputs.readers.cells import displayed
 from worker.inputs.readers.containers import BROKEN
 from worker.inputs.readers.sheets import Row, Sheet
 
-_PIECE = 1024 * 1024  # bytes of a sheet that are searched at a time,
-_OVERLAP = 256  # and of the one before
+_PIECE = 1024 * 1024  # bytes of a sheet searched at a time
+_OVERLAP = 256  # bytes of the previous chunk searched again
 _WITHOUT_RESULT = re.compile(
     rb"(?:</(?:\w+:)?f>|<(?:\w+:)?f(?: [^<>]*)?/>)\s*(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></|</(?:\w+:)?c>)"
 )
@@ -27,7 +27,7 @@ _THREADED = re.compile(r"\[Threaded comment\].*?(?:Comment|Kommentar|Commentaire
 
 
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a workbook. Raises: Refused."""
+    """Read a workbook."""
     try:
         return _Workbook(content).read(limits)
     except (Refused, MemoryError):
@@ -37,7 +37,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
 
 
 class _Workbook:
-    """A workbook while it is read."""
+    """A workbook being read."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -62,9 +62,9 @@ class _Workbook:
         return openpyxl.load_workbook(io.BytesIO(self._content), read_only=True, data_only=results, keep_links=False)
 
     def _lacks_results(self) -> bool:
-        """Whether formulas are there without what they come to: programs leave that to Excel, or write 0."""
+        """Return whether formulas lack their results: some programs leave the calculation to Excel, or write 0."""
         for sheet in self._sheets:
-            with self._archive.open(sheet._worksheet_path) as member:  # noqa: SLF001 - the library does not say it elsewhere
+            with self._archive.open(sheet._worksheet_path) as member:  # noqa: SLF001 - there is no public attribute
                 before = b""
                 while piece := member.read(_PIECE):
                     if _WITHOUT_RESULT.search(before + piece) or (self._is_uncounted and b"<f>" in before + piece):
@@ -79,7 +79,7 @@ class _Workbook:
         return taken
 
     def _rows(self, sheet: Any) -> Iterator[Row]:
-        sheet.reset_dimensions()  # else every row is filled up to the last column of any
+        sheet.reset_dimensions()  # otherwise every row is padded to the widest one
         if self._formulas is None:
             for number, row in enumerate(sheet.iter_rows(), 1):
                 yield number, dict(_shown(row))
@@ -102,7 +102,7 @@ class _Workbook:
                     yield f"Comment on {each.get('ref')}: {words}"
 
     def _boxes(self, sheet: Any) -> Iterator[str]:
-        """The words of shapes, and what stands above charts, whose numbers are in the cells."""
+        """Iterate over the words of shapes, and the titles of charts, whose numbers are in the cells."""
         for path, root in self._parts_of(_path(sheet), "drawing"):
             for shape in root.iter(_SHAPE):
                 words = " ".join(each.text or "" for each in shape.iter(f"{_DRAWING}t")).strip()
@@ -122,13 +122,13 @@ class _Workbook:
                         yield f"{sheet.title} {target.rpartition('/')[2]}", self._archive.read(target)
 
     def _parts_of(self, path: str, kind: str) -> Iterator[tuple[str, Any]]:
-        """Parts that one refers to: the path of each, and what it holds."""
+        """Iterate over the related parts of a kind: path and root element of each."""
         for found, target in self._related(path).values():
             if found == kind and target in self._names:
                 yield target, ET.fromstring(self._archive.read(target))  # noqa: S314 - expat bounds entities (2.4.1)
 
     def _related(self, path: str) -> dict[str, tuple[str, str]]:
-        """The relationships of a part by their ids: what each is, and the path of its target."""
+        """Return the relationships of a part by id: the type and the path of the target."""
         from openpyxl.packaging.relationship import get_dependents, get_rels_path
 
         listed = get_rels_path(path).lstrip("/")
@@ -143,7 +143,7 @@ class _Workbook:
 
 
 def _path(sheet: Any) -> str:
-    return str(sheet._worksheet_path).lstrip("/")  # noqa: SLF001 - the library does not say it elsewhere
+    return str(sheet._worksheet_path).lstrip("/")  # noqa: SLF001 - there is no public attribute
 
 
 def _shown(row: Any) -> Iterator[tuple[int, str]]:
