@@ -1,4 +1,4 @@
-"""Documents read by a library for many formats: rich text, old PowerPoint, and fallbacks for other readers."""
+"""Documents read by a general library: types without a reader of their own, and files on which other readers fail."""
 
 import re
 from collections.abc import Iterator
