@@ -1,6 +1,7 @@
 """The command line: ``worker``, also ``python -m worker``.
 
-Every command imports what it needs when it runs, so that ``worker task show`` loads no agno and ``--help`` nothing.
+Each command imports what it needs when it runs, so that ``worker task show`` does not load agno, and ``--help`` loads
+nothing.
 """
 
 import io
@@ -8,17 +9,17 @@ import sys
 
 __all__ = ["main"]
 
-INTERRUPTED = 130  # what a shell shows of a program that SIGINT ended
+INTERRUPTED = 130  # a shell's exit code for a program that SIGINT has ended
 
 
 def main() -> None:
-    """Run the command that the arguments name, and leave with its exit code.
+    """Run the command that the arguments name, and exit with its code.
 
-    0: done, 1: it failed, 2: wrong usage, 130: interrupted.
+    The code is 0 for success, 1 for a failure, 2 for wrong usage and 130 for an interrupt.
     """
     try:
         _run()
-    except KeyboardInterrupt:  # before a command could see to it, while modules are imported
+    except KeyboardInterrupt:  # during imports, before a command could handle it
         sys.exit(INTERRUPTED)
 
 
@@ -26,7 +27,7 @@ def _run() -> None:
     from worker.cli.app import app
 
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a character shows its number
+        if isinstance(stream, io.TextIOWrapper):  # escape characters that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
 
     app(prog_name="worker")

@@ -56,7 +56,7 @@ def create(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Create an agent; one that a worker only announced becomes a made one."""
+    """Create an agent. An agent that a worker only announced is replaced by the created one."""
     from worker.words.agents import AgentRecord, Instructions
     from worker.words.ids import check_id
     from worker.words.knowledge import AgentKnowledgeBase
@@ -85,7 +85,7 @@ def create(
 
 @agents.command("list")
 def list_agents(as_json: AsJson = False) -> None:
-    """List agents: those that were made, and those that a worker serves."""
+    """List agents: those that were created, and those that a worker announced."""
     found = ask(lambda platform: platform.tasks.list_agents(), quiet=as_json)
     if as_json:
         output.print_json(found)
@@ -96,7 +96,7 @@ def list_agents(as_json: AsJson = False) -> None:
 
 @agents.command()
 def show(agent_id: AgentId, as_json: AsJson = False) -> None:
-    """Show an agent: what it is told, its model, its results' form."""
+    """Show an agent: its instructions, model and form of results."""
     agent = ask(lambda platform: platform.tasks.get_agent(agent_id), quiet=as_json)
     if as_json:
         output.print_json(agent)
@@ -106,7 +106,7 @@ def show(agent_id: AgentId, as_json: AsJson = False) -> None:
 
 @agents.command()
 def delete(agent_id: AgentId) -> None:
-    """Delete an agent. Its tasks stay; a worker that serves it announces it anew when it starts."""
+    """Delete an agent. Its tasks remain; a worker that serves it announces it again when it starts."""
     agent = ask(lambda platform: platform.tasks.delete_agent(agent_id))
     output.say(f"{agent.id} deleted")
 
@@ -150,7 +150,7 @@ def _origin(agent: "AgentRecord") -> str:
 
 
 def _fields(agent: "AgentRecord") -> list[tuple[str, str | None]]:
-    """What a person wants to know of an agent, in the order of reading."""
+    """Return the fields of an agent for people, in reading order."""
     import json
 
     told = agent.instructions

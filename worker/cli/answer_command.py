@@ -1,4 +1,4 @@
-"""``worker task answer``, ``worker task signal`` and ``worker task send``: what is said to a task."""
+"""``worker task answer``, ``worker task signal`` and ``worker task send``: input to a task."""
 
 import sys
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ def answer(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Answer what a paused task asks; once nothing is open, it goes on. Without an answer, show what it asks."""
+    """Answer a request of a paused task, which continues once none is open. Without an answer, show its requests."""
     from worker.words.requests import InputAnswer, open_requests
 
     answering = InputAnswer(
@@ -67,7 +67,7 @@ def signal(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell a task something by name; one that waits for it goes on."""
+    """Send a named signal to a task; a task that waits for the signal continues."""
     from worker.words.signals import NewSignal
 
     sent = NewSignal(name=name, data=value_of(data))
@@ -80,7 +80,7 @@ def send(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What is said; - reads it from standard input.")],
     as_json: AsJson = False,
 ) -> None:
-    """Say something to a task's agent: it reads that before its next model call, or in its next attempt."""
+    """Send a message to a task's agent, which reads it before its next model call, or in its next attempt."""
     from worker.face.answers import message_of
 
     message = message_of(sys.stdin.read() if text == "-" else text)
@@ -96,7 +96,7 @@ async def _answered(platform: "Platform", task_id: str, given: "InputAnswer") ->
 
 
 def list_requests(agents: Sequence[str] | None, limit: int, after: str | None, *, as_json: bool) -> None:
-    """Print what waits for a person, the longest waiting first."""
+    """Print open requests, the longest-waiting first."""
     from worker.words.requests import RequestQuery
 
     query = RequestQuery(agents=None if agents is None else tuple(agents), limit=limit, after=after)

@@ -1,4 +1,4 @@
-"""All commands, and what they share: errors in one line, the settings in ``--help``."""
+"""The root command, and what all commands share: one-line errors, the settings in ``--help``."""
 
 import sys
 from typing import Annotated, Any
@@ -29,7 +29,7 @@ class Commands(TyperGroup):
     """The root of all commands."""
 
     def make_context(self, *arguments: Any, **named: Any) -> Any:
-        """Read the options before the command; one that is none is told in one line, as all that does not fit."""
+        """Parse the options before the command. An invalid one is reported in one line, like all wrong usage."""
         try:
             return super().make_context(*arguments, **named)
         except Exception as error:
@@ -39,7 +39,7 @@ class Commands(TyperGroup):
             sys.exit(code)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command; what it raises becomes one line and an exit code."""
+        """Run a command, and turn an error into one line and an exit code."""
         try:
             return super().invoke(ctx)
         except Exception as error:
@@ -50,7 +50,7 @@ class Commands(TyperGroup):
             raise typer.Exit(code) from error
 
     def _named(self) -> str:
-        """The command that was asked for, with those that it stands in: an option without its value does not say."""
+        """Return the requested command with its groups; an option without its value does not name its command."""
         names, command = ["worker"], self
         for word in sys.argv[1:]:
             command = getattr(command, "commands", {}).get(word)
@@ -60,7 +60,7 @@ class Commands(TyperGroup):
         return " ".join(names)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Show the commands, then every setting of the environment."""
+        """Show the commands, then all settings of the environment."""
         super().format_help(ctx, formatter)
         from worker.cli.output import settings_panel, stdout
 
@@ -100,14 +100,14 @@ app.add_typer(audit, name="audit")
 
 
 def show_version(wanted: bool) -> None:
-    """Print the version and leave."""
+    """Print the version and exit."""
     if wanted:
         typer.echo(f"agno-worker {installed_version()}, Python {sys.version.split()[0]}")
         raise typer.Exit
 
 
 def installed_version() -> str:
-    """The version of the distribution, if the package was installed as one."""
+    """Return the version of the distribution, if the package was installed as one."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -123,6 +123,6 @@ def root(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Take the options of all commands; ``failures`` reads them from the context."""
+    """Accept the options common to all commands; ``failures`` reads them from the context."""
     del version, debug
     env_file.take_in()

@@ -1,4 +1,4 @@
-"""Values that are given as JSON, read the same way wherever a command takes them."""
+"""Parsing of JSON values, the same for every command that accepts them."""
 
 import json
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from typing import Any, cast
 import typer
 
 JSON_OR_FILE = "JSON_OR_FILE"
-"""How help shows what is JSON itself, or the path of a file that holds it."""
+"""The metavar for JSON, or the path of a file that holds it."""
 
 
 def value_of(text: str | None) -> Any:
-    """JSON, or the text itself where it is not JSON; None where nothing was given."""
+    """Return a value parsed as JSON, or the text itself if it is not JSON; None if nothing was given."""
     if text is None:
         return None
     try:
@@ -22,17 +22,17 @@ def value_of(text: str | None) -> Any:
 
 
 def json_of(text: str | bytes, hint: str, kind: type = dict, *, what: str = "it", example: str = "") -> Any:
-    """Read JSON.
+    """Parse JSON.
 
     Args:
-        text: What was given.
+        text: The text.
         hint: The parameter that it was given for.
-        kind: What it must be: ``dict``, an object, or ``list``.
-        what: What holds it, for the error.
-        example: Of what is wanted, for the error.
+        kind: The expected type: ``dict`` for an object, or ``list``.
+        what: What contains the JSON, for the error.
+        example: An example, for the error.
 
     Raises:
-        typer.BadParameter: It is not JSON, or of another kind.
+        typer.BadParameter: The text is not JSON, or of another type.
     """
     try:
         found = json.loads(text)
@@ -46,12 +46,12 @@ def json_of(text: str | bytes, hint: str, kind: type = dict, *, what: str = "it"
 
 
 def object_of(text: str | bytes, hint: str, *, example: str = "") -> dict[str, Any]:
-    """Read a JSON object. Arguments and errors as of ``json_of``."""
+    """Parse a JSON object. See ``json_of`` for arguments and errors."""
     return cast("dict[str, Any]", json_of(text, hint, example=example))
 
 
 def json_or_file(flag: str, kind: type = dict) -> Callable[[str], Any]:
-    """Make the parser of an option that takes JSON itself, or the path of a file that holds it."""
+    """Return the parser of an option that accepts JSON, or the path of a file that holds it."""
 
     def parse(given: str) -> Any:
         if given.lstrip().startswith(("{", "[")):
@@ -65,7 +65,11 @@ def json_or_file(flag: str, kind: type = dict) -> Callable[[str], Any]:
 
 
 def source_of(given: str) -> str | Path:
-    """Read what ``--file`` takes: a URL stays as it is, anything else is a path. Raises: typer.BadParameter."""
+    """Parse the value of ``--file``: a URL stays text, anything else becomes a path.
+
+    Raises:
+        typer.BadParameter: The path does not lead to a file.
+    """
     from worker.face.uploads import SCHEMES
 
     scheme, colon, _ = given.partition(":")

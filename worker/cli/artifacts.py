@@ -1,4 +1,4 @@
-"""Saving the files that a task's runs have made."""
+"""Saving of a task's artifacts to a local folder."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 async def save(platform: "Platform", artifacts: "Sequence[Artifact]", folder: Path) -> list[Path]:
-    """Save files into a folder, which is made where it is missing; what is elsewhere is left out.
+    """Save artifacts in a folder, which is created if it is missing. Artifacts that are only links are skipped.
 
     Args:
-        platform: Where they are.
-        artifacts: The files.
+        platform: The platform that stores them.
+        artifacts: The artifacts.
         folder: The folder.
 
     Returns:
-        Where they are now.
+        The paths of the saved files.
 
     Raises:
-        ValidationError: One would replace a file that is there, and holds something else.
-        ModuleException: One cannot be read.
+        ValidationError: A file with other content exists already.
+        ModuleException: An artifact cannot be read.
     """
     from worker.face.artifacts import content_of, file_name
 

@@ -33,9 +33,9 @@ def list_audit(
     before: Annotated[str | None, typer.Option(metavar="ID", help="Page on: the last one of the page before.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List lines, the newest first: keys made and revoked, agents saved, tasks stopped and retried, sign-ins, refusals.
+    """List entries, newest first: keys created or revoked, agents saved, tasks stopped or retried, sign-ins, refusals.
 
-    Lines are kept for WORKER_AUDIT_DAYS. Over HTTP it takes an admin's key.
+    Entries are kept for WORKER_AUDIT_DAYS. Over HTTP, this needs an admin's key.
     """
     from worker.words.audit import AuditQuery
 
@@ -58,7 +58,7 @@ def list_audit(
 
 
 def _with_zone(moment: datetime | None) -> datetime | None:
-    """A moment as it was given: without a zone it is the local time."""
+    """Return a moment with a time zone, by default the local one."""
     return None if moment is None else moment.astimezone()
 
 

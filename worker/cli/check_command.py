@@ -1,4 +1,4 @@
-"""``worker check``: what is wrong, before anything is started."""
+"""``worker check``: report problems before anything is started."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,7 +38,7 @@ def check(
         typer.Option(metavar="FOLDER", help="Instead: what of these handlers for xpander-sdk works here, by line."),
     ] = None,
 ) -> None:
-    """Validate the settings and the handlers, and say which platform they lead to; nothing is started."""
+    """Validate the settings and the handlers, and show the platform that they lead to; nothing is started."""
     if from_xpander is not None:
         _check_moving(from_xpander)
         return
@@ -85,7 +85,7 @@ def _check_settings() -> list[str]:
 
 
 def _unreadable(tool: "RegisteredTool") -> list[str]:
-    """Why Agno cannot read a tool's signature; nothing if it can."""
+    """Return why Agno cannot read a tool's signature; empty if it can."""
     from worker.agents.tools.local_tools import local
     from worker.words.errors import ConfigurationError
 

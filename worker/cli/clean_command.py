@@ -1,4 +1,4 @@
-"""``worker clean``: what a worker or server does by itself once a day, now."""
+"""``worker clean``: do now what a worker or server does once a day."""
 
 import asyncio
 import sys
@@ -33,11 +33,11 @@ def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
-    """Remove finished tasks and audit log lines whose time is over, and files and journals that nobody needs any more.
+    """Remove expired tasks and audit log entries, and files and journals that are no longer needed.
 
-    Tasks go whole, with events, journals, kept attachments and deliveries, in small transactions beside the work: what
-    is live is never touched, and an interrupted clean-up leaves nothing half. A worker or server does the same by
-    itself once a day.
+    Finished tasks are removed with their events, journals, stored attachments and deliveries, in small transactions:
+    live tasks are never touched, and an interrupted clean-up leaves no task half removed. Workers and servers do the
+    same once a day.
     """
     settings = read_settings()
     kept = settings.retention_days if days is None else days
@@ -77,7 +77,7 @@ async def _remove(engine: "Engine", days: int, tell: Tell) -> "Removed":
 
 
 async def _shown(engine: "Engine", days: int) -> "Removed":
-    """Clean up beside a bar that grows with the tasks removed."""
+    """Clean up, with a progress bar."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -96,7 +96,7 @@ async def _shown(engine: "Engine", days: int) -> "Removed":
 
 
 def words(removed: "Removed") -> str:
-    """What was removed, as a person says it."""
+    """Describe what was removed, for people."""
     size = removed.file_bytes / 1024**2
     return (
         f"{_count(removed.tasks, 'task')} with {_count(removed.events, 'event')},"

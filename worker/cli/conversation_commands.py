@@ -1,4 +1,4 @@
-"""``worker conversation …``: tasks that share memory, as what was asked and answered."""
+"""``worker conversation …``: tasks that share memory, as questions and answers."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,7 +51,7 @@ def show(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many of its newest tasks.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Show what was asked and answered in a conversation, the first turn first."""
+    """Show the questions and answers of a conversation, the first turn first."""
     from worker.words.conversations import ConversationQuery
 
     query = ConversationQuery(agent_id=agent, user_id=user, limit=limit)

@@ -1,4 +1,4 @@
-"""``worker delivery …``: events that handlers could not take, looked at and tried once more."""
+"""``worker delivery …``: list and retry events that handlers failed on."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -40,7 +40,7 @@ def list_deliveries(
     before: Annotated[str | None, typer.Option(metavar="ID", help="Page on: the last one of the page before.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List deliveries that failed, of the newest tasks first: what was raised last, and when each is tried again."""
+    """List failed deliveries, those of the newest tasks first: the last error, and the time of the next try."""
     from worker.words.deliveries import DeliveryQuery
 
     query = DeliveryQuery(state=state, handler=handler, task_id=task, agent_id=agent, limit=limit, before=before)
@@ -64,10 +64,10 @@ def retry(
     all_of_them: Annotated[bool, typer.Option("--all", help="Every one that is set aside.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Have set-aside deliveries tried once more, each before what its handler has still to hear of the same task.
+    """Try dead letters once more, each before those events of its task that the handler has not handled yet.
 
-    It comes late: what follows of that task may have been delivered already. One that fails again is set aside again.
-    Exit code 1 if one that was named is not set aside.
+    They may be out of order, since later events of the task may have been delivered already. One that fails again is
+    set aside again. Exit code 1 if a named delivery is not set aside.
     """
     if not (ids or handler or task or agent or all_of_them):
         raise typer.BadParameter("name deliveries, or --handler, --task or --agent, or give --all", param_hint="ID")

@@ -1,4 +1,4 @@
-"""The main job from end to end, to watch: one task, three real files, a real model, a worker in this process."""
+"""An end-to-end demo: one task, three real files, a real model, and a worker in this process."""
 
 import asyncio
 import importlib.util
@@ -28,13 +28,13 @@ AGENT = "analyst"
 TITLE = "worker demo"
 QUESTION = "Summarize the report in two sentences: which region is the largest, and which one grew fastest?"
 FILES = ("report.pdf", "chart.png", "figures.csv")
-INTERRUPTED = 128  # plus the signal's number, as a shell counts
+INTERRUPTED = 128  # plus the signal's number, as in a shell's exit codes
 
 
 def demonstrate() -> int:
-    """Run the demo. Returns: the exit code, 0 only if the task is completed."""
+    """Run the demo, and return the exit code: 0 only if the task is completed."""
     started = time.monotonic()
-    os.environ.setdefault("WORKER_OUTAGE_MINUTES", "0")  # somebody is watching: a wrong key is told, not waited for
+    os.environ.setdefault("WORKER_OUTAGE_MINUTES", "0")  # report a wrong key immediately instead of waiting
     folder = examples()
     settings = read_settings().model_copy(update={"base_url": None, "api_key": None, "database_url": None})
     model = describe_model(settings)
@@ -51,8 +51,8 @@ class Demonstration:
     """A platform, a worker and a client in one process.
 
     Args:
-        settings: Without a database of their own: the demo writes into the embedded PostgreSQL alone.
-        folder: The examples.
+        settings: Settings without a database: the demo only writes to the embedded PostgreSQL.
+        folder: The folder of the examples.
     """
 
     def __init__(self, settings: "Settings", folder: Path) -> None:
@@ -62,7 +62,7 @@ class Demonstration:
         self._computed: list[str] = []
 
     async def run(self) -> int:
-        """Open the platform, start the worker, do the task, leave in good order."""
+        """Open the platform, start the worker, run the task, and shut down."""
         from worker import registry, wiring
         from worker.supervisor import Supervisor
 
@@ -103,9 +103,9 @@ class Demonstration:
                     self._computed.append(str(event.data.result))
 
     def _stop_on_signal(self, platform: "Platform", supervisor: "Supervisor", task: TaskRecord) -> None:
-        """Have Ctrl-C end the task, which ends its run, the watching and the worker, in that order."""
+        """Let Ctrl-C stop the task, which ends its run, the display and the worker, in that order."""
         loop = asyncio.get_running_loop()
-        stopping: list[asyncio.Task[TaskRecord]] = []  # the loop alone would let the task be collected
+        stopping: list[asyncio.Task[TaskRecord]] = []  # the loop keeps only a weak reference to the task
 
         def stop(number: int) -> None:
             if self._signal is None:
@@ -127,7 +127,7 @@ class Demonstration:
 
 
 async def unless_ended(working: "asyncio.Task[None]", awaited: Coroutine[Any, Any, None]) -> None:
-    """Await something that needs the worker; raise what ended the worker, should that come first."""
+    """Await something that needs the worker. If the worker ends first, raise its error."""
     waiting = asyncio.create_task(awaited)
     try:
         await asyncio.wait([waiting, working], return_when=asyncio.FIRST_COMPLETED)
@@ -137,10 +137,10 @@ async def unless_ended(working: "asyncio.Task[None]", awaited: Coroutine[Any, An
 
 
 def examples() -> Path:
-    """The folder of the examples: beside the package in a checkout, inside it in a wheel.
+    """Return the folder of the examples: next to the package in a checkout, inside it in a wheel.
 
     Raises:
-        ConfigurationError: This installation has none.
+        ConfigurationError: This installation has no examples.
     """
     package = Path(worker.__file__).parent
     for folder in (package.parent / "examples", package / "examples"):
@@ -152,7 +152,7 @@ def examples() -> Path:
 
 
 def load(path: Path) -> None:
-    """Import the analyst's module, which registers its handler; its siblings stay out."""
+    """Import the analyst's module, which registers its handler, without its sibling modules."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ConfigurationError(f"{path.name} cannot be imported")
@@ -160,10 +160,10 @@ def load(path: Path) -> None:
 
 
 def describe_model(settings: "Settings") -> str:
-    """Say which model the demo will use.
+    """Describe the model that the demo will use.
 
     Raises:
-        ConfigurationError: None can be used here.
+        ConfigurationError: No model can be used here.
     """
     if settings.model or os.environ.get("OPENAI_API_KEY") or os.environ.get("ANTHROPIC_API_KEY"):
         from worker.agents.models.models import default_model_name
@@ -182,7 +182,7 @@ def describe_model(settings: "Settings") -> str:
 
 
 async def stop_leftovers(platform: "Platform") -> None:
-    """Stop the task of a demo that was killed before a worker took it, else this one would do it first."""
+    """Stop pending tasks of demos that were killed, which this demo's worker would otherwise run first."""
     waiting = await platform.tasks.find(TaskQuery(agent_id=AGENT, status=AgentExecutionStatus.Pending))
     for item in waiting:
         if item.title == TITLE:

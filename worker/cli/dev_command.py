@@ -1,4 +1,4 @@
-"""``worker dev``: everything in one process, for the one who writes handlers."""
+"""``worker dev``: server and worker in one process, for the development of handlers."""
 
 import shlex
 import shutil
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from worker.dev.development import Ready
     from worker.registry import Registry
 
-ANY_AGENT = "assistant"  # what the example asks for where the handlers take any agent
+ANY_AGENT = "assistant"  # the example's agent if the handlers accept any
 
 
 def dev(
@@ -45,7 +45,7 @@ def dev(
 
 
 def greet(ready: "Ready") -> None:
-    """Say where everything is, and a command that works when copied."""
+    """Print where everything is, and a command to copy."""
     if ready.other_port is not None:
         output.say(f"Port {ready.other_port} is taken; this is the next free one.")
     output.say(f"Ready in {ready.seconds:.1f} s:  {ready.url}  (tasks; the API: {ready.url}/docs)")
@@ -56,14 +56,14 @@ def greet(ready: "Ready") -> None:
 
 
 def described(registry: "Registry") -> str:
-    """The handlers in a line."""
+    """Describe the handlers in one line."""
     if not registry.handlers:
         return "none yet"
     return ", ".join(f"{each.name} ({each.agent_id or 'any agent'})" for each in registry.handlers)
 
 
 def example(ready: "Ready") -> str:
-    """A command that gives the worker something to do, from any folder and any shell of this machine."""
+    """Return a command that creates a task, for any folder and shell of this machine."""
     named = [handler.agent_id for handler in ready.registry.tasks() if handler.agent_id is not None]
     agent = shlex.quote(named[0] if named else ANY_AGENT)
     where = f"XPANDER_BASE_URL={ready.url}" + (" XPANDER_API_KEY=YOUR_KEY" if ready.needs_key else "")
@@ -71,7 +71,7 @@ def example(ready: "Ready") -> str:
 
 
 def this_command() -> str:
-    """How this program is called from another shell: by its name only where that shell would find this very one."""
+    """Return the command for this program in another shell: its name, if the shell would find this installation."""
     here = Path(sys.executable).with_name("worker")
     found = shutil.which("worker")
     if found is not None and Path(found).absolute() == here.absolute():

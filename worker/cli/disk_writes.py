@@ -1,4 +1,4 @@
-"""Handlers that write to the disk: on Heroku it is emptied at every restart, and no other dyno sees it."""
+"""Detection of handlers that write to the disk, which Heroku empties at every restart and no other dyno can see."""
 
 import ast
 import re
@@ -18,24 +18,24 @@ WRITERS = frozenset(
         "SqliteDb",
     }
 )
-"""What makes files, of pathlib, os, pandas and Agno."""
+"""Functions of pathlib, os, pandas and Agno that create files."""
 
 DATABASES = frozenset({"sqlite3.connect", "shelve.open", "dbm.open"})
 FINE = "# ephemeral"
-"""On a line: this file need not outlive the run."""
+"""Marks a line whose file need not outlive the run."""
 
 _MODE = re.compile(r"[rbt]*[wax+][rbt+]*")
 
 
 def problems(folder: Path) -> list[str]:
-    """Lines of handlers that write to the disk: file, line, and what to do; temporary folders are no such place."""
+    """Return a problem for each line of a handler that writes to disk outside temporary folders, with a remedy."""
     found: list[str] = []
     for path in sorted(folder.rglob("*.py")):
         try:
             source = path.read_text(encoding="utf-8")
             tree = ast.parse(source)
         except (OSError, ValueError, SyntaxError):
-            continue  # the check of the handlers says so
+            continue  # the check of the handlers reports it
         lines = source.splitlines()
         for number, call in sorted(_writes(tree)):
             if FINE not in lines[number - 1]:
@@ -57,7 +57,7 @@ def _writes(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def _is_for_writing(call: ast.Call, name: str) -> bool:
-    """Whether a call of some open() says so by its mode."""
+    """Return whether the mode of a call of some ``open`` means writing."""
     modes = [keyword.value for keyword in call.keywords if keyword.arg == "mode"]
     modes = modes or (call.args[1:2] if name == "open" else call.args[:2])
     return any(isinstance(each, ast.Constant) and _MODE.fullmatch(str(each.value)) for each in modes)

@@ -1,4 +1,4 @@
-"""A ``.env`` file counts as environment, for all: a model's own library looks for its key there, not in settings."""
+"""Loading of a ``.env`` file into the environment, where model libraries look for their keys, too."""
 
 import os
 from io import StringIO
@@ -10,10 +10,10 @@ NAME = ".env"
 
 
 def take_in() -> None:
-    """Set what the file in the current directory says and the environment does not.
+    """Set the variables of the ``.env`` file in the current directory, unless the environment has them.
 
     Raises:
-        ConfigurationError: It is there and cannot be read.
+        ConfigurationError: The file exists and cannot be read.
     """
     if not os.path.lexists(NAME):
         return
@@ -24,6 +24,6 @@ def take_in() -> None:
         for name, value in said.items():
             if value is not None:
                 os.environ.setdefault(name, value)
-    except (OSError, ValueError) as error:  # a folder, another's, no UTF-8, NUL in a value
+    except (OSError, ValueError) as error:  # a folder, no permission, not UTF-8, or NUL in a value
         reason = error.strerror if isinstance(error, OSError) else "it is no text that an environment can hold"
         raise ConfigurationError(f"the file {NAME} in the current directory cannot be read: {reason}") from None

@@ -1,4 +1,4 @@
-"""What went wrong, as a line for a person and an exit code for a script."""
+"""Reporting of errors: a line for people, and an exit code for scripts."""
 
 import os
 import sys
@@ -10,30 +10,30 @@ from worker.words.errors import ConfigurationError, ModuleException, ValidationE
 
 FAILED = 1
 WRONG_USAGE = 2
-BROKEN_PIPE = 128 + 13  # what the shell shows of a program that SIGPIPE ended
+BROKEN_PIPE = 128 + 13  # a shell's exit code for a program that SIGPIPE has ended
 
 
 @runtime_checkable
 class UsageErrors(Protocol):
-    """What typer raises of arguments that do not fit; where its class lives differs between versions."""
+    """The error that typer raises for invalid arguments. Its class is in different modules in different versions."""
 
     exit_code: int
 
     def format_message(self) -> str:
-        """Say in a sentence or two what does not fit."""
+        """Describe the problem in a sentence or two."""
         ...
 
 
 def report(error: Exception, *, command: str, with_traceback: bool) -> int | None:
-    """Say on standard error what went wrong.
+    """Print an error to standard error.
 
     Args:
-        error: What a command raised.
-        command: The command, where the error does not say it.
-        with_traceback: Whether the reader wants to know where, too.
+        error: The error that a command raised.
+        command: The command, in case the error does not name it.
+        with_traceback: Whether to print the traceback.
 
     Returns:
-        The exit code; None means this is a defect of ours, to be raised with all that is known.
+        The exit code; None if the error is a defect of this program, which the caller should raise.
     """
     if isinstance(error, BrokenPipeError):
         _forget_output()
@@ -41,7 +41,7 @@ def report(error: Exception, *, command: str, with_traceback: bool) -> int | Non
     if isinstance(error, UsageErrors):
         where = getattr(getattr(error, "ctx", None), "command_path", command)
         message = error.format_message().strip().removesuffix(".").replace("Value error, ", "")
-        if message:  # none: the help was asked for by leaving everything out, and has been shown
+        if message:  # empty if the help was shown because there were no arguments
             _say(f"{where}: {message} (see {where} --help)")
         return WRONG_USAGE
     if not isinstance(error, ModuleException):
@@ -54,12 +54,12 @@ def report(error: Exception, *, command: str, with_traceback: bool) -> int | Non
 
 
 def wants_traceback(options: Mapping[str, Any]) -> bool:
-    """Whether ``--debug`` was given, or ``WORKER_LOG_LEVEL`` says the same."""
+    """Return whether ``--debug`` was given, or ``WORKER_LOG_LEVEL`` is ``debug``."""
     return bool(options.get("debug")) or os.environ.get("WORKER_LOG_LEVEL", "").lower() == "debug"
 
 
 def settings_problems(error: Any) -> list[str]:
-    """One line a setting that does not fit: its name and why; never its value, which may be a secret.
+    """Return a line for each invalid setting: its name and the reason, without its value, which may be a secret.
 
     Args:
         error: pydantic's ``ValidationError`` from ``Settings()``.
@@ -68,7 +68,7 @@ def settings_problems(error: Any) -> list[str]:
 
 
 def bad_settings(error: Any) -> ConfigurationError:
-    """The same as an error that stops a command."""
+    """Return the problems of the settings as an error that stops a command."""
     return ConfigurationError("\n".join(settings_problems(error)))
 
 
@@ -78,5 +78,5 @@ def _say(text: str) -> None:
 
 
 def _forget_output() -> None:
-    # else the interpreter fails once more when it flushes at its end
+    # otherwise the interpreter would fail again when it flushes on exit
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

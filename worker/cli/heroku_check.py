@@ -1,4 +1,4 @@
-"""``worker check --heroku``: what would go wrong there, each with what to do about it."""
+"""``worker check --heroku``: problems that would occur on Heroku, each with a remedy."""
 
 import asyncio
 import json
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
     from worker.engine.engine import Engine
     from worker.settings import Settings
 
-KILL_SECONDS = 30.0  # Heroku kills what is still there so long after SIGTERM
-HAND_BACK_SECONDS = 6.0  # what handing back and leaving may take once the drain is over
+KILL_SECONDS = 30.0  # Heroku kills processes this long after SIGTERM
+HAND_BACK_SECONDS = 6.0  # longest time to hand back tasks and exit after the drain
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 INSTALLERS = ("requirements.txt", "uv.lock", "poetry.lock", "Pipfile.lock")
-RELEASE_CONNECTIONS = 1  # the migration that runs beside the dynos of the release before
+RELEASE_CONNECTIONS = 1  # for the migration, which runs alongside the dynos of the previous release
 HERE = re.compile(r"localhost|127\..*|::1|/.*|")
 THERE = "`heroku run worker check --heroku` checks with the app's own settings"
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What is to run there.
+    """The deployment to check.
 
     Args:
-        folder: The app's.
+        folder: The app's folder.
         handlers: The folder of the handlers.
-        settings: As the environment has them.
-        processes: The Procfile's.
+        settings: The environment's settings.
+        processes: The Procfile's processes.
         plan: The database's plan, if it was named.
-        web: Dynos of the server.
-        workers: Dynos of workers.
+        web: Number of server dynos.
+        workers: Number of worker dynos.
     """
 
     folder: Path
@@ -52,17 +52,17 @@ class Deployment:
 
     @property
     def serves(self) -> bool:
-        """Whether it has a server."""
+        """Whether the deployment has a server."""
         return self.web > 0 and (self.processes is None or "web" in self.processes)
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """What the database says of itself.
+    """What the database reports about itself.
 
     Args:
-        limit: Connections that this user may have at once.
-        has_key: Whether it holds a key of the HTTP server; None means it has not been migrated yet.
+        limit: Maximum number of connections of this user.
+        has_key: Whether it holds a key of the HTTP server; None means that it has not been migrated yet.
     """
 
     limit: int
@@ -70,22 +70,19 @@ class Database:
 
 
 def problems(folder: Path, handlers: Path, *, plan: str | None, web: int | None, workers: int | None) -> list[str]:
-    """Find what would go wrong.
+    """Return the problems of a deployment to Heroku, one line each.
 
     Args:
-        folder: The app's.
+        folder: The app's folder.
         handlers: The folder of the handlers.
-        plan: The database's plan; None means the database is asked.
-        web: Dynos of the server; None means as app.json says, else one.
-        workers: Dynos of workers; the same.
-
-    Returns:
-        One line a problem.
+        plan: The database's plan; None means that the database is asked.
+        web: Number of server dynos; None means as in app.json, or one.
+        workers: Number of worker dynos; None means as in app.json, or one.
     """
     try:
         settings = read_settings()
     except ModuleException:
-        return []  # the check of the settings has said so
+        return []  # the check of the settings reports it
     formation = _formation(folder)
     deployment = Deployment(
         folder,
@@ -111,7 +108,7 @@ def problems(folder: Path, handlers: Path, *, plan: str | None, web: int | None,
 
 
 def _formation(folder: Path) -> dict[str, int]:
-    """Dynos by process type, as app.json has them."""
+    """Return the number of dynos by process type from app.json."""
     try:
         formation: Any = json.loads((folder / "app.json").read_bytes())["formation"]
         return {name: int(each.get("quantity", 1)) for name, each in formation.items()}
@@ -135,7 +132,7 @@ def _check_database_url(settings: "Settings") -> Iterator[str]:
 
 
 def _ask_database(settings: "Settings", found: list[str]) -> Database | None:
-    """Ask the database what it allows; one that is away is a problem too."""
+    """Query the database's limits. If it is unavailable, add a problem."""
     from worker import wiring
 
     try:

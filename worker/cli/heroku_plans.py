@@ -1,4 +1,4 @@
-"""What Heroku Postgres allows: connections by plan, as its documentation lists them."""
+"""Connection limits of Heroku Postgres by plan, from Heroku's documentation."""
 
 import re
 from difflib import get_close_matches
@@ -11,14 +11,14 @@ PLANS = {
     "standard-2": 400,
     "standard-3": 500,
 }
-"""Connections at once. Premium, private and shield plans have those of the standard plan of their number."""
+"""Connection limits. Premium, private and shield plans have that of the standard plan with their number."""
 
 _SAME_AS_STANDARD = re.compile(r"(?:premium|private|shield)-(?:l-|xl-)?(\d)")
-LARGEST = 500  # of every plan above those listed
+LARGEST = 500  # the limit of every larger plan
 
 
 def connections(plan: str) -> int | None:
-    """How many connections a plan allows at once; None means there is no such plan."""
+    """Return a plan's connection limit; None means that there is no such plan."""
     name = plan.lower().removeprefix("heroku-postgresql:")
     name = _SAME_AS_STANDARD.sub(r"standard-\1", name)
     if name in PLANS:
@@ -27,6 +27,6 @@ def connections(plan: str) -> int | None:
 
 
 def nearest(plan: str) -> str:
-    """The plan that was meant, as a hint."""
+    """Return a hint with the plan that was probably meant."""
     near = get_close_matches(plan.lower(), PLANS, n=1)
     return f"did you mean {near[0]}?" if near else f"one of {', '.join(PLANS)} …"

@@ -1,4 +1,4 @@
-"""``worker invoke``: one task through one handler, to try it."""
+"""``worker invoke``: run one task with one handler, to try the handler."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 HELD = {"source": "invoke", "run_locally": True, "worker_id": "invoke"}
-"""What keeps its task from workers."""
+"""Options that keep workers from claiming the task."""
 
 
 @takes([each for each in CREATE if each.name not in HELD])
@@ -44,7 +44,7 @@ def invoke(
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole task, as JSON.")] = False,
     options: dict[str, Any],
 ) -> None:
-    """Do one task with a handler, in this process, and print its result; no other task is touched."""
+    """Run one task with a handler in this process, and print its result; no other task is touched."""
     settings = read_settings(agent_id=agent)
     registry = load(handlers)
     registry.check()
@@ -79,7 +79,7 @@ async def _new(
 
 
 async def _done(settings: "Settings", registry: "Registry", handler: "Handler", new: "MakeTask") -> "TaskRecord":
-    """Create a task that is nobody else's to do, do it, and say so."""
+    """Create a task that no worker can claim, run it, and store the outcome."""
     from worker import threads, wiring
     from worker.face import bridge
     from worker.supervisor.hooks import Hooks
@@ -103,7 +103,7 @@ HOOK_SECONDS = 5.0
 
 
 async def _carried_out(platform: "Platform", task: "TaskRecord", handler: "Handler") -> "TaskRecord":
-    """Call the handler as a worker does; the end is saved as whoever holds a task outside the queue saves it."""
+    """Call the handler as a worker does, and save the outcome as the outside holder of the task."""
     from worker.current import Run
     from worker.face.task import Task
     from worker.supervisor import verdict
@@ -114,7 +114,7 @@ async def _carried_out(platform: "Platform", task: "TaskRecord", handler: "Handl
     run, whole = Run(task.id, task.agent_id, platform.work, handler=handler.name), Task.of(task)
     try:
         decision = verdict.of_value(await Caller(1).call(handler, run, whole, None), whole, run)
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it raises is what came of it
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - any error becomes the outcome
         decision = verdict.of_error(error, run, whole, handler, draining=False)
     if isinstance(decision, Outcome):
         changes = {**decision.changes, "status": decision.status}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from worker.contracts import Key
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-LONGEST = 100 * 365 * 86_400  # seconds; who wants a key for longer leaves the limit out
+LONGEST = 100 * 365 * 86_400  # seconds; a key without this option never expires
 
 ROLES = (
     "What it may do: viewer reads; client also creates, stops and answers tasks; worker reads, claims tasks and writes"
@@ -27,7 +27,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON.")]
 
 
 def lifetime(text: str | None) -> float | None:
-    """Seconds of a span such as ``90d``."""
+    """Parse a duration such as ``90d``, and return it in seconds."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d{1,9})([smhdw])", text)
@@ -37,7 +37,7 @@ def lifetime(text: str | None) -> float | None:
 
 
 @keys.command()
-def create(  # noqa: PLR0917 - typer takes options as they stand
+def create(  # noqa: PLR0917 - typer turns each parameter into an option
     organization: Annotated[str, typer.Option(metavar="ID", help="Whose tasks it reaches.")],
     role: Annotated[Role, typer.Option(help=ROLES)] = Role.Client,
     agents: Annotated[str | None, typer.Option(metavar="A,B", help="Agents it reaches. Default: all.")] = None,
@@ -45,7 +45,7 @@ def create(  # noqa: PLR0917 - typer takes options as they stand
     expires: Annotated[str | None, typer.Option(metavar="SPAN", help="Its life, such as 90d. Default: no end.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create a key and print it: this once, since only its digest is stored."""
+    """Create a key and print it. It is shown only once, since only its digest is stored."""
     seconds = lifetime(expires)
     named = [each.strip() for each in (agents or "").split(",") if each.strip()]
     text, key = ask(lambda on: on.keys.create(organization, role=role, name=name, agents=named, seconds=seconds))
@@ -61,7 +61,7 @@ def list_keys(
     organization: Annotated[str | None, typer.Option(metavar="ID", help="Of one organization.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List keys: what they are for, never what they are."""
+    """List keys, without their texts."""
     found = ask(lambda on: on.keys.list(organization), quiet=as_json)
     if as_json:
         output.say(_json([_plain(key) for key in found]))
@@ -75,14 +75,14 @@ def list_keys(
 
 @keys.command()
 def revoke(key_id: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, from `worker key list`.")]) -> None:
-    """Have a key open nothing any more; a running server knows within five seconds."""
+    """Revoke a key; running servers refuse it within five seconds."""
     key = ask(lambda on: on.keys.revoke(key_id))
     output.say(f"{key.id} revoked")
 
 
 @keys.command()
 def generate() -> None:
-    """Print a new key for WORKER_ENCRYPTION_KEY; it is stored nowhere."""
+    """Print a new key for WORKER_ENCRYPTION_KEY; it is not stored."""
     from worker.engine.database.vault import new_key
 
     output.say(new_key())

@@ -1,4 +1,4 @@
-"""``worker kb …``: knowledge bases, their documents, and what is found in them."""
+"""``worker kb …``: knowledge bases, their documents, and searches in them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,7 @@ knowledge = typer.Typer(no_args_is_help=True, help="Knowledge bases: create, add
 Base = Annotated[str, typer.Argument(metavar="KB", help="Its id, or its name if no other has it.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-SHOWN = 300  # characters of a passage; --json has all of it
+SHOWN = 300  # characters of a passage; --json shows all of it
 
 
 @knowledge.command()
@@ -74,7 +74,7 @@ def add(
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until they have been read.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add documents; one that is there already is replaced. Without a worker this command reads them itself."""
+    """Add documents, replacing those that exist. Without a running worker, this command reads them itself."""
     from worker.face.knowledge import add_documents
 
     sources = [each if "://" in each or each.startswith("data:") else Path(each) for each in documents]
@@ -96,7 +96,7 @@ def search(
     top_k: Annotated[int, typer.Option("--top-k", min=1, max=100, help="How many passages.")] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Search a knowledge base: the passages that answer best, the best first."""
+    """Search a knowledge base, and print the passages that answer best, the best first."""
 
     async def call(platform: "Platform") -> "list[KnowledgeBaseSearchResult]":
         from worker.knowledge import embed
@@ -122,7 +122,7 @@ def remove(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="The whole knowledge base.")] = False,
 ) -> None:
-    """Remove documents from a knowledge base, or all of it."""
+    """Remove documents from a knowledge base, or the whole knowledge base."""
     if everything == bool(documents):
         raise typer.BadParameter("name documents, or say --all", param_hint="DOCUMENT")
 
@@ -142,7 +142,7 @@ def attach(
     base: Base,
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its id.", show_default=False)],
 ) -> None:
-    """Have an agent search a knowledge base by itself, where its handler uses the arguments of ``Backend``."""
+    """Let an agent search a knowledge base on its own, if its handler uses the arguments of ``Backend``."""
     from worker.words.knowledge import AgentKnowledgeBase
 
     async def call(platform: "Platform") -> "AgentRecord":
@@ -156,7 +156,7 @@ def attach(
 
 
 async def _one(platform: "Platform", named: str) -> "KnowledgeBaseRecord":
-    """A knowledge base by its id or name. Raises: NotFound, BadParameter (several have the name)."""
+    """Return the knowledge base with this id or name. Raise BadParameter if several have the name."""
     every = await platform.knowledge.list()
     found = [each for each in every if each.id == named] or [each for each in every if each.name == named]
     if not found:
@@ -172,7 +172,7 @@ async def _documents(platform: "Platform", base: str) -> "list[KnowledgeBaseDocu
 
 
 async def _named(platform: "Platform", base: "KnowledgeBaseRecord", named: list[str]) -> list[str]:
-    """The ids of documents. Raises: NotFound."""
+    """Return the ids of the named documents. Raise NotFound if one is missing."""
     known = await platform.knowledge.documents(base.id)
     ids: list[str] = []
     for each in named:
@@ -195,6 +195,6 @@ def _print(documents: "list[KnowledgeBaseDocumentItem]", *, as_json: bool) -> No
 
 
 def _place(found: "KnowledgeBaseSearchResult") -> str:
-    """Where a passage is from, in words."""
+    """Describe where a passage comes from."""
     page = None if found.page is None else f"page {found.page}"
     return ", ".join(each for each in (found.document_name or found.document_url, found.heading, page) if each)

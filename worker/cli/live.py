@@ -1,4 +1,4 @@
-"""A task as it is done: a progress line, its events, the text while it is written."""
+"""A live view of a task: a progress line, its events, and text as it is written."""
 
 import sys
 import textwrap
@@ -14,16 +14,16 @@ from worker.words.statuses import TaskUpdateEventType
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-TEXT_WIDTH = 100  # columns of streamed text where there is no terminal to ask
+TEXT_WIDTH = 100  # columns of streamed text if there is no terminal
 
 
 class LiveView:
-    """Shows events as they come; on a terminal with a progress line below them, elsewhere as plain lines."""
+    """Shows events as they arrive: on a terminal above a progress line, elsewhere as plain lines."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
         self._doing = "waiting for a worker"
-        self._text = ""  # the line of streamed text that is not full yet
+        self._text = ""  # the last, incomplete line of streamed text
         self._attempt: int | None = None
         self._streaming = False
         self._live: Any = _progress(self._frame) if sys.stdout.isatty() else None
@@ -41,7 +41,7 @@ class LiveView:
             self._live.stop()
 
     def take(self, event: TaskUpdateEvent) -> None:
-        """Show one more event."""
+        """Show an event."""
         if event.type is TaskUpdateEventType.Chunk:
             self._take_text(str(event.data), event.attempt)
             return
@@ -102,12 +102,12 @@ def _doing(event: TaskUpdateEvent) -> str | None:
 
 
 def _lines(text: str, width: int) -> list[str]:
-    """Break text into lines; the last one is still growing."""
+    """Break text into lines; the last one is incomplete."""
     *done, growing = text.split("\n")
     full = [part for line in done for part in textwrap.wrap(line, width) or [""]]
     if len(growing) <= width:
         return [*full, growing]
     head, _, tail = growing[: width + 1].rpartition(" ")
-    if not head:  # a word as wide as the line
+    if not head:  # a word longer than the line
         head, tail = growing[:width], growing[width : width + 1]
     return [*full, head, *_lines(tail + growing[width + 1 :], width)]

@@ -1,4 +1,4 @@
-"""``worker check --from-xpander``: what of somebody's handlers works here, line by line."""
+"""``worker check --from-xpander``: what works here of code for xpander-sdk, line by line."""
 
 import ast
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ SHORT = {Verdict.Works: "works", Verdict.Differs: "change", Verdict.Missing: "mi
 
 
 class Finding(NamedTuple):
-    """One line of somebody's code.
+    """A line of code that uses xpander-sdk.
 
     Args:
-        what: What it uses.
+        what: The name that the line uses.
     """
 
     place: str
@@ -30,7 +30,7 @@ class Finding(NamedTuple):
 
 
 def findings(folder: Path) -> list[Finding]:
-    """Look through a folder, or one file.
+    """Return the findings in a folder, or in one file.
 
     Raises:
         ConfigurationError: There is no such folder.
@@ -90,7 +90,7 @@ def _of_node(node: ast.AST) -> Iterator[tuple[int, str, MovingName]]:
 
 
 def _imported(module: str, name: str) -> MovingName:
-    """What becomes of a name that is imported: by the table, and by what can be imported from here."""
+    """Return the entry of an imported name, from the table or from the names that can be imported here."""
     from worker.aliases import MODULES, WHERE
 
     below = module.removeprefix(PACKAGE).removeprefix(".")
@@ -114,7 +114,7 @@ def _module(name: str) -> MovingName:
 
 
 def table() -> str:
-    """The table of the guide: what differs, and what there is not."""
+    """Return the table of the guide: names that differ or are missing."""
     rows = [("| In xpander-sdk | Here | |"), "|---|---|---|"]
     for names in (NAMES, {f".{name}": entry for name, entry in MEMBERS.items()}):
         for verdict in (Verdict.Differs, Verdict.Missing):

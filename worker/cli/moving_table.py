@@ -1,11 +1,11 @@
-"""What of xpander-sdk is here, what differs, and what there is not: for the guide, and for ``worker check``."""
+"""The names of xpander-sdk that work, differ or are missing here, for the guide and for ``worker check``."""
 
 from enum import StrEnum
 from typing import NamedTuple
 
 
 class Verdict(StrEnum):
-    """What becomes of something that code for xpander-sdk uses."""
+    """What becomes of a name that code for xpander-sdk uses."""
 
     Works = "works"
     Differs = "differs"
@@ -13,10 +13,10 @@ class Verdict(StrEnum):
 
 
 class MovingName(NamedTuple):
-    """One name.
+    """The entry of a name.
 
     Args:
-        note: What is different, or what to use instead; empty: nothing is to be said.
+        note: The difference, or what to use instead; empty if there is nothing to note.
     """
 
     verdict: Verdict
@@ -27,12 +27,12 @@ WORKS = MovingName(Verdict.Works)
 
 
 def differs(note: str) -> MovingName:
-    """It is here, and does something else."""
+    """Return the entry of a name that exists here and behaves differently."""
     return MovingName(Verdict.Differs, note)
 
 
 def missing(note: str) -> MovingName:
-    """It is not here."""
+    """Return the entry of a name that does not exist here."""
     return MovingName(Verdict.Missing, note)
 
 
@@ -92,7 +92,7 @@ NAMES: dict[str, MovingName] = {
     "on_tool_error": WORKS,
     "register_tool": differs("`add_to_graph` has no meaning"),
 }
-"""Names that xpander-sdk offers."""
+"""Public names of xpander-sdk."""
 
 MEMBERS: dict[str, MovingName] = {
     "acompact_session_for_retry": missing("a retry resumes from its journal"),
@@ -186,4 +186,4 @@ MEMBERS: dict[str, MovingName] = {
     "to_message": differs("without a time unless with_timestamp=True: a retry must ask the same again"),
     "run_locally": differs("with a worker_id: the caller does the task itself"),
 }
-"""Attributes, methods and keywords that are not as they were; those that are not named work."""
+"""Attributes, methods and keywords that differ or are missing; all others work."""

@@ -1,4 +1,4 @@
-"""Options of a command that are made from the table of what can be said (``words/task_options.py``)."""
+"""Command options generated from the tables in ``words/task_options.py``."""
 
 import functools
 import inspect
@@ -12,12 +12,12 @@ from worker.words.task_options import Option
 
 
 def takes(options: Sequence[Option], *, called: str = "options", **defaults: Any) -> Any:
-    """Give a command these options beside its own.
+    """Add options to a command.
 
     Args:
-        options: Which.
-        called: The command's keyword that takes what was given, as a dictionary by name.
-        defaults: Values of options that were left out.
+        options: The options.
+        called: The command's keyword that receives the given values, as a dictionary by name.
+        defaults: Default values of options.
 
     Returns:
         A decorator for the command's function.
@@ -41,7 +41,7 @@ def takes(options: Sequence[Option], *, called: str = "options", **defaults: Any
 
 
 LAST = ("wait", "as_json")
-"""Options that a command shows after those that are made from the table."""
+"""Options that a command shows after the generated ones."""
 
 
 def _parameter(option: Option, default: Any) -> inspect.Parameter:

@@ -1,4 +1,4 @@
-"""What commands print: JSON for programs, tables and sentences for people."""
+"""The output of commands: JSON for programs, tables and sentences for people."""
 
 import json
 import sys
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from worker.words.tasks import TaskRecord
 
 SECRET_FIELDS = frozenset({"user_tokens", "user_oidc_token", "webhook_url"})
-"""What a task carries for its agent's use, and nobody's screen or log."""
+"""Fields of a task that are for its agent only, and never printed."""
 
 CONTROLS = UNSEEN_IN_LINES
 STYLES = {"completed": "green", "error": "red", "failed": "red", "stopped": "yellow", "paused": "yellow"}
 
 
 def stdout() -> "Console":
-    """Standard output; as wide as the terminal, and never cut where it is none."""
+    """Return the console of standard output, as wide as the terminal; without a terminal, lines are not cut."""
     return _console(sys.stdout)
 
 
 def stderr() -> "Console":
-    """Standard error, for what is said beside the result."""
+    """Return the console of standard error, for messages other than the result."""
     return _console(sys.stderr)
 
 
@@ -44,7 +44,7 @@ def _console(stream: Any) -> "Console":
 
 
 def print_json(value: "BaseModel | list[Any]", **more: "list[Any]") -> None:
-    """Print a value as one line of JSON, at once; lists that go with it are fields of it."""
+    """Print a value as one line of JSON, and flush it. Further lists become fields of the value."""
     lines: Any = [_plain(each) for each in value] if isinstance(value, list) else _plain(value)
     for name, records in more.items():
         lines[name] = [_plain(each) for each in records]
@@ -77,18 +77,18 @@ def aside(text: str) -> None:
 
 
 def shown(text: str) -> str:
-    """A text as a terminal may show it: what models and users wrote must not move the cursor or change its colours."""
+    """Return a text that is safe for a terminal: model and user text must not move the cursor or change its colors."""
     return CONTROLS.sub("", text) if sys.stdout.isatty() else text
 
 
 def one_line(text: str | None, characters: int = 60) -> str:
-    """A text cut to one line of at most so many characters."""
+    """Return a text as one line of at most so many characters."""
     line = " ".join((text or "").split())
     return line if len(line) <= characters else f"{line[: characters - 1]}…"
 
 
 def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table on a terminal; elsewhere lines with tabs between, nothing cut."""
+    """Print a table on a terminal, or uncut lines separated by tabs elsewhere."""
     if not sys.stdout.isatty():
         for row in [headings, *rows]:
             sys.stdout.write("\t".join(row) + "\n")
@@ -102,7 +102,7 @@ def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def print_fields(fields: Iterable[tuple[str, str | None]]) -> None:
-    """Print names and values below each other; a value of several lines stands below its name."""
+    """Print names and values, one per line; a value of several lines is printed below its name."""
     for name, value in fields:
         if value is None or value == "":
             continue
@@ -113,7 +113,7 @@ ATTEMPT_HEADINGS = ("attempt", "started", "took", "worker", "outcome", "")
 
 
 def attempt_rows(attempts: "Iterable[Attempt]") -> list[tuple[str, ...]]:
-    """A table's rows of a task's attempts, below ``ATTEMPT_HEADINGS``."""
+    """Return the table rows of a task's attempts, for ``ATTEMPT_HEADINGS``."""
     return [
         (
             str(each.number),
@@ -132,12 +132,12 @@ def _error_of(attempt: "Attempt") -> list[str]:
 
 
 def status_of(task: "TaskRecord | TaskItem") -> str:
-    """A task's status, and why its answer ended where that means that it is not whole."""
+    """Return a task's status, with the finish reason if its answer is not whole."""
     return str(task.status) if is_whole(task.finish_reason) else f"{task.status} ({task.finish_reason})"
 
 
 def task_fields(task: "TaskRecord") -> list[tuple[str, str | None]]:
-    """What a person wants to know of a task, in the order of reading."""
+    """Return the fields of a task for people, in reading order."""
     tokens = task.tokens
     return [
         ("task", task.id),
@@ -176,7 +176,7 @@ def _artifact(made: "Artifact") -> str:
 
 
 def print_state(task: "TaskRecord", *, as_json: bool) -> None:
-    """Print a task that was changed: as JSON, or by its id and status."""
+    """Print a changed task: as JSON, or its id and status."""
     if as_json:
         print_json(task)
     else:
@@ -184,7 +184,7 @@ def print_state(task: "TaskRecord", *, as_json: bool) -> None:
 
 
 def request_fields(hitl_request: dict[str, Any] | None) -> list[tuple[str, str | None]]:
-    """What a task waits for: a line for each request, or the whole where it has another form."""
+    """Return what a task waits for: a line for each request, or the whole ``hitl_request`` if it has no requests."""
     from worker.words.requests import open_requests
 
     listed: list[str] = []
@@ -196,7 +196,7 @@ def request_fields(hitl_request: dict[str, Any] | None) -> list[tuple[str, str |
 
 
 def asked(request: "InputRequest") -> str:
-    """What a person is asked, in one line."""
+    """Return a request's question in one line."""
     call = (
         f"{request.tool_name}({json.dumps(request.arguments or {}, ensure_ascii=False)})" if request.tool_name else ""
     )
@@ -217,7 +217,7 @@ def _time(moment: datetime | None) -> str | None:
 
 
 def settings_panel() -> "RenderableType":
-    """Every setting with its default and help, for ``worker --help``."""
+    """Return a panel of all settings with their defaults and help, for ``worker --help``."""
     from rich.panel import Panel
     from rich.table import Table
     from rich.text import Text

@@ -1,4 +1,4 @@
-"""The way from a command to the platform."""
+"""Access to the platform from a command."""
 
 import asyncio
 import sys
@@ -18,10 +18,10 @@ def read_settings(**changes: Any) -> "Settings":
     """Read the settings of the environment.
 
     Args:
-        changes: What options of the command put in their place; None means as the environment says.
+        changes: Settings overridden by the command's options; None leaves a setting unchanged.
 
     Raises:
-        ConfigurationError: One line a setting that does not fit.
+        ConfigurationError: Settings are invalid; the message has one line for each.
     """
     from pydantic import ValidationError
 
@@ -35,15 +35,15 @@ def read_settings(**changes: Any) -> "Settings":
 
 
 def ask(call: "Callable[[Platform], Awaitable[T]]", *, quiet: bool = False, **changes: Any) -> T:
-    """Open the platform that the settings name, ask it, close it.
+    """Open the platform that the settings name, make a call, and close the platform.
 
     Args:
-        call: Gets the platform.
-        quiet: Whether to keep to oneself where the platform is, since a program reads the output.
-        changes: What options of the command put in the place of settings; None means as the environment says.
+        call: Takes the platform.
+        quiet: Do not print where the platform is, since a program reads the output.
+        changes: Settings overridden by the command's options; None leaves a setting unchanged.
 
     Raises:
-        ModuleException: It cannot be reached, or what ``call`` raised.
+        ModuleException: The platform cannot be reached, or ``call`` raised it.
     """
     return asyncio.run(_asked(call, quiet=quiet, **changes))
 

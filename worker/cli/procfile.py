@@ -1,17 +1,17 @@
-"""The Procfile: which processes Heroku starts, and how."""
+"""The Procfile: the processes that Heroku starts, and their commands."""
 
 import re
 from pathlib import Path
 
 COMMANDS = {"web": "serve", "worker": "run", "release": "migrate"}
-"""Heroku's process types, and the command of ours that each runs."""
+"""Heroku's process types, and the ``worker`` command of each."""
 
 _LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+?)\s*$", re.MULTILINE)
 _OURS = re.compile(r"(?:^|[\s/])(?:worker|python3? -m worker)\s+(?:--debug\s+)?([a-z]+)\b")
 
 
 def processes(folder: Path) -> dict[str, str] | None:
-    """Process types and their commands; None means there is no Procfile."""
+    """Return process types and their commands; None means that there is no Procfile."""
     try:
         text = (folder / "Procfile").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -20,7 +20,7 @@ def processes(folder: Path) -> dict[str, str] | None:
 
 
 def problems(declared: dict[str, str] | None) -> list[str]:
-    """What is wrong with it, one line each, with what to do."""
+    """Return the problems of the Procfile, one line each, with a remedy."""
     if declared is None:
         lines = " and ".join(f"`{name}: exec worker {command}`" for name, command in COMMANDS.items())
         return [f"there is no Procfile: write one with the lines {lines}"]
@@ -45,6 +45,6 @@ def _web(line: str) -> list[str]:
     found: list[str] = []
     if port is not None and "PORT" not in port[1]:
         found.append(f"Procfile: web listens on port {port[1]}, and Heroku asks for $PORT: leave --port out")
-    if host is not None and host[1].strip("\"'") not in ("0.0.0.0", "::"):  # noqa: S104 - what Heroku's router needs
+    if host is not None and host[1].strip("\"'") not in ("0.0.0.0", "::"):  # noqa: S104 - Heroku's router needs that
         found.append(f"Procfile: web listens on {host[1]}, where Heroku's router is not: leave --host out")
     return found

@@ -1,4 +1,4 @@
-"""``worker provider …``: providers of models that are away, and the tasks that wait for them."""
+"""``worker provider …``: unavailable model providers, and the tasks that wait for them."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +21,7 @@ Name = Annotated[str, typer.Argument(metavar="PROVIDER", help="As the list names
 
 @providers.command("list")
 def list_providers(as_json: AsJson = False) -> None:
-    """List providers whose last call failed: of what, since when tasks wait, how many, and when the next one asks."""
+    """List providers whose last call failed: the error, how many tasks wait since when, and the next try."""
     found = ask(lambda platform: platform.tasks.providers(), quiet=as_json)
     if as_json:
         output.print_json(found)
@@ -32,14 +32,14 @@ def list_providers(as_json: AsJson = False) -> None:
 
 @providers.command()
 def resume(provider: Name) -> None:
-    """Have the tasks that wait for a provider tried at once."""
+    """Run the tasks that wait for a provider now."""
     state = ask(lambda platform: platform.tasks.resume_provider(provider))
     output.say(f"{state.id}: {state.waiting} tasks are tried again")
 
 
 @providers.command()
 def fail(provider: Name) -> None:
-    """End the tasks that wait for a provider, as errors."""
+    """End the tasks that wait for a provider as errors."""
     state = ask(lambda platform: platform.tasks.fail_provider(provider))
     output.say(f"{state.id}: {state.waiting} tasks have ended as errors")
 

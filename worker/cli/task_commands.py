@@ -1,4 +1,4 @@
-"""``worker task …``: what a client asks of a platform."""
+"""``worker task …``: the verbs of clients."""
 
 import sys
 from pathlib import Path
@@ -44,7 +44,7 @@ def create(
     as_json: AsJson = False,
     options: dict[str, Any],
 ) -> None:
-    """Create a task, and print its id; with --wait its result instead."""
+    """Create a task and print its id or, with --wait, its result."""
     from worker.cli.waiting import TaskWait
 
     options = {
@@ -79,14 +79,14 @@ def show(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a task: status, times, result, and its attempts: who ran it when, and how that ended."""
+    """Show a task: status, times, result, and its attempts with their workers and outcomes."""
 
     async def call(platform: "Platform") -> "tuple[TaskRecord, list[Attempt] | None, list[Path]]":
         task = await platform.tasks.get(task_id)
         saved = [] if save is None else await artifacts.save(platform, task.artifacts, save)
         try:
             return task, await platform.tasks.attempts(task_id), saved
-        except Unsupported:  # a platform that tells nothing of them
+        except Unsupported:  # the platform does not record attempts
             return task, None, saved
 
     task, attempts, saved = ask(call, quiet=as_json)
@@ -148,7 +148,7 @@ def events(
     follow: Annotated[bool, typer.Option("--follow", help="Wait for more, until the task is finished.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print a task's events, one a line."""
+    """Print a task's events, one per line."""
 
     async def call(platform: "Platform") -> None:
         from worker.cli.telling import line_of
@@ -164,14 +164,14 @@ def events(
 
 @tasks.command()
 def stop(task_id: TaskId, as_json: AsJson = False) -> None:
-    """Stop a task; a finished one stays as it is."""
+    """Stop a task; a finished one is left unchanged."""
     task = ask(lambda platform: platform.tasks.stop(task_id), quiet=as_json)
     output.print_state(task, as_json=as_json)
 
 
 @tasks.command()
 def skip(task_id: TaskId, as_json: AsJson = False) -> None:
-    """Have the others of its conversation go on without a task that waits for a retry, a time or a person."""
+    """Let a conversation continue without a task that waits for a retry, a time, a signal or a person."""
     task = ask(lambda platform: platform.tasks.skip(task_id), quiet=as_json)
     output.print_state(task, as_json=as_json)
 
@@ -191,6 +191,6 @@ def retry(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have a finished or paused task done again, where it stood or from its start; a paused one always resumes."""
+    """Run a finished or paused task again, from its journal or from its start; a paused one always resumes."""
     task = ask(lambda platform: platform.tasks.retry(task_id, resume=resume), quiet=as_json)
     output.print_state(task, as_json=as_json)

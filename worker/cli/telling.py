@@ -1,4 +1,4 @@
-"""A task's events as lines that people read."""
+"""Formatting of a task's events as lines for people."""
 
 import json
 from typing import Any
@@ -19,11 +19,11 @@ from worker.words.requests import InputRequest, ReceivedAnswer
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 
-VALUE_CHARACTERS = 300  # of a tool's arguments or answer; the whole is in `worker task events --json`
+VALUE_CHARACTERS = 300  # of a tool's arguments or result; `worker task events --json` prints all
 
 
 def line_of(event: TaskUpdateEvent) -> str:
-    """One event in one line."""
+    """Return an event as one line."""
     match event.data:
         case ToolCallResult() as call:
             mark = "✗" if call.is_error else "←"

@@ -1,4 +1,4 @@
-"""``worker tool …``: the tools that workers have for their agents."""
+"""``worker tool …``: the tools that workers offer to their agents."""
 
 import json
 import sys
@@ -29,7 +29,7 @@ def list_tools(
     agent: Annotated[str | None, typer.Option("--agent", metavar="ID", help="Of this agent alone.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List tools of workers that are running, by agent."""
+    """List the tools of running workers, by agent."""
     found = ask(lambda platform: _all(platform, agent), quiet=as_json)
     if as_json:
         output.print_json(found)
@@ -40,7 +40,7 @@ def list_tools(
 
 @tools.command()
 def show(tool: Name, agent: Agent = None, as_json: AsJson = False) -> None:
-    """Show a tool: what it does, and the schema of what it is called with."""
+    """Show a tool: its description, and the schema of its arguments."""
     found = ask(lambda platform: _one(platform, tool, agent), quiet=as_json)
     if as_json:
         output.print_json(found)
@@ -65,7 +65,7 @@ def invoke(
     agent: Agent = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all that came of it, as JSON.")] = False,
 ) -> None:
-    """Have a worker call a tool, and print what it answers. It is a task of the agent, with its log."""
+    """Have a worker call a tool, and print the result. The call is a task of the agent, with its own log."""
     given = object_of(sys.stdin.read() if payload == "-" else payload, "JSON", example='{"region": "north"}')
 
     async def call(platform: "Platform") -> "ToolInvocationResult":
@@ -89,7 +89,7 @@ async def _all(platform: "Platform", agent: str | None) -> "list[AgentTool]":
 
 
 async def _one(platform: "Platform", name: str, agent: str | None) -> "AgentTool":
-    """A tool, and whose it is. Raises: NotFound, BadParameter (several agents have it)."""
+    """Return a tool and its agent. Raise BadParameter if several agents have it."""
     found = [each for each in await _all(platform, agent) if each.name == name]
     if agent is not None and not found:
         raise ToolNotFound(agent, name)

@@ -1,4 +1,4 @@
-"""Waiting for a task that was just created, with something to see meanwhile."""
+"""Waiting for a task that was just created, with output meanwhile."""
 
 import asyncio
 import sys
@@ -15,11 +15,11 @@ from worker.words.tasks import TaskRecord
 
 
 class TaskWait:
-    """A task and its end.
+    """A wait for the end of a task.
 
     Args:
-        platform: Where it lives.
-        task: As it was created.
+        platform: The task's platform.
+        task: The task, as created.
         as_json: Whether a program reads the output.
     """
 
@@ -29,7 +29,7 @@ class TaskWait:
         self._as_json = as_json
 
     def leave(self) -> int:
-        """Print the task, or its id, and wait for nothing."""
+        """Print the task or its id without waiting, and return the exit code."""
         if self._as_json:
             output.print_json(self._task)
         else:
@@ -37,7 +37,7 @@ class TaskWait:
         return 0
 
     async def wait(self) -> int:
-        """Wait for the end with nothing but a sign of life; print the result. Returns: the exit code."""
+        """Wait for the end, showing only a spinner; print the result and return the exit code."""
         with self._sign_of_life(), self._said_on_interrupt():
             async for _ in self.events():
                 pass
@@ -51,7 +51,7 @@ class TaskWait:
         return exit_code(task)
 
     async def follow(self) -> int:
-        """Show the events as they come, then the result. Returns: the exit code."""
+        """Print the events as they arrive, then the result; return the exit code."""
         if self._as_json:
             async for event in self.events():
                 output.print_json(event)
@@ -65,7 +65,7 @@ class TaskWait:
         return exit_code(task)
 
     async def events(self) -> AsyncIterator[TaskUpdateEvent]:
-        """What happens to the task from now on, until it is finished or waits for a person."""
+        """Yield the task's further events, until it is finished or waits for a person."""
         async for event in self._platform.tasks.events(self._task.id, after=self._task.last_event):
             yield event
             if getattr(event.data, "status", None) == AgentExecutionStatus.Paused:
@@ -89,11 +89,11 @@ class TaskWait:
 
 
 def exit_code(task: TaskRecord) -> int:
-    """0 only if it is completed."""
+    """Return 0 only if the task is completed."""
     return 0 if task.status is AgentExecutionStatus.Completed else FAILED
 
 
 def outcome_fields(task: TaskRecord) -> list[tuple[str, str | None]]:
-    """What came of a task."""
+    """Return the fields that describe a task's outcome."""
     wanted = ("status", "internal status", "duration", "tokens", "used tools", "waits for", "result")
     return [(name, value) for name, value in output.task_fields(task) if name in wanted]

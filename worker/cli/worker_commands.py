@@ -1,4 +1,4 @@
-"""``worker run`` and ``worker migrate``: what an operator does."""
+"""``worker run`` and ``worker migrate``: commands for operators."""
 
 import asyncio
 from pathlib import Path
@@ -45,7 +45,7 @@ def run(
         str | None, typer.Option(help="Leave when it uses more memory, as 1GiB. Default: WORKER_MAX_MEMORY.")
     ] = None,
 ) -> None:
-    """Run a worker: claim tasks and do them, until SIGTERM or Ctrl-C."""
+    """Run a worker: claim tasks and run them, until SIGTERM or Ctrl-C."""
     agents = ",".join(agent) if agent else None
     bytes_at_most = None if max_memory is None else _bytes(max_memory)
     settings = read_settings(concurrency=concurrency, agent_id=agents, max_tasks=max_tasks, max_memory=bytes_at_most)
@@ -65,7 +65,7 @@ def _bytes(text: str) -> int:
 
 
 def migrate() -> None:
-    """Bring the database's schema up to date, and that of Agno's storage there (agno_db) with it."""
+    """Bring the database's schema up to date, including that of Agno's storage (agno_db)."""
     from worker import wiring
 
     settings = read_settings()
