@@ -1,6 +1,6 @@
-"""The worker framework for Agno agents: write a handler, start a worker, every task it is given is done.
+"""The worker framework for Agno agents: write a handler, start a worker, and every task is run to its end.
 
-Each public name is loaded at its first use, so importing the package loads no agno, pydantic, psycopg or httpx.
+Public names are loaded on first use, so importing the package loads no agno, pydantic, psycopg or httpx.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,9 +1,8 @@
-"""The public names: where each one lives, and under which module names of xpander-sdk it can be imported too.
+"""The public names: the module of each, and the module names of xpander-sdk under which it can be imported, too.
 
-One table serves ``worker``, ``worker.types`` and every alias module, so code moves over with one search-and-replace of
-the package's name. Alias modules have no code: a finder makes them from the table when they are imported, and stub
-files of the same names tell type checkers. Each name
-is loaded at its first use, so ``import worker`` loads none of them.
+One table serves ``worker``, ``worker.types`` and all alias modules, so that code moves over with one search-and-replace
+of the package's name. Alias modules contain no code: a finder creates them from the table when they are imported, and
+stub files of the same names serve type checkers. Each name is loaded on first use, so ``import worker`` loads none.
 """
 
 import sys
@@ -102,10 +101,10 @@ PLACES: dict[str, tuple[str, ...]] = {
         "ValidationError",
     ),
 }
-"""Module → the public names that live in it."""
+"""Module → the public names that it defines."""
 
 WHERE = {name: module for module, names in PLACES.items() for name in names}
-"""Public name → the module it lives in."""
+"""Public name → the module that defines it."""
 
 DECORATORS = ("on_boot", "on_shutdown", "on_task", "on_tool_after", "on_tool_before", "on_tool_error")
 
@@ -184,7 +183,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "utils": (),
     "utils.answer_guards": ("PROMISE_CONTINUATION_NUDGE", "is_promise_only_answer"),
 }
-"""Alias module below ``worker`` → the public names it offers."""
+"""Alias module below ``worker`` → the public names that it exports."""
 
 ROOT = "worker."
 
@@ -193,11 +192,11 @@ def resolve(name: str, module: str) -> Any:
     """Load a public name.
 
     Args:
-        name: What is asked for.
-        module: Who is asked, for the error.
+        name: The name.
+        module: The module that was asked for it, for the error.
 
     Raises:
-        AttributeError: It is no public name.
+        AttributeError: The name is not public.
     """
     place = WHERE.get(name)
     if place is None:
@@ -206,7 +205,7 @@ def resolve(name: str, module: str) -> Any:
 
 
 class AliasModule(ModuleType):
-    """A module that offers public names, each loaded at its first use."""
+    """A module that exports public names, each loaded on first use."""
 
     def __init__(self, name: str, names: Sequence[str]) -> None:
         super().__init__(name, f"Another way to import {', '.join(names)}." if names else "A folder of aliases.")
@@ -224,12 +223,12 @@ class AliasModule(ModuleType):
 
 
 class AliasFinder(MetaPathFinder, Loader):
-    """Makes alias modules from the table; of all other names it knows nothing."""
+    """Creates alias modules from the table, and finds no other modules."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Answer for the names of the table alone."""
+        """Return the spec of an alias module, or None."""
         del path, target
         alias = fullname.removeprefix(ROOT)
         if not fullname.startswith(ROOT) or alias not in MODULES:
@@ -239,14 +238,14 @@ class AliasFinder(MetaPathFinder, Loader):
         )
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """Make the module; its names are loaded later."""
+        """Create the module; its names are loaded later."""
         return AliasModule(spec.name, MODULES[spec.name.removeprefix(ROOT)])
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing is left to do."""
+        """Do nothing: the module is complete."""
 
 
 def register() -> None:
-    """Have alias modules found from now on; once a process."""
+    """Make alias modules importable. Repeated calls have no effect."""
     if not any(isinstance(finder, AliasFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, AliasFinder())  # the folders of their stubs would be namespace packages
+        sys.meta_path.insert(0, AliasFinder())  # first, since the folders of stubs would be namespace packages

@@ -1,4 +1,4 @@
-"""The run in hand: what code called by a handler may know of its attempt, however deep it stands."""
+"""The current run: what code called by a handler, at any depth, can learn about its attempt."""
 
 import asyncio
 import threading
@@ -22,38 +22,37 @@ if TYPE_CHECKING:
     from worker.agents.journal import Journal
 
 REASON_DRAIN = "drain"
-"""Why a run ends whose worker leaves: it is handed back and goes on elsewhere."""
+"""The run ends because its worker is draining: the task is handed back, and continues on another worker."""
 
 REASON_CUT_OFF = "cut off"
-"""Why a run ends whose worker's lease has run out by its own clock: others may have begun where it stood."""
+"""The run ends because the worker's lease has expired by its own clock: another worker may own the task by now."""
 
 REASON_OUTAGE = "outage"
-"""Why a run ends whose provider is away (the cause, a ``ProviderState``): its task waits, uncharged, until somebody has
-been answered there."""
+"""The run ends because its provider (the cause, a ``ProviderState``) is unavailable: the task waits, uncharged, until
+the provider has answered another call."""
 
 REASON_PAUSE = "pause"
-"""Why a run ends that waits for a person, where nothing above it could say so itself; the cause is the task's
-``hitl_request``."""
+"""The run ends to wait for a person; the cause is the task's ``hitl_request``."""
 
 REASON_SUSPEND = "suspend"
-"""Why a run ends that waits by its own wish, for a time or a signal: its task is pending until then, as the cause, a
-``HandBack``, says."""
+"""The run ends because its handler waits for a time, a signal or children; the cause, a ``HandBack``, states until
+when the task is pending."""
 
 REASON_RETRY = "retry"
-"""Why a run ends within which an error, the cause, would be passed over; another attempt makes that very call again."""
+"""The run ends because of an error (the cause) that would otherwise be ignored; another attempt repeats the call."""
 
 
 def staying() -> bool:
-    """A worker that does not leave."""
+    """Return False: the worker is not leaving."""
     return False
 
 
 Position = tuple[int, "asyncio.Task[Any] | None"]
-"""A thread, and the task that runs in it."""
+"""A thread, and the asyncio task that is running in it."""
 
 
 def position() -> Position:
-    """Where this code runs."""
+    """Return the position of the current code."""
     try:
         task = asyncio.current_task()
     except RuntimeError:
@@ -69,21 +68,21 @@ def _running_loop() -> "asyncio.AbstractEventLoop | None":
 
 
 class Stopping:
-    """Whether a run should end, and why; safe to ask from any thread."""
+    """Whether a run should end, and why. Thread-safe."""
 
     def __init__(self) -> None:
-        self._event: threading.Event | None = None  # made for who waits: most runs end without
+        self._event: threading.Event | None = None  # created for the first waiter, since most runs have none
         self._callbacks: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self.reason: str | None = None
         self.cause: Any = None
-        """What the reason names: an error, a provider, what is asked of a person, until when it waits."""
+        """Details of the reason: an error, a provider's state, requests to a person, or the end of a wait."""
 
     def __bool__(self) -> bool:
         return self.reason is not None
 
     def set(self, reason: str, cause: Any = None) -> None:
-        """Ask the run to end; the first reason stands, with its cause."""
+        """Ask the run to end. Only the first reason is kept, with its cause."""
         with self._lock:
             if self.reason is not None:
                 return
@@ -95,7 +94,7 @@ class Stopping:
             callback()
 
     def call(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Have ``callback`` called once when the run should end, at once if it should already; returns the way out."""
+        """Call ``callback`` once the run should end, immediately if it already should. Return a function to cancel."""
         with self._lock:
             if self.reason is None:
                 self._callbacks.append(callback)
@@ -104,7 +103,14 @@ class Stopping:
         return lambda: None
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Block a thread until the run should end, at most ``seconds``; whether it should."""
+        """Block this thread until the run should end.
+
+        Args:
+            seconds: The longest wait; None means without limit.
+
+        Returns:
+            Whether the run should end.
+        """
         with self._lock:
             if self.reason is not None:
                 return True
@@ -115,11 +121,12 @@ class Stopping:
 
 @dataclass(slots=True)
 class Inbox:
-    """What was said to a task while it ran, or before, as far as its run knows.
+    """Messages to a task, as far as its run has read them.
 
     Args:
-        waits: Whether there is something that was not fetched, as somebody hints.
-        looked: When it was looked for last (``time.monotonic()``).
+        waits: Whether there may be an unread message, according to a hint.
+        looked: When messages were last read (``time.monotonic()``).
+        messages: The messages read so far.
     """
 
     waits: bool = False
@@ -127,7 +134,7 @@ class Inbox:
     messages: list[ReceivedMessage] = field(default_factory=list[ReceivedMessage])
 
     def is_due(self, seconds: float) -> bool:
-        """Whether to look: something waits, or nobody has looked for so long."""
+        """Return whether to read messages: a hint announced one, or none have been read for so many seconds."""
         return self.waits or time.monotonic() - self.looked >= seconds
 
 
@@ -136,25 +143,26 @@ class Run:
     """One attempt of a task, or one delivery of an event, while its handler runs.
 
     Args:
-        deadline: ``time.monotonic()`` at which the time limit ends it; None means no limit.
-        origin: The delivery handler's name, where this is a delivery: its saves raise no delivery to itself.
-        attempt: The fencing number that every write carries; none in a delivery, which owns no task.
-        journal: What earlier attempts completed; none where the platform keeps no journals, or in a delivery.
-        leaving: Whether the worker leaves: what fails now may be the doing of the signal that it got.
+        deadline: ``time.monotonic()`` at which the time limit ends the run; None means no limit.
+        origin: The handler's name in a delivery: its saves cause no delivery to itself.
+        attempt: The fencing number that every write carries; None in a delivery, which owns no task.
+        journal: What earlier attempts completed; None in a delivery, or if the platform does not keep journals.
+        leaving: Returns whether the worker is leaving, so that a failure may be due to the signal that it received.
         handler: The handler's name.
-        home: The thread and task that the handler was called in.
+        home: The thread and asyncio task in which the handler was called.
         has_tries: Whether another attempt follows if a transient error ends this one.
-        incomplete: What becomes of an answer that is not whole, if the handler says.
-        required: Whether all that its agents use must be there: members, knowledge, memories.
-        silence: Seconds for which a model may say nothing, if the handler says.
-        answer_within: Seconds in which a person must answer, if the handler says.
-        unanswered: What becomes of the task otherwise.
-        claimed: When its task was claimed, by the platform's clock.
-        used: What each of its agents has used so far.
-        bare: What became of runs of agents that its code made by itself.
-        awaits: The other tasks that it waits for, and when it last asked (``time.monotonic()``; infinite: it follows).
-        inbox: What was said to it.
-        loop: The event loop on which the platform is asked.
+        incomplete: The handler's rule for incomplete answers, if it has one.
+        required: Whether everything that its agents use must be available: members, knowledge, memories.
+        silence: The handler's limit on a model's silence in seconds, if it has one.
+        answer_within: Seconds in which a person must answer, if the handler has a limit.
+        unanswered: What becomes of the task if nobody answers in time.
+        claimed: When the task was claimed, by the platform's clock.
+        used: The usage so far of each agent run.
+        bare: Outcomes of agent runs that the handler's code made without ``run_agent``.
+        awaits: Other tasks that the run waits for, and when it last polled each (``time.monotonic()``; infinite if it
+            follows the task's events).
+        inbox: Messages to the task.
+        loop: The event loop that calls the platform.
     """
 
     task_id: str
@@ -164,7 +172,7 @@ class Run:
     deadline: float | None = None
     origin: str | None = None
     stopping: Stopping = field(default_factory=Stopping)
-    agent_runs: int = 0  # how many run_agent calls the handler has made
+    agent_runs: int = 0  # number of run_agent calls that the handler has made
     journal: "Journal | None" = None
     leaving: Callable[[], bool] = staying
     handler: str | None = None
@@ -184,39 +192,39 @@ class Run:
     inbox: Inbox = field(default_factory=Inbox)
 
     def is_on_loop(self) -> bool:
-        """Whether this code runs on the attempt's loop, so that it cannot wait for what is done there."""
+        """Return whether the current code runs on the run's loop, and so must not block on work of that loop."""
         return _running_loop() is self.loop
 
     def now(self) -> datetime:
-        """The time by the platform's clock, as far as it is known: the machine's own may be wrong."""
+        """Return the time by the platform's clock, as far as known, since this machine's clock may be wrong."""
         if self.claimed is None:
             return datetime.now(UTC)
         return self.claimed + timedelta(seconds=time.monotonic() - self._begun)
 
     def waiting_for(self, requests: Iterable[InputRequest], **more: Any) -> dict[str, Any]:
-        """The task's ``hitl_request`` while it waits for a person.
+        """Return the task's ``hitl_request`` while it waits for a person.
 
         Args:
-            requests: What is asked.
-            more: What else it says.
+            requests: The requests.
+            more: Further fields.
         """
         listed = [each.model_dump(mode="json", exclude_none=True) for each in requests]
         limit = {"answer_within": self.answer_within, "unanswered": self.unanswered}
         return {**more, REQUESTS: listed, **({} if self.answer_within is None else limit)}
 
     def pause(self, requests: Iterable[InputRequest]) -> asyncio.CancelledError:
-        """End the attempt until a person has answered; returns what to raise."""
+        """End the attempt until a person has answered, and return the exception to raise."""
         listed = list(requests)
         self.stopping.set(REASON_PAUSE, self.waiting_for(listed, wait_node_id=listed[0].id))
         return asyncio.CancelledError(REASON_PAUSE)
 
     def suspend(self, until: HandBack) -> asyncio.CancelledError:
-        """End the attempt until a time or a signal; returns what to raise."""
+        """End the attempt until a time, a signal or the end of children, and return the exception to raise."""
         self.stopping.set(REASON_SUSPEND, until)
         return asyncio.CancelledError(REASON_SUSPEND)
 
     def account(self) -> dict[str, Any]:
-        """What the attempt has used so far, and earlier ones for nothing, as fields of the task."""
+        """Return the usage of the attempt so far, plus what earlier attempts spent in vain, as fields of the task."""
         spent = [0] * 4 if self.journal is None else self.journal.spent
         if not self.used and not any(spent):
             return {}
@@ -230,36 +238,37 @@ T = TypeVar("T")
 
 run_in_hand: ContextVar[Run | None] = ContextVar("run_in_hand", default=None)
 call_in_hand: ContextVar[Callable[[], str] | None] = ContextVar("call_in_hand", default=None)
-"""Makes the key of the call in hand, should anybody ask for it: few tools do."""
+"""Returns the idempotency key of the current call. The key is computed only on demand, since few tools use it."""
 
 
 async def asked_by_run(ask: Callable[[], Awaitable[T]], doing: str) -> T:
-    """Ask something of the platform: a live attempt waits as long as it is away, everybody else is told.
+    """Make a request to the platform, which a live attempt repeats for as long as the platform is unavailable.
 
     Args:
-        ask: What is asked; repeating it must do no harm.
-        doing: What for, as notices of trouble say it.
+        ask: Makes the request; it must be safe to repeat.
+        doing: The purpose, for notices of failures.
 
     Returns:
         The answer.
 
     Raises:
-        ModuleException: The platform answered, and refused. Unavailable: it is away, and no attempt asks.
+        ModuleException: The platform answered with a refusal.
+        Unavailable: The platform is unavailable, and the caller is not a live attempt.
     """
     run = run_in_hand.get()
     return await (ask() if run is None or run.attempt is None else until_answered(ask, doing))
 
 
 def idempotency_key() -> str | None:
-    """Answer the key of the tool call in hand: the same each time that this very call is made, and no other's.
+    """Return the key of the current tool call: the same whenever this very call is repeated, and unique to it.
 
-    A tool whose effect must not happen twice passes it on, or keeps a record of it: a call that a crash cut off before
-    it was journaled is made again under the same key. It holds in threads that Agno runs tools in, and within
-    ``context.step``.
+    A tool whose effect must not happen twice passes the key on, or records it: a call that a crash interrupted before
+    it was journaled is repeated with the same key. The key is also available in ``context.step``, in hooks, and in
+    threads in which Agno runs tools.
 
     Returns:
-        The task's id, the call's id and a digest of where the call stands; none outside a call, such as in a test of
-        the tool alone.
+        The key, made of the task's id, the call's id and a digest of its position; None outside a call, for example in
+        a test of the tool alone.
     """
     key = call_in_hand.get()
     return None if key is None else key()

@@ -1,4 +1,4 @@
-"""Decorators for handlers, hooks and tools: they write into the process's own registry."""
+"""Decorators that add handlers, hooks and tools to the process's registry."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, Unpack, overload
@@ -17,38 +17,34 @@ def on(
     agent_id: str | Sequence[str] | None = None,
     **options: Unpack[HandlerOptions],
 ) -> Callable[[Function], Function]:
-    """Bind a function, sync or async, to an event of an agent's tasks, and return it unchanged.
+    """Bind a function, async or not, to an event of an agent's tasks. The function is returned unchanged.
 
-    Problems are reported when a worker starts, and by ``worker check``, with file and line.
+    Problems are reported with file and line when a worker starts, and by ``worker check``.
 
     Args:
-        event_type: ``TaskCreated`` for the function that does the task; any other event for a listener.
-        agent_id: The agent or agents; None for every agent that no other handler names.
-        options: Any of:
-
-            * ``timeout``: Seconds that one attempt may take. Default: no limit.
-            * ``retries``: The number of tries, or a ``RetryPolicy``. Default: three, and ten for a listener.
-            * ``concurrency``: The most runs at a time in one worker process. Default: the worker's own limit.
-            * ``incomplete``: What to do with an incomplete model answer. ``accept`` makes it the result, and
-              ``task.finish_reason`` says why it ended; ``retry`` makes it an error and tries again; ``error`` makes it
-              an error that ends the task. By default an answer that was cut off (``length``) or filtered is accepted;
-              one that a filter or a refusal left without any text is an error.
-            * ``required``: Whether every part of its agents must work. By default a run continues, with a note,
-              without a member whose model fails permanently, and without knowledge, memories or hooks that fail; with
-              ``True`` such a failure ends the task as an error.
-            * ``model_silence``: Seconds for which a model may send nothing before the attempt fails and is retried.
-              Default: ``WORKER_MODEL_SILENCE_SECONDS``.
-            * ``answer_within``: How long a task waits for a person's answer, as a ``timedelta`` or in seconds. Default:
-              no limit.
-            * ``unanswered``: What happens then. ``reject`` (default) continues the run with "no" as the answer;
-              ``fail`` fails the task.
-            * ``conversation``: What happens to a task while an earlier one of its conversation is unfinished.
-              ``queue`` (default) runs them one at a time in the order of creation; ``parallel`` runs them at the same
-              time; ``reject`` refuses the new one (409); ``replace`` stops the earlier one; ``steer`` sends the new
-              one's text to the earlier one.
-
-    Raises:
-        TypeError: There is no such option.
+        event_type: ``TaskCreated`` binds the handler that does the task's work; handlers of other events are notified
+            of what has happened.
+        agent_id: The agent or agents; None means all agents that no other handler names.
+        timeout: Time limit of one attempt in seconds; None means no limit.
+        retries: Number of tries in all, or a policy; default: 3 for tasks, 10 for other events.
+        concurrency: Maximum number of concurrent runs in one worker process; None means the worker's own limit.
+        incomplete: What to do with a model's incomplete answer. ``accept`` makes it the result, with the reason in the
+            task's ``finish_reason``; ``retry`` makes it an error that is retried; ``error`` makes it an error that is
+            not. By default, an answer that was cut (``length``) or filtered is accepted as it is, unless a filter or a
+            refusal left no text at all, which is an error.
+        required: Whether everything that the agents use must be available. By default, a run continues, with a note,
+            without members whose model fails permanently, and without knowledge, memories or hooks that do. ``True``
+            ends the task as an error instead.
+        model_silence: Seconds without output after which a model call is an error that is retried; default
+            ``WORKER_MODEL_SILENCE_SECONDS``.
+        answer_within: How long a task waits for a person's answer, as a ``timedelta`` or in seconds; None means without
+            limit.
+        unanswered: What happens if nobody answers in time: ``reject`` (default) counts as no, and the run continues;
+            ``fail`` fails the task.
+        conversation: What happens to a task while an earlier one of its conversation is not finished: ``queue``
+            (default) runs them one at a time, in order of creation; ``parallel`` runs it immediately; ``reject``
+            refuses it (409); ``replace`` stops the earlier one; ``steer`` sends its text to the earlier one as a
+            message.
     """
 
     def bind(function: Function) -> Function:
@@ -80,15 +76,15 @@ def on_task(
     **options: Unpack[HandlerOptions],
 ) -> Callable[[Function], Function]: ...
 def on_task(function: Any = None, /, *, configuration: Any = None, test_task: Any = None, **options: Any) -> Any:
-    """Bind a function to new tasks: ``@on(TaskUpdateEventType.TaskCreated)``, with or without options.
+    """Bind a function to new tasks, as ``@on(TaskUpdateEventType.TaskCreated)`` does, with or without options.
 
-    A script that binds one becomes a worker at its end: ``python handler.py``; see ``worker.scripts``.
+    A script that binds a function becomes a worker at its end: ``python handler.py``; see ``worker.scripts``.
 
     Args:
-        function: The function, where the decorator is used without options.
-        configuration: Taken, and without meaning: where a worker works is said by its environment.
-        test_task: A ``LocalTaskTest``: the script does this one task instead of becoming a worker.
-        options: Those of ``on``.
+        function: The function, if the decorator is used without options.
+        configuration: Ignored; accepted for xpander-sdk. The environment names a worker's platform.
+        test_task: A ``LocalTaskTest``: the script runs this one task instead of becoming a worker.
+        options: The options of ``on``.
     """
     del configuration
     binding = on(TaskUpdateEventType.TaskCreated, **options)
@@ -105,10 +101,14 @@ def on_boot(function: Function, /) -> Function: ...
 @overload
 def on_boot(*, configuration: Any = None) -> Callable[[Function], Function]: ...
 def on_boot(function: Any = None, /, *, configuration: Any = None) -> Any:
-    """Have a function, async or not, called once before the worker claims anything.
+    """Register a function, async or not, that is called once before the worker claims anything.
 
-    A task that workers died of runs alone in a child process, where the boot and shutdown hooks are called too: what
-    they set up is not inherited. ``configuration`` is taken, and without meaning.
+    Suspects run alone in a child process, which calls the boot and shutdown hooks itself: it does not inherit what they
+    set up in the worker.
+
+    Args:
+        function: The function, which is called without arguments.
+        configuration: Ignored; accepted for xpander-sdk.
     """
     del configuration
     return _hook(registry.default.boot_hooks, function)
@@ -119,9 +119,13 @@ def on_shutdown(function: Function, /) -> Function: ...
 @overload
 def on_shutdown(*, configuration: Any = None) -> Callable[[Function], Function]: ...
 def on_shutdown(function: Any = None, /, *, configuration: Any = None) -> Any:
-    """Have a function, async or not, called once when the worker leaves, before its last write.
+    """Register a function, async or not, that is called once when the worker shuts down, before its last write.
 
-    It is called whatever happened before, also where a boot hook or another shutdown hook raised.
+    It is called in any case, even if a boot hook or another shutdown hook has raised.
+
+    Args:
+        function: The function, which is called without arguments.
+        configuration: Ignored; accepted for xpander-sdk.
     """
     del configuration
     return _hook(registry.default.shutdown_hooks, function)
@@ -160,22 +164,21 @@ def tool(
     resume: Resume | None = None,
     add_to_graph: bool | None = False,
 ) -> Any:
-    """Make a function, async or not, a tool of agents; it is returned unchanged.
+    """Make a function, async or not, a tool of agents. The function is returned unchanged.
 
-    Name, description and parameters come from its signature and docstring, as Agno reads them: ``agent.tools`` gives
-    it to Agno, ``await tool.ainvoke(agent_id, payload)`` calls it. A method is given with its object:
-    ``register_tool(shop.order)``.
+    Its name, description and parameters are read from its signature and docstring, as Agno does. ``agent.tools`` passes
+    the tool to Agno, ``await tool.ainvoke(agent_id, payload)`` calls it. To register a method, pass it with its object:
+    ``register_tool(shop.order)``. Problems are reported with file and line when a worker starts, and by ``worker
+    check``.
 
     Args:
-        function: The function, where the decorator is used without parentheses.
-        name: What to call it; default: the function's own name.
-        description: What models are told of it; default: its docstring.
-        agent_ids: Whose tool it is; default: every agent's.
-        timeout: Seconds that a call may take; default 120 where it is called by ``ainvoke``.
-        resume: How completed calls are resumed by a later attempt; see ``declare_tool``.
-        add_to_graph: Taken, and without meaning: agents here are no graphs.
-
-    Problems are reported when a worker starts, and by ``worker check``, with file and line.
+        function: The function, if the decorator is used without parentheses.
+        name: The tool's name; default: the function's name.
+        description: The description for models; default: the function's docstring.
+        agent_ids: The agents that have the tool; default: all agents.
+        timeout: Time limit of a call in seconds; default: 120, for calls with ``ainvoke``.
+        resume: How a later attempt treats completed calls; see ``declare_tool``.
+        add_to_graph: Ignored; accepted for xpander-sdk.
     """
     del add_to_graph
 
@@ -196,10 +199,14 @@ def on_tool_before(function: Function, /) -> Function: ...
 @overload
 def on_tool_before(*, configuration: Any = None) -> Callable[[Function], Function]: ...
 def on_tool_before(function: Any = None, /, *, configuration: Any = None) -> Any:
-    """Have a function, async or not, called before each call of a tool.
+    """Register a function, async or not, that is called before each tool call.
 
-    It gets ``(tool, payload, payload_extension, tool_call_id, agent_version)``. What it raises is logged, and the tool
-    is called all the same. ``configuration`` is taken, and without meaning.
+    Its arguments are ``(tool, payload, payload_extension, tool_call_id, agent_version)``. Its exceptions are logged,
+    and do not affect the call.
+
+    Args:
+        function: The function.
+        configuration: Ignored; accepted for xpander-sdk.
     """
     del configuration
     return _hook(registry.default.tools.hooks.before, function)
@@ -210,7 +217,14 @@ def on_tool_after(function: Function, /) -> Function: ...
 @overload
 def on_tool_after(*, configuration: Any = None) -> Callable[[Function], Function]: ...
 def on_tool_after(function: Any = None, /, *, configuration: Any = None) -> Any:
-    """Have a function called after each call of a tool that answered; as ``on_tool_before``, and last the result."""
+    """Register a function that is called after each successful tool call.
+
+    Its arguments are those of ``on_tool_before``, followed by the result.
+
+    Args:
+        function: The function.
+        configuration: Ignored; accepted for xpander-sdk.
+    """
     del configuration
     return _hook(registry.default.tools.hooks.after, function)
 
@@ -220,7 +234,14 @@ def on_tool_error(function: Function, /) -> Function: ...
 @overload
 def on_tool_error(*, configuration: Any = None) -> Callable[[Function], Function]: ...
 def on_tool_error(function: Any = None, /, *, configuration: Any = None) -> Any:
-    """Have a function called after each call of a tool that failed; as ``on_tool_before``, and last the error."""
+    """Register a function that is called after each failed tool call.
+
+    Its arguments are those of ``on_tool_before``, followed by the error.
+
+    Args:
+        function: The function.
+        configuration: Ignored; accepted for xpander-sdk.
+    """
     del configuration
     return _hook(registry.default.tools.hooks.error, function)
 

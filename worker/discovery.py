@@ -1,4 +1,4 @@
-"""The modules of a folder of handlers: found, named and imported."""
+"""Discovery of handlers: finding, naming and importing the modules of a folder."""
 
 import importlib
 import os
@@ -13,25 +13,25 @@ from worker import registry
 from worker.words.errors import ConfigurationError, described
 
 NOT_LOOKED_INTO = frozenset({"__pycache__", "test", "tests", "node_modules", "site-packages"})
-NOT_IMPORTED = frozenset({"__init__", "__main__", "conftest"})  # the first comes with its package
-ENVIRONMENT = "pyvenv.cfg"  # at the top of a virtual environment
+NOT_IMPORTED = frozenset({"__init__", "__main__", "conftest"})  # ``__init__`` is imported with its package
+ENVIRONMENT = "pyvenv.cfg"  # in the root folder of a virtual environment
 
 
 def discover(folder: Path) -> list[str]:
-    """Import every module of a folder of handlers, in the order of their names, those of sub-folders too.
+    """Import all modules of a folder of handlers and its sub-folders, in the order of their names.
 
-    Hidden files and folders are passed over, and so are folders of tests and virtual environments. Of the current
-    folder itself (``.``), only its own modules are imported, by their plain names.
+    Hidden files and folders, folders of tests and virtual environments are skipped. Of the current folder itself
+    (``.``), only its own modules are imported, by their plain names.
 
     Args:
-        folder: Usually ``handlers`` in the current directory; what stands beside it can be imported, too. Or one module
-            by its file, such as a script that is run as a worker.
+        folder: Usually ``handlers`` in the current directory, whose siblings become importable, too. A path to a single
+            module is also accepted, such as a script that is run as a worker.
 
     Returns:
         The names of the modules.
 
     Raises:
-        ConfigurationError: The folder is missing, or modules cannot be imported: one line each.
+        ConfigurationError: The folder is missing, or modules cannot be imported; the message has one line for each.
     """
     if folder.suffix == ".py" and folder.is_file():
         return _script(folder.resolve())
@@ -54,7 +54,7 @@ def discover(folder: Path) -> list[str]:
 
 
 def _script(path: Path) -> list[str]:
-    """Import one module by its file, as a script finds what stands beside it."""
+    """Import one module by its path, with its siblings importable as for a script."""
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
     found = Found(path.parent, "")
@@ -66,11 +66,11 @@ def _script(path: Path) -> list[str]:
 
 
 class Found:
-    """What is in a folder of handlers.
+    """The modules in a folder of handlers.
 
     Args:
         folder: An absolute path.
-        prefix: What its modules' names begin with; empty: they are top-level ones.
+        prefix: Prefix of the modules' names; empty for top-level modules.
     """
 
     def __init__(self, folder: Path, prefix: str) -> None:
@@ -81,7 +81,7 @@ class Found:
         self.errors: list[BaseException] = []
 
     def import_all(self) -> None:
-        """Import it all; what cannot be imported is a problem each."""
+        """Import all modules. Each one that cannot be imported becomes a problem."""
         if self._prefix and not self._import_package():
             return
         for path in self._modules():
@@ -94,7 +94,7 @@ class Found:
                 self.names.append(name)
 
     def import_one(self, path: Path) -> bool:
-        """Import one module of the folder."""
+        """Import one module of the folder, and return whether that succeeded."""
         if problem := self._misnamed(path.stem, path):
             self.problems.append(problem)
             return False
@@ -112,7 +112,7 @@ class Found:
         return True
 
     def _import_package(self) -> bool:
-        """Import the folder as the package of its name, whoever else has one that is called so."""
+        """Import the folder as a package of its name, even if another package has that name."""
         name = self._prefix[:-1]
         former = sys.modules.get(name)
         if former is not None and _is_at(former, self._folder):
@@ -137,7 +137,7 @@ class Found:
         self.errors.append(error)
 
     def _modules(self) -> Iterator[Path]:
-        """The modules' files, in the order of their names."""
+        """Yield the modules' files, in the order of their names."""
         for path in sorted(self._folder.glob("*.py")):
             if _counts(path) and path.stem not in NOT_IMPORTED and path.is_file():
                 yield path
@@ -145,7 +145,7 @@ class Found:
             yield from _below(self._folder, {self._folder})
 
     def _misnamed(self, name: str, path: Path) -> str | None:
-        """What is wrong with a module's name; None means nothing."""
+        """Return what is wrong with a module's name, or None."""
         shown = f"{self._folder.name}/{path.relative_to(self._folder)}"
         if "." in path.stem:
             return f"{shown}: the name of a module holds no dot: rename it"
@@ -159,7 +159,7 @@ class Found:
 
 
 def _below(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    """The modules of the folders in a folder."""
+    """Yield the modules of all sub-folders."""
     for each in sorted(folder.iterdir()):
         if not each.is_dir() or each.name in NOT_LOOKED_INTO or "." in each.name:
             continue
@@ -175,12 +175,12 @@ def _below(folder: Path, seen: set[Path]) -> Iterator[Path]:
 
 
 def _counts(path: Path) -> bool:
-    """Whether a file is meant: editors and file systems leave hidden ones beside those that are."""
+    """Return whether a file is a module: editors and file systems leave hidden files next to modules."""
     return not path.name.startswith((".", "#", "~"))
 
 
 def _package(name: str, folder: Path) -> ModuleType:
-    """The folder as a package, not run yet. Whoever wants modules of another package of its name finds them behind."""
+    """Create the folder's package without running it. Its path includes other packages with its name."""
     start, path = folder / "__init__.py", [str(folder), *_others(name, folder)]
     spec = spec_from_file_location(name, start, submodule_search_locations=path) if start.is_file() else None
     if spec is None:
@@ -190,23 +190,23 @@ def _package(name: str, folder: Path) -> ModuleType:
 
 
 def _others(name: str, folder: Path) -> list[str]:
-    """Where the modules are of other packages that are called as the folder is."""
+    """Return the folders of other packages with the folder's name."""
     places = [each for each in sys.path if os.path.realpath(each or ".") != str(folder.parent)]
     found = PathFinder.find_spec(name, places)
     return list(found.submodule_search_locations or ()) if found is not None else []
 
 
 def _is_at(module: ModuleType, place: Path) -> bool:
-    """Whether a module was imported from a folder, or a file."""
+    """Return whether a module was imported from a folder or file."""
     try:
         places = [getattr(module, "__file__", None), next(iter(getattr(module, "__path__", ())), None)]
-    except Exception:  # noqa: BLE001 - sys.modules may hold anything, lazy objects that fail among them
+    except Exception:  # noqa: BLE001 - sys.modules may hold anything, including lazy objects that fail
         return False
     return any(isinstance(each, str) and os.path.realpath(each) == str(place.resolve()) for each in places)
 
 
 def _where(error: BaseException, folder: Path) -> str:
-    """Where in the folder an error comes from, as file and line."""
+    """Return the file and line in the folder that an error comes from."""
     traceback, found = error.__traceback__, folder.name
     while traceback is not None:
         path = Path(traceback.tb_frame.f_code.co_filename)

@@ -1,4 +1,4 @@
-"""Which handler serves which event of which agent's tasks.
+"""The registry of handlers: which function serves which event of which agent's tasks.
 
 from worker import Task, TaskUpdateEventType, on
 
@@ -31,16 +31,16 @@ class Handler:
     """A function bound to an event.
 
     Args:
-        needs: Of a listener: the setting that a task must have for its events to be wanted.
-        filling: How it is called with the task, the event and the context.
-        timeout: Seconds that one attempt may take; None means no limit.
-        concurrency: Runs at once in one worker process; None means the worker's own limit.
-        incomplete: What becomes of an answer that is not whole; None means see ``on``.
-        required: Whether all that its agents use must be there; see ``on``.
-        model_silence: Seconds for which a model may say nothing; None means ``WORKER_MODEL_SILENCE_SECONDS``.
-        answer_within: Seconds in which a person must answer what a task asks; None means it waits for ever.
-        unanswered: What becomes of the task otherwise; see ``on``.
-        conversation: What becomes of a second task of a conversation; see ``on``.
+        needs: For a handler of other events: a setting that a task must have for its events to be delivered.
+        filling: How the function is called with the task, the event and the context.
+        timeout: Time limit of one attempt in seconds; None means no limit.
+        concurrency: Maximum number of concurrent runs in one worker process; None means the worker's own limit.
+        incomplete: What to do with an incomplete answer; None means the default of ``on``.
+        required: Whether everything that its agents use must be available; see ``on``.
+        model_silence: Seconds that a model may be silent; None means ``WORKER_MODEL_SILENCE_SECONDS``.
+        answer_within: Seconds in which a person must answer a task's request; None means no limit.
+        unanswered: What becomes of the task if nobody answers in time; see ``on``.
+        conversation: What happens to a second task of a conversation; see ``on``.
     """
 
     function: Callable[..., Any]
@@ -60,27 +60,27 @@ class Handler:
 
     @cached_property
     def name(self) -> str:
-        """Module and qualified name: what subscriptions and log lines call it."""
+        """The function's module and qualified name, as used by subscriptions and log lines."""
         return name_of(self.function)
 
     @cached_property
     def key(self) -> tuple[str, str | None]:
-        """What it is known by across reloads: the same function for the same agent."""
+        """The handler's identity across reloads: the same function for the same agent."""
         return self.name, self.agent_id
 
     @property
     def place(self) -> str:
-        """File and line, for errors."""
+        """The function's file and line, for errors."""
         return place(self.function)
 
     @cached_property
     def is_async(self) -> bool:
-        """Whether it runs on the loop; else in a thread. A plain wrapper does, and what it returns is awaited."""
+        """Whether the function runs on the loop. Sync functions and wrappers run in a thread; the result is awaited."""
         return is_async(self.function)
 
 
 class Registry:
-    """Handlers and hooks; ``on`` and its siblings write into the process's own, ``default``."""
+    """Handlers, hooks and tools. ``on`` and its siblings add to the process's own registry, ``default``."""
 
     def __init__(self) -> None:
         self.handlers: list[Handler] = []
@@ -88,7 +88,7 @@ class Registry:
         self.shutdown_hooks: list[Callable[..., Any]] = []
         self.problems: list[str] = []
         self.tools = Toolbox()
-        self.folder: Path | None = None  # where the handlers were discovered; a child process finds them there again
+        self.folder: Path | None = None  # where handlers were discovered; child processes discover them there, too
 
     def add(
         self,
@@ -97,7 +97,7 @@ class Registry:
         agent_id: str | None,
         **options: Unpack[HandlerOptions],
     ) -> None:
-        """Bind a function; what does not fit is kept as a problem, so that a start can name all of them at once."""
+        """Bind a function. Errors are collected as problems, so that a starting worker can report all of them."""
         try:
             self.handlers.append(
                 Handler(
@@ -112,10 +112,10 @@ class Registry:
             self.problems.append(f"{place(function)}: {error.description}")
 
     def check(self) -> None:
-        """See whether a worker could start with what is registered; a script that asks starts none by itself.
+        """Check that a worker can start with the registered handlers. A calling script does not become a worker.
 
         Raises:
-            ConfigurationError: It could not; the description has one line a problem, with file and line.
+            ConfigurationError: A worker cannot start; the message has one line for each problem, with file and line.
         """
         scripts.leave()
         problems = [*self.problems, *self._twice(), *self._unfit_hooks(), *self.tools.check()]
@@ -151,15 +151,15 @@ class Registry:
                 yield f"{place(hook)}: {name_of(hook)} is a generator: a hook is a function, or a coroutine function"
 
     def tasks(self) -> list[Handler]:
-        """The handlers that do the work of tasks."""
+        """Return the handlers that do the work of tasks."""
         return [handler for handler in self.handlers if handler.event_type is TaskUpdateEventType.TaskCreated]
 
     def listeners(self) -> list[Handler]:
-        """The handlers of other events."""
+        """Return the handlers of other events."""
         return [handler for handler in self.handlers if handler.event_type is not TaskUpdateEventType.TaskCreated]
 
     def handler_for(self, agent_id: str) -> Handler | None:
-        """The handler of an agent's tasks: the one that names it, else the one for any agent."""
+        """Return the handler of an agent's tasks: the one that names the agent, else the one for any agent."""
         by_agent = {handler.agent_id: handler for handler in self.tasks()}
         return by_agent.get(agent_id) or by_agent.get(None)
 

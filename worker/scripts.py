@@ -1,8 +1,8 @@
-"""Handlers in a script: ``python handler.py`` is a worker, ``python handler.py --invoke --prompt "…"`` one task.
+"""Handlers in a script: ``python handler.py`` is a worker, ``python handler.py --invoke --prompt "…"`` runs one task.
 
-A script that binds a handler with ``@on_task`` is run again at its end as what ``worker run --handlers handler.py`` (or
-``worker invoke``) runs, in the same process number: a worker needs its main thread, and its children find the handlers
-by the file. A script that raised, or that runs a worker by itself, is left alone.
+At its end, a script that bound a handler with ``@on_task`` is replaced by ``worker run --handlers handler.py`` (or
+``worker invoke``) under the same process id: a worker needs the main thread, and its child processes find the handlers
+by the file. A script that raised, or that ran a worker itself, is left alone.
 """
 
 import os
@@ -13,13 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-HERE = str(Path(__file__).parents[1])  # where this package is, for a script that found it by its own path
+HERE = str(Path(__file__).parents[1])  # the folder of this package, in case the script extended its own path
 
 _state: dict[str, Any] = {}
 
 
 def note(function: Callable[..., Any], test_task: Any = None) -> None:
-    """A handler has been bound; if that was in the script that is run, a worker follows it."""
+    """Note that a handler has been bound. If that was in the running script, a worker starts at the script's end."""
     main = sys.modules.get("__main__")
     path = getattr(main, "__file__", None)
     if getattr(function, "__module__", None) != "__main__" or not path or getattr(main, "__spec__", None) is not None:
@@ -27,7 +27,7 @@ def note(function: Callable[..., Any], test_task: Any = None) -> None:
     if not path.endswith(".py") or ("command" in _state and test_task is None):
         return
     is_first = "command" not in _state
-    where = os.path.abspath(path)  # noqa: PTH100 - links are left as they are
+    where = os.path.abspath(path)  # noqa: PTH100 - unlike resolve(), this keeps symbolic links
     _state["command"] = arguments(where, sys.argv[1:], test_task)
     if not is_first:
         return
@@ -38,12 +38,12 @@ def note(function: Callable[..., Any], test_task: Any = None) -> None:
         former(kind, error, trace)
 
     sys.excepthook = raised
-    # Threads still start there, which they do not in what `atexit` calls.
+    # Threads can still be started at this point, but not in functions that `atexit` calls.
     getattr(threading, "_register_atexit")(_go_on)  # noqa: B009 - it has no public name
 
 
 def leave() -> None:
-    """No worker follows the script."""
+    """Do not start a worker at the script's end."""
     _state["left"] = True
 
 
@@ -59,12 +59,12 @@ def _go_on() -> None:
 
 
 def arguments(path: str, given: Sequence[str], test_task: Any = None) -> list[str]:
-    """What the script goes on as.
+    """Return the arguments of the ``worker`` command that replaces the script.
 
     Args:
         path: The script.
-        given: Its own arguments.
-        test_task: The task that it is to do, if it says so.
+        given: The script's own arguments.
+        test_task: The task that the script is to run, if any.
     """
     if "--invoke" not in given and test_task is None:
         return ["run", "--handlers", path]

@@ -1,4 +1,4 @@
-"""The settings: one table of name, default, unit and help. It feeds parsing, ``--help`` and the docs."""
+"""The settings: one table of names, defaults, units and help, used for parsing, ``--help`` and the docs."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ from pydantic import AliasChoices, ByteSize, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-fA-F:]+\](:\d{1,5})?")
-"""Of a web page, as browsers send it. No ``*``: whoever writes a page would then be let in by whoever opens it."""
+"""The origin of a web page, as browsers send it. ``*`` would let any page act for every user who opens it."""
 
 
 def _parts(text: str | None) -> list[str]:
@@ -16,11 +16,11 @@ def _parts(text: str | None) -> list[str]:
 
 
 class Settings(BaseSettings):
-    """What the environment says (and a ``.env`` file in the current directory, which it overrides)."""
+    """The settings, from the environment or else from a ``.env`` file in the current directory."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
-        env_prefix="WORKER_FIELD_",  # code sets fields by name; without a prefix HOME would be read so too
+        env_prefix="WORKER_FIELD_",  # without a prefix, HOME would set ``home``, since fields are populated by name
         extra="ignore",
         populate_by_name=True,
         env_ignore_empty=True,
@@ -52,14 +52,14 @@ class Settings(BaseSettings):
         default=10, validation_alias="WORKER_CONCURRENCY", ge=1, le=10_000, description="tasks a worker runs at once"
     )
     children: int = Field(
-        default=2,  # each is a whole interpreter with Agno in it: some 150 MB
+        default=2,  # each is an interpreter with Agno, of about 150 MB
         validation_alias="WORKER_CHILDREN",
         ge=0,
         le=1000,
         description="tasks that workers died of which a worker runs at once, each alone in a process; 0: beside others",
     )
     hung_threads: int = Field(
-        default=20,  # each holds its stack and whatever it works on; a process has room for many more
+        default=20,  # each keeps its stack and data; a process has room for many more
         validation_alias="WORKER_HUNG_THREADS",
         ge=0,
         description="threads that may hang in tools nobody waits for; beyond it a worker hands back its tasks and ends",
@@ -200,7 +200,7 @@ class Settings(BaseSettings):
         " unset: they are searched by words alone",
     )
     model_silence_seconds: float = Field(
-        default=120.0,  # models that think for longer say so as they go
+        default=120.0,  # models that think for longer send output meanwhile
         validation_alias="WORKER_MODEL_SILENCE_SECONDS",
         gt=0,
         le=86_400,
@@ -213,7 +213,7 @@ class Settings(BaseSettings):
         description="times that the same tool call may give the same result until its agent has to answer; 0: no limit",
     )
     tool_calls: int = Field(
-        default=200,  # several times what other frameworks allow; a loop with other arguments each time ends there
+        default=200,  # several times the limits of other frameworks; ends loops that use other arguments each time
         validation_alias="WORKER_TOOL_CALLS",
         ge=1,
         description="tool calls of one run of an agent, where neither it nor the task has a `tool_call_limit`",
@@ -304,7 +304,7 @@ class Settings(BaseSettings):
 
 
 def table() -> list[tuple[str, str, str]]:
-    """Name, default and help of every setting, for ``--help`` and the docs."""
+    """Return the name, default and help of every setting, for ``--help`` and the docs."""
     rows: list[tuple[str, str, str]] = []
     for field in Settings.model_fields.values():
         alias = field.validation_alias

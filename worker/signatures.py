@@ -1,4 +1,4 @@
-"""What a function takes, what it is called, and where it stands: also behind decorators that keep none of that."""
+"""Signatures, names and source locations of functions, even behind decorators that do not preserve them."""
 
 import dis
 import inspect
@@ -15,54 +15,54 @@ from typing import Any
 from worker.words.errors import ConfigurationError
 
 PARAMETERS = ("task", "event", "context")
-"""What a handler can be given, by name or by annotation (Task, TaskUpdateEvent, Context)."""
+"""The arguments that a handler can take, by name or by annotation (Task, TaskUpdateEvent, Context)."""
 
 _BY_ANNOTATION = {"Task": "task", "TaskRecord": "task", "TaskUpdateEvent": "event", "Context": "context"}
 _BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _VARIABLE = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-_MOST_WRAPPERS = 20  # around one function that are looked through
+_MOST_WRAPPERS = 20  # maximum number of nested wrappers that are unwrapped
 _STEPPING = (
     "GET_ITER",
     "GET_YIELD_FROM_ITER",
     "FOR_ITER",
     "GET_AITER",
     "GET_ANEXT",
-)  # uses a generator
+)  # instructions that iterate over a generator
 _STEPPING_NAMES = {"next", "anext", "list", "tuple", "set", "send", "asend", "run", "enter_context", "__next__"}
-_ANYTHING = [Parameter("arguments", Parameter.VAR_POSITIONAL)]  # what is known of a function that does not say
+_ANYTHING = [Parameter("arguments", Parameter.VAR_POSITIONAL)]  # for a function without a readable signature
 
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """How a function is called.
+    """How a function's parameters are filled.
 
     Args:
-        by_position: What fills its first parameters: task, event or context; of one that nothing fills, its default.
-        by_name: Which of the others is filled with what.
+        by_position: For the first parameters, the argument (task, event or context) or, without one, the default.
+        by_name: For other parameters, their names and arguments.
     """
 
     by_position: tuple[tuple[str | None, Any], ...] = ()
     by_name: tuple[tuple[str, str], ...] = ()
 
     def call(self, function: Callable[..., Any], available: Mapping[str, Any]) -> Any:
-        """Call it.
+        """Call the function.
 
         Args:
             function: The function.
-            available: The task, the event and the context.
+            available: The task, the event and the context, by name.
         """
         positional = [default if what is None else available[what] for what, default in self.by_position]
         return function(*positional, **{name: available[what] for name, what in self.by_name})
 
 
 def filling_of(function: Callable[..., Any]) -> Filling:
-    """Find what fills each parameter: its name, else its annotation.
+    """Find the argument for each parameter, by its name or else its annotation.
 
-    A wrapper that passes on whatever it is given (``*args, **kwargs``) is given what the function inside it takes. One
-    inside which nothing can be seen is given the task, or all three by name where it takes names alone.
+    A wrapper that passes on ``*args`` and ``**kwargs`` is called with what the function inside it takes. If that
+    function cannot be found, the wrapper is called with the task or, if it takes only keywords, with all three by name.
 
     Raises:
-        ConfigurationError: It is no function, or nothing fills one of its parameters.
+        ConfigurationError: The object is not a function, or nothing fills one of its parameters.
     """
     if not callable(function):
         raise ConfigurationError(f"@on decorates a function, not {type(function).__name__}")
@@ -85,19 +85,19 @@ def filling_of(function: Callable[..., Any]) -> Filling:
 
 
 class _Filling:
-    """A ``Filling`` in the making."""
+    """A ``Filling`` under construction."""
 
     def __init__(self) -> None:
         self.by_position: list[tuple[str | None, Any]] = []
         self.by_name: dict[str, str] = {}
-        self._is_contiguous = True  # no parameter that has a name was left to its default
+        self._is_contiguous = True  # whether no named parameter has been left to its default so far
 
     @property
     def fills_anything(self) -> bool:
         return bool(self.by_name) or any(what is not None for what, _ in self.by_position)
 
     def add(self, parameter: Parameter, what: str | None) -> None:
-        """Fill a parameter of the function's own; None means it is left to its default."""
+        """Fill a parameter of the function itself; None leaves it to its default."""
         if parameter.kind is Parameter.POSITIONAL_ONLY:
             self.by_position.append((what, parameter.default))
         elif what is None:
@@ -108,7 +108,7 @@ class _Filling:
             self.by_name[parameter.name] = what
 
     def pass_on(self, parameter: Parameter, what: str | None, kinds: "set[Any]") -> None:
-        """Fill a parameter of the function inside a wrapper, in the way in which the wrapper takes such things."""
+        """Fill a parameter of the wrapped function, in a way that the wrapper accepts."""
         if what is None:
             self._is_contiguous = False
         elif parameter.kind in _BY_POSITION and Parameter.VAR_POSITIONAL in kinds and self._is_contiguous:
@@ -120,7 +120,7 @@ class _Filling:
 
 
 def _paired(own: list[Parameter], inside: list[Parameter]) -> Iterator[tuple[Parameter, Parameter]]:
-    """Each parameter of a function with the one at its place in the function inside it; without one, with itself."""
+    """Pair each parameter with the one at its position in the wrapped function, or else with itself."""
     places = iter([each for each in inside if each.kind in _BY_POSITION])
     for parameter in own:
         if parameter.kind in _BY_POSITION:
@@ -130,7 +130,7 @@ def _paired(own: list[Parameter], inside: list[Parameter]) -> Iterator[tuple[Par
 
 
 def _check(function: Callable[..., Any], declared: list[Parameter], inside: list[Parameter]) -> None:
-    """See that something fills each parameter. Raises: ConfigurationError."""
+    """Raise ConfigurationError unless something fills each required parameter."""
     for parameter, same in _paired(declared, inside):
         if parameter.default is parameter.empty and what_fills(parameter) is None and what_fills(same) is None:
             near = get_close_matches(parameter.name, PARAMETERS, n=1)
@@ -140,7 +140,7 @@ def _check(function: Callable[..., Any], declared: list[Parameter], inside: list
 
 
 def what_fills(parameter: Parameter) -> str | None:
-    """What a parameter is given: task, event, context or nothing."""
+    """Return the argument for a parameter: task, event, context, or None."""
     if parameter.kind in _VARIABLE:
         return None
     return parameter.name if parameter.name in PARAMETERS else _by_annotation(parameter.annotation)
@@ -156,7 +156,7 @@ def _by_annotation(annotation: Any) -> str | None:
 
 
 def _parameters(function: Callable[..., Any], *, follow: bool = False) -> list[Parameter]:
-    """Its parameters; of a function that does not say what it takes, anything."""
+    """Return a function's parameters, or any number of arguments if its signature cannot be read."""
     try:
         return list(inspect.signature(function, follow_wrapped=follow).parameters.values())
     except (TypeError, ValueError):
@@ -164,7 +164,7 @@ def _parameters(function: Callable[..., Any], *, follow: bool = False) -> list[P
 
 
 def _parameters_inside(function: Callable[..., Any]) -> list[Parameter]:
-    """The parameters of the function inside a wrapper, as far as wrappers can be looked into; else its own."""
+    """Return the parameters of the wrapped function, if it can be found, else the function's own."""
     if isinstance(function, partial):
         whole = partial(unwrapped(function), *function.args, **function.keywords)
         return _parameters(whole, follow=True)
@@ -172,7 +172,7 @@ def _parameters_inside(function: Callable[..., Any]) -> list[Parameter]:
 
 
 def unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function inside wrappers that pass on what they are given, and inside partial ones."""
+    """Return the function inside wrappers that pass on their arguments, and inside partial functions."""
     for _ in range(_MOST_WRAPPERS):
         if isinstance(function, partial):
             function = function.func
@@ -186,25 +186,25 @@ def unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _passes_on(function: Callable[..., Any]) -> bool:
-    """Whether it takes what it does not name, or what nothing fills."""
+    """Return whether a function takes arguments that it does not name, or that nothing fills."""
     return any(what_fills(each) is None and each.default is each.empty for each in _parameters(function))
 
 
 def _inside(wrapper: Callable[..., Any], seen: frozenset[int] = frozenset()) -> Callable[..., Any] | None:
-    """The function that a wrapper calls: the one among what it was made with that takes something of a handler's."""
-    seen = seen | {id(wrapper)}  # closures may hold each other
+    """Return the function that a wrapper calls: a function it refers to that takes an argument of handlers."""
+    seen = seen | {id(wrapper)}  # closures may refer to each other
     held = [each for each in _made_with(wrapper) if id(each) not in seen]
     found = [each for each in held if _takes_something(each) or _inside(each, seen) is not None]
     return min(found, key=lambda each: "<locals>" in getattr(each, "__qualname__", "<locals>"), default=None)
 
 
 def _made_with(wrapper: Callable[..., Any]) -> list[Callable[..., Any]]:
-    """The functions that a wrapper's closure holds, or its object."""
+    """Return the functions in a wrapper's closure, or in the attributes of a wrapper object."""
     held: list[Any] = []
     for cell in getattr(wrapper, "__closure__", None) or ():
         try:
             held.append(cell.cell_contents)
-        except ValueError:  # it is empty yet
+        except ValueError:  # the cell is still empty
             continue
     if not inspect.isroutine(wrapper) and not isinstance(wrapper, type):
         held += getattr(wrapper, "__dict__", {}).values()
@@ -216,25 +216,25 @@ def _takes_something(function: Callable[..., Any]) -> bool:
 
 
 def named(function: Callable[..., Any]) -> Any:
-    """What gives a callable its name: the function inside a partial one or a wrapper, the class of an object."""
+    """Return the object that names a callable: the function inside partials and wrappers, or an object's class."""
     inner = unwrapped(function)
     return inner if hasattr(inner, "__qualname__") else type(inner)
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Module and qualified name."""
+    """Return a function's module and qualified name."""
     known = named(function)
     return f"{known.__module__}.{known.__qualname__}"
 
 
 def takes_nothing(function: Callable[..., Any]) -> bool:
-    """Whether it can be called without arguments."""
+    """Return whether a function can be called without arguments."""
     own = _parameters(function)
     return all(each.kind in _VARIABLE or each.default is not each.empty for each in own)
 
 
 def place(function: Callable[..., Any]) -> str:
-    """File (as seen from the current directory) and line of a function."""
+    """Return a function's file, relative to the current directory, and line."""
     code = getattr(inspect.unwrap(named(function)), "__code__", None)
     if code is None:
         return repr(function)
@@ -244,13 +244,13 @@ def place(function: Callable[..., Any]) -> str:
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Whether to call it is to get a coroutine or an async generator, as far as can be seen before."""
+    """Return whether calling a function returns a coroutine or async generator, as far as can be known before."""
     called = _called(function)
     return any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in called)
 
 
 def is_generator(function: Callable[..., Any]) -> bool:
-    """Whether to call it is to get a generator, async or not, as far as can be seen before."""
+    """Return whether calling a function returns a generator, async or not, as far as can be known before."""
     inner = unwrapped(function)
     called = {*_called(function), *_called(inspect.unwrap(inner) if inspect.isroutine(inner) else inner)}
     called |= set(_handed_on(function))
@@ -258,7 +258,7 @@ def is_generator(function: Callable[..., Any]) -> bool:
 
 
 def _handed_on(function: Callable[..., Any]) -> list[Callable[..., Any]]:
-    """What a wrapper that keeps no name calls, where its code does nothing with generators: then it returns them."""
+    """Return the functions that a wrapper without ``__wrapped__`` may call, unless it iterates over generators."""
     code = getattr(function, "__code__", None)
     if code is None or hasattr(function, "__wrapped__"):
         return []
@@ -267,5 +267,5 @@ def _handed_on(function: Callable[..., Any]) -> list[Callable[..., Any]]:
 
 
 def _called(function: Callable[..., Any]) -> tuple[Any, ...]:
-    """What is run when it is called: itself, or the method of an object that makes it a callable."""
+    """Return what a call runs: the function itself, or the ``__call__`` method of an object."""
     return (function, None if inspect.isroutine(function) else getattr(function, "__call__", None))  # noqa: B004 - the method is wanted, not whether there is one

@@ -1,6 +1,7 @@
-"""Threads for code that blocks: counted, replaced where they hang, and apart from the look-up of names.
+"""Threads for blocking code: counted, replaced when they hang, and separate from those for name look-ups.
 
-A thread that nobody waits for any more cannot be ended. It holds no place: the pool may start another one for it.
+A thread whose caller has stopped waiting cannot be ended. It does not count towards the pool's size: another thread may
+take its place.
 """
 
 import asyncio
@@ -18,28 +19,28 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-LOOKUPS = ThreadPoolExecutor(16, "look-up")  # a name server that is slow on purpose holds one for half a minute
-"""For names alone: else whoever blocks all other threads would make every connection time out."""
+LOOKUPS = ThreadPoolExecutor(16, "look-up")  # a deliberately slow name server holds a thread for half a minute
+"""Threads for name look-ups only: blocking code that uses up the other threads must not make connections time out."""
 
 _LOOKUP_NAMES = frozenset({"getaddrinfo", "_getaddrinfo_debug", "getnameinfo"})
-"""What an event loop has its default executor do for a connection."""
+"""Functions that an event loop runs in its default executor to open a connection."""
 
-MOST_MODEL_CALLS = 1_000  # one for each thread of plain code that waits for a model
+MOST_MODEL_CALLS = 1_000  # one for each thread of sync code that waits for a model
 
-LEAST_THREADS = 32  # started when they are needed, like all of them
+LEAST_THREADS = 32  # threads are started only when they are needed
 THREADS_PER_TASK = 4  # a task may call several tools at once, and a tool may call an agent with tools
 
 HUNG_SECONDS = 5.0
-"""How long a thread goes on, once nobody waits for it, before it counts as hung: most end soon."""
+"""How long a thread may run on after its caller stopped waiting, before it counts as hung. Most end soon."""
 
 
 @dataclass(eq=False, slots=True)
 class ThreadCall:
-    """What a thread does.
+    """A call in a thread.
 
     Args:
-        function: What is called.
-        since: ``time.monotonic()`` since nobody waits for it; None means somebody does.
+        function: The function to call.
+        since: ``time.monotonic()`` when its caller stopped waiting; None means that the caller is waiting.
     """
 
     function: Callable[[], Any]
@@ -48,22 +49,22 @@ class ThreadCall:
     since: float | None = None
 
     def __call__(self) -> Any:
-        """Call it; what cannot travel from a thread to a coroutine is put into what can."""
+        """Call the function. A StopIteration, which futures cannot hold, becomes a RuntimeError."""
         self.thread = threading.get_ident()
         try:
             return self.function()
-        except StopIteration as error:  # a future takes any error but this one, and would never be done
+        except StopIteration as error:  # a future accepts any error but this one, and would never be done
             raise RuntimeError("the code raised StopIteration, as next() does at the end") from error
         finally:
             end_forked(self.process)
 
 
 class Threads(ThreadPoolExecutor):
-    """A pool of threads, and of others in place of those that hang.
+    """A thread pool that replaces threads that hang.
 
     Args:
-        size: Threads at most, those not counted that nobody waits for any more.
-        name: What they are called.
+        size: Maximum number of threads, not counting those whose callers have stopped waiting.
+        name: Prefix of the threads' names.
     """
 
     def __init__(self, size: int, name: str) -> None:
@@ -72,7 +73,7 @@ class Threads(ThreadPoolExecutor):
         self._changing = threading.Lock()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Have a thread call a function; to cancel it while it runs is to leave its thread to itself."""
+        """Call a function in a thread. Cancelling the future of a running call abandons its thread."""
         if getattr(fn, "__name__", "") in _LOOKUP_NAMES:
             return LOOKUPS.submit(fn, *args, **kwargs)
         call = fn if isinstance(fn, ThreadCall) else ThreadCall(partial(fn, *args, **kwargs))
@@ -81,7 +82,7 @@ class Threads(ThreadPoolExecutor):
         return future
 
     def hung(self) -> list[ThreadCall]:
-        """The calls that go on though nobody has waited for them for five seconds."""
+        """Return the calls that still run five seconds or more after their callers stopped waiting."""
         now = time.monotonic()
         return [each for each in tuple(self._abandoned) if now - (each.since or now) >= HUNG_SECONDS]
 
@@ -92,7 +93,7 @@ class Threads(ThreadPoolExecutor):
         return is_cancelled
 
     def _abandon(self, future: Future[Any], call: ThreadCall) -> None:
-        """Give others a thread in place of this one."""
+        """Allow another thread in place of this call's."""
         with self._changing:
             if call.since is not None:
                 return
@@ -111,15 +112,15 @@ class Threads(ThreadPoolExecutor):
 
 
 MODEL_CALLS = Threads(MOST_MODEL_CALLS, "model")
-"""For models that plain code asks: whoever waits for one holds a thread of its own, which these must not need."""
+"""Threads for model calls of sync code. The caller already blocks a thread of another pool, so these are separate."""
 
 
 def serve(loop: asyncio.AbstractEventLoop, concurrency: int) -> Threads:
-    """Have the loop's blocking calls made in threads enough for so many tasks; the threads.
+    """Make a thread pool the loop's default executor, with enough threads for so many tasks, and return it.
 
     Args:
-        loop: Whose default executor it will be: Agno's sync tools, steps, ``asyncio.to_thread``.
-        concurrency: How many tasks are done at once.
+        loop: The loop, which uses the pool for Agno's sync tools, for steps and for ``asyncio.to_thread``.
+        concurrency: How many tasks run at once.
     """
     threads = Threads(LEAST_THREADS + THREADS_PER_TASK * concurrency, "blocking")
     loop.set_default_executor(threads)
@@ -127,12 +128,12 @@ def serve(loop: asyncio.AbstractEventLoop, concurrency: int) -> Threads:
 
 
 def end_forked(process: int) -> None:
-    """End this process if it is a child that code forked off and forgot to end: what comes next is its parent's.
+    """End this process if user code forked it and forgot to end it, so that it does not run its parent's code.
 
-    Nothing is flushed: what the buffers hold is the parent's, too, and a lock of theirs may be held for ever.
+    Nothing is flushed: the buffers' content belongs to the parent, and a lock on them may be held forever.
 
     Args:
-        process: The number of the process in which the code was called.
+        process: The id of the process in which the code was called.
     """
     if os.getpid() != process:
         os._exit(0)
@@ -140,7 +141,7 @@ def end_forked(process: int) -> None:
 
 @contextmanager
 def own_process() -> Generator[None]:
-    """Call the user's code where it stands, within a block: a child that it forks off does not go on behind it."""
+    """Run user code within a block that a forked child does not leave."""
     process = os.getpid()
     try:
         yield
@@ -149,11 +150,11 @@ def own_process() -> Generator[None]:
 
 
 def waited(future: "Future[T]") -> T:
-    """Wait in a thread for what another one does, or a loop.
+    """Block this thread until a future is done, and return its result.
 
     Raises:
-        asyncio.CancelledError: It was cancelled. The error that futures of threads have for that is an ``Exception``,
-            which code would pass over.
+        asyncio.CancelledError: The future was cancelled. The error that thread futures raise for that is an
+            ``Exception``, which user code might swallow.
     """
     try:
         return future.result()
@@ -162,9 +163,9 @@ def waited(future: "Future[T]") -> T:
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
-    """Call a function in a thread of the loop's, with this task's context variables.
+    """Call a function in one of the loop's threads, with the current context variables.
 
-    Who is cancelled does not wait for its end. What it raises is raised, StopIteration as a RuntimeError.
+    A cancelled caller does not wait for the function. Exceptions propagate; StopIteration becomes a RuntimeError.
     """
     context = contextvars.copy_context()
     call = ThreadCall(partial(context.run, function, *arguments))

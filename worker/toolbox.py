@@ -1,4 +1,4 @@
-"""The tools of a process: functions that agents may call, and the hooks around their calls.
+"""The tools of a process: functions that agents may call, and hooks around the calls.
 
 from worker import tool
 
@@ -24,10 +24,10 @@ class RegisteredTool:
     """A function that agents may call.
 
     Args:
-        description: What models are told of it; None means what its docstring says.
-        agent_ids: Whose tool it is; empty: every agent's.
-        timeout: Seconds that a call may take.
-        resume: How completed calls are resumed; see ``declare_tool``.
+        description: The description for models; None means the function's docstring.
+        agent_ids: The agents that have the tool; empty means all agents.
+        timeout: Time limit of a call in seconds.
+        resume: How a later attempt treats completed calls; see ``declare_tool``.
     """
 
     function: Callable[..., Any]
@@ -36,21 +36,21 @@ class RegisteredTool:
     agent_ids: tuple[str, ...] = ()
     timeout: float = TOOL_SECONDS
     resume: Resume | None = None
-    is_bounded: bool = False  # whether the user said how long a call may take
+    is_bounded: bool = False  # whether the user set the time limit
 
     @property
     def place(self) -> str:
-        """File and line, for errors."""
+        """The function's file and line, for errors."""
         return place(self.function)
 
     def is_for(self, agent_id: str | None) -> bool:
-        """Whether an agent has it; of no agent in particular: whether anybody has it."""
+        """Return whether an agent has the tool. For None, return True: some agent has it."""
         return agent_id is None or not self.agent_ids or agent_id in self.agent_ids
 
 
 @dataclass
 class ToolHooks:
-    """Functions that are called around every call of a tool; what they raise is logged, and changes nothing."""
+    """Functions that are called around every tool call. Their exceptions are logged, and do not affect the call."""
 
     before: list[Callable[..., Any]] = field(default_factory=list[Callable[..., Any]])
     after: list[Callable[..., Any]] = field(default_factory=list[Callable[..., Any]])
@@ -75,7 +75,7 @@ class Toolbox:
         timeout: float | None = None,
         resume: Resume | None = None,
     ) -> None:
-        """Put a function in; what does not fit is kept as a problem, so that a start can name all of them at once."""
+        """Add a function. Errors are collected as problems, so that a starting worker can report all of them."""
         try:
             _check_bound(function)
             agents = [agent_ids] if isinstance(agent_ids, str) else agent_ids or ()
@@ -94,15 +94,15 @@ class Toolbox:
             self.tools.append(made)
 
     def of(self, agent_id: str | None) -> list[RegisteredTool]:
-        """The tools of an agent; of no agent in particular: all."""
+        """Return the tools of an agent; for None, all tools."""
         return [each for each in self.tools if each.is_for(agent_id)]
 
     def find(self, name: str, agent_id: str | None) -> RegisteredTool | None:
-        """An agent's tool of this name."""
+        """Return an agent's tool with this name, or None."""
         return next((each for each in self.tools if each.name == name and each.is_for(agent_id)), None)
 
     def check(self) -> Iterator[str]:
-        """What a worker could not start with: one line a problem, with file and line."""
+        """Yield a line, with file and line number, for each problem that prevents a worker from starting."""
         yield from self.problems
         first: dict[tuple[str, str], RegisteredTool] = {}
         for each in self.tools:
@@ -113,7 +113,7 @@ class Toolbox:
 
 
 def _check_bound(function: Any) -> None:
-    """A method needs its object. Raises: ConfigurationError."""
+    """Raise ConfigurationError for a method without its object."""
     if not callable(function):
         raise ConfigurationError(f"a tool is a function, not {function!r}")
     inside = getattr(function, "__qualname__", "").rpartition(".")[0]

@@ -1,4 +1,4 @@
-"""The types of the public contract: enumerations, records, events, the activity log."""
+"""The types of the public contract: enumerations, records, events, and the activity log."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""From settings to a platform: the one file that names the engine and the remote."""
+"""Construction of a platform from settings. Only this module names both the engine and the remote platform."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 def choose(settings: Settings) -> Platform:
-    """Choose the platform that the settings name; it is not opened yet.
+    """Return the platform that the settings name, not yet opened.
 
-    ``XPANDER_BASE_URL`` or ``XPANDER_API_KEY`` set: that platform over HTTP. Else ``DATABASE_URL``: the engine there.
-    Else the embedded PostgreSQL under ``WORKER_HOME``.
+    With ``XPANDER_BASE_URL`` or ``XPANDER_API_KEY``, it is that platform over HTTP; else with ``DATABASE_URL`` the
+    engine on that database; else the engine on the embedded PostgreSQL under ``WORKER_HOME``.
 
     Raises:
-        ConfigurationError: The base URL is none.
+        ConfigurationError: The base URL is invalid.
     """
     return remote(settings) if settings.base_url or settings.api_key else engine(settings)
 
 
 def remote(settings: Settings) -> "Remote":
-    """The platform over HTTP; without a base URL xpander's cloud."""
+    """Return the remote platform. Without a base URL, it is xpander's cloud."""
     from worker.remote.remote import Remote
 
     traces.start(settings)
@@ -34,7 +34,7 @@ def remote(settings: Settings) -> "Remote":
 
 
 def engine(settings: Settings) -> "Engine":
-    """The engine, whatever else the settings name: for commands that look after the database."""
+    """Return the engine, whatever else the settings name, for commands that maintain the database."""
     from worker.engine.engine import Engine
 
     traces.start(settings)
@@ -54,7 +54,7 @@ def engine(settings: Settings) -> "Engine":
 
 
 def connector(settings: Settings) -> Callable[[], Any]:
-    """What connects to the engine's database, for a library that keeps things of its own there."""
+    """Return a function that connects to the engine's database, for a library that stores its own data there."""
     from worker.engine.database.visitors import connector
 
     url = settings.database_url.get_secret_value() if settings.database_url else None
