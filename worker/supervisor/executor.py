@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from worker.agents.journal import Journal, not_reused
 from worker.agents.outputs import failed_run, watch_bare_runs
 from worker.bounded import on_behalf_of
-from worker.contracts import Platform, Work
+from worker.contracts import Platform
 from worker.contracts.waiting import Backoff, until_answered
 from worker.current import REASON_RETRY, Inbox, Run, run_in_hand
 from worker.face.changes import checked
@@ -80,7 +80,6 @@ class Executor:
         self, platform: Platform, caller: Caller, draining: Callable[[], bool], handled: Callable[[Handler], None]
     ) -> None:
         self._platform = platform
-        self._work: Work = platform.work
         self._caller = caller
         self._draining = draining
         self._handled = handled
@@ -93,7 +92,7 @@ class Executor:
         run = Run(
             task_id=task.id,
             agent_id=task.agent_id,
-            work=self._work,
+            work=self._platform.work,
             attempt=assignment.attempt,
             journal=journal,
             leaving=self._draining,
@@ -205,7 +204,7 @@ class Executor:
         """Load the journal, which contains the usage of earlier attempts, unless it was loaded during the run."""
         if run.journal is not None:
             with suppress(ModuleException):  # without the journal, the task's usage is incomplete
-                await run.journal.load(self._work)
+                await run.journal.load(self._platform.work)
 
     async def _write(self, execution: Execution, decision: Verdict, error: BaseException | None) -> None:
         """Write the outcome, waiting for the platform as long as necessary, so that no result is lost."""
@@ -227,7 +226,7 @@ class Executor:
                     await self._note_bare_runs(execution, goes_on=True)
                 with suppress(CutOff):
                     await self._note_for_the_next(execution, error)
-                await self._work.hand_back(task.id, attempt, decision)
+                await self._platform.work.hand_back(task.id, attempt, decision)
                 execution.is_settled = True
                 announce(_handed_back(execution, decision, error))
             case Outcome():
@@ -236,7 +235,7 @@ class Executor:
                 with suppress(CutOff):
                     await self._note_the_end(execution, decision, error)
                 decision.changes.setdefault("duration", round(time.monotonic() - execution.started, 6))
-                await self._work.finish(task.id, attempt, replace(decision, taken=_taken(execution)))
+                await self._platform.work.finish(task.id, attempt, replace(decision, taken=_taken(execution)))
                 execution.is_settled = True
                 announce(self._ended(execution, decision, error))
 
@@ -260,7 +259,7 @@ class Executor:
         bare.notes.clear()
         bare.usage = None
         if notes or row is not None:
-            await self._work.emit(execution.task.id, execution.attempt, notes, [] if row is None else [row])
+            await self._platform.work.emit(execution.task.id, execution.attempt, notes, [] if row is None else [row])
 
     async def _note_the_end(self, execution: Execution, outcome: Outcome, error: BaseException | None) -> None:
         """Update the journal at the end of a task: the last answer needs no row unless another attempt may follow."""
@@ -268,7 +267,7 @@ class Executor:
         if journal is None:
             return
         if journal.leaves_answers():
-            await self._work.emit(execution.task.id, execution.attempt, [not_reused()])
+            await self._platform.work.emit(execution.task.id, execution.attempt, [not_reused()])
             journal.unexplained.clear()
         if error is not None:
             await self._note_for_the_next(execution, error)
@@ -297,7 +296,7 @@ class Executor:
         await journal.deferred.store()
         row = journal.without_last_answer(is_forgotten=is_forgotten)
         if row is not None:
-            await self._work.emit(execution.task.id, execution.attempt, (), [row])
+            await self._platform.work.emit(execution.task.id, execution.attempt, (), [row])
 
     def _ended(self, execution: Execution, outcome: Outcome, error: BaseException | None) -> Notice:
         seconds = time.monotonic() - execution.started

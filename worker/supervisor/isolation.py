@@ -64,7 +64,7 @@ class Isolation:
         draining: Callable[[], bool],
         handled: Callable[[Handler], None],
     ) -> None:
-        self._work = platform.work
+        self._platform = platform
         self._settings = opened(settings)
         self._limit = settings.children
         self._worker = worker
@@ -103,7 +103,7 @@ class Isolation:
             del self._children[execution]
             execution.writing = True
             self._handled(handler)
-            self._work.nudge()  # another suspect may be claimed, which a running wait does not know
+            self._platform.work.nudge()  # another suspect may be claimed, which a running wait does not know
         try:
             await until_answered(partial(self._settle, execution, last_word), "saving how a child process ended")
         except LeaseLost:
@@ -122,7 +122,7 @@ class Isolation:
             parent=os.getpid(),
             settings=self._settings,
             secrets=secrets,
-            session=self._work.session,
+            session=self._platform.work.session,
         )
         try:
             child = await TaskChild.start(order)
@@ -160,17 +160,17 @@ class Isolation:
     async def _settle(self, execution: Execution, last_word: "HandBack | Outcome | str") -> None:
         """Write the outcome, unless the child has written one or the attempt no longer owns the task."""
         task, attempt = execution.task, execution.attempt
-        lost = await self._work.lost({task.id: attempt})
+        lost = await self._platform.work.lost({task.id: attempt})
         if lost:
             seconds = time.monotonic() - execution.started
             announce(ChildEnded(task.id, task.agent_id, attempt, str(lost[task.id]), seconds))
             return
         match last_word:
             case HandBack():
-                await self._work.hand_back(task.id, attempt, last_word)
+                await self._platform.work.hand_back(task.id, attempt, last_word)
                 announce(TaskHandedBack(task.id, task.agent_id, attempt))
             case Outcome():
-                await self._work.finish(task.id, attempt, last_word)
+                await self._platform.work.finish(task.id, attempt, last_word)
                 announce(self._failed(execution))
             case str():
                 await self._crashed(execution, last_word)
@@ -178,7 +178,7 @@ class Isolation:
     async def _crashed(self, execution: Execution, reason: str) -> None:
         task, attempt = execution.task, execution.attempt
         crashes = task.crashes + 1
-        await self._work.crashed(task.id, attempt, reason, execution.handler.retries.delay(crashes))
+        await self._platform.work.crashed(task.id, attempt, reason, execution.handler.retries.delay(crashes))
         ended = crashes >= CRASHES
         announce(TaskCrashed(task.id, task.agent_id, attempt, crashes, reason, ended))
         if ended:

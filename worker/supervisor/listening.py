@@ -37,7 +37,7 @@ class Listening:
     """
 
     def __init__(self, platform: Platform, handlers: list[Handler], limit: int, draining: Callable[[], bool]) -> None:
-        self._work = platform.work
+        self._platform = platform
         self._handlers = {_wish(each): each for each in handlers}
         self._limits = {wish: each.concurrency or limit for wish, each in self._handlers.items()}
         self._callers = {wish: Caller(most, "listener") for wish, most in self._limits.items()}
@@ -67,7 +67,7 @@ class Listening:
                 await self._freed.wait()
                 continue
             try:
-                due = await self._work.deliveries(worker_id, self._demand, PATIENCE)
+                due = await self._platform.work.deliveries(worker_id, self._demand, PATIENCE)
             except ModuleException as error:
                 await asyncio.sleep(pauses.after("asking for deliveries", error))
                 continue
@@ -111,7 +111,7 @@ class Listening:
         self._busy[wish] -= 1
         self._freed.set()
         if was_full:
-            self._work.nudge()  # the handler has room again, which a running wait does not know
+            self._platform.work.nudge()  # the handler has room again, which a running wait does not know
 
     async def _deliver(self, delivery: Delivery) -> None:
         try:
@@ -131,7 +131,7 @@ class Listening:
 
     async def _settle(self, delivery: Delivery, error: str | None, *, final: bool) -> bool:
         """Settle a delivery, waiting for the platform as long as necessary; until then no other worker gets it."""
-        settle = partial(self._work.settle, delivery, error, final=final)
+        settle = partial(self._platform.work.settle, delivery, error, final=final)
         return await until_answered(settle, "settling a delivery", backoff=SOON)
 
     async def _call(self, delivery: Delivery) -> Exception | None:
@@ -141,7 +141,9 @@ class Listening:
         event = delivery.event
         if event.type in WHOLE_TASK and isinstance(event.data, TaskRecord):
             event = event.model_copy(update={"data": Task.of(event.data)})
-        run = Run(task_id=task.id, agent_id=task.agent_id, work=self._work, origin=handler.name, handler=handler.name)
+        run = Run(
+            task_id=task.id, agent_id=task.agent_id, work=self._platform.work, origin=handler.name, handler=handler.name
+        )
         try:
             async with self._places[wish]:  # an old server does not apply the limits of single handlers
                 await self._callers[wish].call(handler, run, task, event)

@@ -43,7 +43,6 @@ def run_worker(settings: Settings, registry: Registry, *, exit_process: Callable
 async def _run(settings: Settings, registry: Registry) -> int:
     platform = wiring.choose(settings)
     try:
-        await platform.open()
         supervisor = Supervisor(platform, registry, settings)
         with_signals(supervisor, LastExit(settings.drain_seconds + EXIT_SECONDS))
         async with scraped(settings, platform) as address:

@@ -8,6 +8,7 @@ from typing import Any
 
 from worker import threads
 from worker.contracts import Platform
+from worker.contracts.waiting import until_answered
 from worker.current import REASON_DRAIN
 from worker.face import bridge
 from worker.registry import Registry
@@ -41,7 +42,7 @@ class Supervisor:
     """A worker.
 
     Args:
-        platform: The opened platform; it must belong to the loop on which ``run`` is called.
+        platform: Opened by ``run``, on whose loop it is used.
         registry: The handlers, already checked.
         settings: Concurrency, lease, drain.
         timings: Intervals and timeouts that are not user settings.
@@ -184,7 +185,21 @@ class Supervisor:
             stopped.cancel()
             await asyncio.wait([starting, stopped], timeout=self._timings.hooks)
 
+    async def _open(self) -> None:
+        """Open the platform. Wait for a database that is away: process managers back off from a worker that exits."""
+        opened = self._platform.open
+        await (until_answered(opened, "opening the platform") if self._settings.database_url else opened())
+
+    async def _register(self) -> None:
+        self._is_listed = True  # assumed: the request may be cancelled halfway
+        try:
+            await self._platform.work.register(self.card)
+        except Unavailable:
+            self._is_listed = False
+            raise
+
     async def _boot(self) -> None:
+        await self._open()
         loop = asyncio.get_running_loop()
         self._threads = threads.serve(loop, self._settings.concurrency)
         share(loop)
@@ -193,12 +208,7 @@ class Supervisor:
         bridge.adopt(loop, self._platform)
         registry = self._intake.serving.registry
         await self._hooks.boot()
-        self._is_listed = True  # assumed in advance, since the registration may be cancelled half-way
-        try:
-            await self._platform.work.register(self.card)
-        except Unavailable:
-            self._is_listed = False
-            raise
+        await until_answered(self._register, "registering the worker")
         card, where = self.card, self._platform.description
         isolates = card.isolates or not registry.tasks()
         announce(WorkerStarted(card.id, card.name, where, card.concurrency, _names(registry), isolates))
