@@ -268,7 +268,7 @@ class TaskRecord(TaskSettings):
 
 
 def with_agents_model(task: TaskRecord, agent: Mapping[str, str]) -> TaskRecord:
-    """Return the task with its agent's model settings filled in for those that the task leaves unset.
+    """Return the task with ``llm_of_agent`` set to its agent's model settings, except those that the task overrides.
 
     Args:
         task: The task.
