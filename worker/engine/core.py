@@ -95,12 +95,7 @@ class Core:
         self._has_checked_key = False
 
     async def open(self) -> bool:
-        """Connect, and return whether the engine was not open before.
-
-        Raises:
-            Unavailable: The database cannot be reached.
-            ConfigurationError: The URL or the role is wrong.
-        """
+        """Connect, and return whether the engine was not open before; raise Unavailable or ConfigurationError."""
         async with self._opening:
             if self._pool is not None:
                 return False
@@ -215,12 +210,7 @@ class Core:
             return (await connection.execute(sql, parameters)).rowcount
 
     async def search(self, sql: LiteralString, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Run a statement that no index supports, isolated from all other work.
-
-        Raises:
-            ValidationError: The search takes too long.
-            Unavailable: Other searches are running, or the database cannot be reached.
-        """
+        """Run a statement that no index supports, isolated from others; raise ValidationError if it takes too long."""
         return await self._again(
             lambda: self.bounds.within(lambda: self._searches.rows(sql, parameters, pooled=self.pooled), remaining()),
             patient=False,
