@@ -46,11 +46,7 @@ class KnowledgeBaseDocumentItem(DocumentRecord):
         return list_(bound)
 
     async def adelete(self) -> None:
-        """Remove the document from its knowledge base.
-
-        Raises:
-            ModuleException: 404 if the document no longer exists.
-        """
+        """Remove the document. If it no longer exists, raise ``ModuleException`` (404)."""
         await bridge.across(partial(_remove_one, self.kb_id or "", self.id), self._configuration)
 
     def delete(self) -> "Awaitable[None]":
@@ -67,7 +63,11 @@ class _Done:
 
 
 class KnowledgeBase(KnowledgeBaseRecord):
-    """A knowledge base. Each method ``aX`` has a blocking twin ``X``, which also works in a running loop."""
+    """A knowledge base. Each method ``aX`` has a blocking twin ``X``, which also works in a running loop.
+
+    Methods raise ``ModuleException`` with the status code 404 if the knowledge base, or a named document, does not
+    exist.
+    """
 
     _configuration: Configuration | None = PrivateAttr(default=None)
 
@@ -91,10 +91,9 @@ class KnowledgeBase(KnowledgeBaseRecord):
         document_urls: "Sequence[FileSource]" = (),
         timeout: float = WAIT_SECONDS,  # noqa: ASYNC109 - limits the wait; the documents are still read
     ) -> list[KnowledgeBaseDocumentItem]:
-        """Add documents, and wait until they can be searched. Existing documents are replaced.
+        """Add documents, replacing existing ones, and wait until they can be searched.
 
-        A task reads the documents, on any worker. If none is running and the database is used directly, or within a
-        handler, this process reads them.
+        A task reads them, on any worker; without one on a database, or within a handler, this process does.
 
         Args:
             documents: URLs as text; local files as ``pathlib.Path``, which are uploaded and identified by their names.
@@ -136,14 +135,7 @@ class KnowledgeBase(KnowledgeBaseRecord):
         return KnowledgeBaseDocumentItem.of(listed, self._configuration)
 
     async def adelete_document(self, document: KnowledgeBaseDocumentItem | str) -> None:
-        """Remove a document.
-
-        Args:
-            document: The document, or its id.
-
-        Raises:
-            ModuleException: 404 if there is no such document.
-        """
+        """Remove a document, given as an object or by its id."""
         await bridge.across(partial(_remove_one, self.id, document), self._configuration)
 
     def delete_document(self, document: KnowledgeBaseDocumentItem | str) -> None:
@@ -171,13 +163,10 @@ class KnowledgeBase(KnowledgeBaseRecord):
             search_query: The question, or keywords.
             use_bubble: Ignored; accepted for xpander-sdk. Passages are returned whole.
             bubble_size: Ignored, as ``use_bubble`` is.
-            top_k: Maximum number of passages, at most 100.
+            top_k: Maximum number of passages, 1 to 100. Other numbers raise ``ModuleException`` (422).
 
         Returns:
             Passages with scores from 0 to 1, the best first, each with its document, headings and, in a PDF, page.
-
-        Raises:
-            ModuleException: 404 if the knowledge base no longer exists; 422 if ``top_k`` is invalid.
         """
         del use_bubble, bubble_size
         return await bridge.across(_search(self.id, search_query, top_k), self._configuration)
@@ -203,7 +192,7 @@ class KnowledgeBase(KnowledgeBaseRecord):
 
 
 class KnowledgeBases:
-    """The knowledge bases of a platform.
+    """The knowledge bases of a platform. Requests for a missing one raise ``ModuleException`` (404).
 
     Args:
         configuration: The platform; None means the one that the environment names.
@@ -262,11 +251,7 @@ class KnowledgeBases:
         return [KnowledgeBase.of(each, self.configuration) for each in bridge.block(_list, self.configuration)]
 
     async def aget(self, knowledge_base_id: str) -> KnowledgeBase:
-        """Load a knowledge base.
-
-        Raises:
-            ModuleException: 404 if there is no such knowledge base.
-        """
+        """Load a knowledge base."""
         found = await bridge.across(lambda platform: platform.knowledge.get(knowledge_base_id), self.configuration)
         return KnowledgeBase.of(found, self.configuration)
 
@@ -276,11 +261,7 @@ class KnowledgeBases:
         return KnowledgeBase.of(found, self.configuration)
 
     async def adelete(self, knowledge_base_id: str) -> None:
-        """Delete a knowledge base and its documents.
-
-        Raises:
-            ModuleException: 404 if there is no such knowledge base.
-        """
+        """Delete a knowledge base and its documents."""
         await bridge.across(lambda platform: platform.knowledge.delete(knowledge_base_id), self.configuration)
 
     def delete(self, knowledge_base_id: str) -> None:
@@ -294,12 +275,7 @@ class KnowledgeBases:
 
 
 def new_base(name: str, description: str | None, language: str | None, embedder: str | None) -> NewKnowledgeBase:
-    """Build the record of a new knowledge base.
-
-    Raises:
-        ValidationError: A field is invalid.
-        ConfigurationError: There is no such embedder.
-    """
+    """Build the record of a new knowledge base, or raise ValidationError or ConfigurationError."""
     import pydantic
 
     try:
@@ -355,10 +331,7 @@ async def add_documents(
 
 
 async def _read(platform: Platform, task_id: str) -> None:
-    """Wait until a task has read its documents. If no worker serves it, or within a handler, this process reads them.
-
-    A handler must not wait for another worker: it might wait for the very slot that it holds.
-    """
+    """Wait until a task has read its documents. Read them here if no worker does, or within a handler."""
     if run_in_hand.get() is not None or not await platform.knowledge.is_served():
         await ingest_here(platform, task_id)
         return
@@ -367,11 +340,7 @@ async def _read(platform: Platform, task_id: str) -> None:
 
 
 def _told(items: "list[DocumentRecord]") -> "list[DocumentRecord]":
-    """Return the documents after their task has ended.
-
-    Raises:
-        ModuleException: None of them could be read.
-    """
+    """Return the documents after their task has ended, or raise ModuleException if none of them could be read."""
     unread = [each for each in items if each.status is DocumentStatus.Unreadable]
     if unread and len(unread) == len(items):
         raise ModuleException(422, " ".join(each.note or f"{each.name} could not be read." for each in unread))

@@ -25,7 +25,8 @@ from worker.words.tasks import TaskRecord, effective
 class Task(SavedTask):
     """A task bound to its platform. Each method ``aX`` has a blocking twin ``X``, which also works in a running loop.
 
-    ``result`` may be set to text, or to a model, dictionary or list, which is saved as JSON text.
+    ``result`` may be set to text, or to a model, dictionary or list, which is saved as JSON text. Methods that call the
+    platform raise ``ModuleException`` with the status code 404 if the task no longer exists.
     """
 
     _run_output: Any = PrivateAttr(default=None)
@@ -91,11 +92,7 @@ class Task(SavedTask):
         return cls.of(_seen(bridge.block(loading(task_id), configuration)), configuration)
 
     async def areload(self) -> Self:
-        """Reload this task from the platform. Unsaved changes are discarded.
-
-        Raises:
-            ModuleException: 404 if the task no longer exists.
-        """
+        """Reload this task from the platform. Unsaved changes are discarded."""
         record = await bridge.across(loading(self.id), self._configuration)
         self._become(_seen(record), self._configuration)
         return self
@@ -127,9 +124,6 @@ class Task(SavedTask):
 
         Returns:
             This task, updated from the platform.
-
-        Raises:
-            ModuleException: 404 if there is no such task.
         """
         before = self._now("status")
         return self._absorb(await bridge.across(self._stopping, self._configuration), before)
@@ -152,7 +146,7 @@ class Task(SavedTask):
             This task, pending.
 
         Raises:
-            ModuleException: 404 if there is no such task; 409 if it is neither finished nor paused.
+            ModuleException: 409 if the task is neither finished nor paused.
         """
         before = self._now("status")
         return self._absorb(await bridge.across(partial(self._retrying, resume=resume), self._configuration), before)
@@ -199,7 +193,7 @@ class Task(SavedTask):
             This task.
 
         Raises:
-            ModuleException: 404 if there is no such task; 409 if it has ended; 422 if the text is empty or too long.
+            ModuleException: 409 if the task has ended; 422 if the text is empty or too long.
         """
         message, before = message_of(text), self._now("status")
         sending: Verb[TaskRecord] = lambda platform: platform.tasks.send(self.id, message)  # noqa: E731 - as others
@@ -222,9 +216,6 @@ class Task(SavedTask):
 
         Yields:
             Events in order. ``data`` of ``task_created``, ``task_updated`` and ``task_finished`` is a ``Task``.
-
-        Raises:
-            ModuleException: 404 if there is no such task.
         """
         events = bridge.aiterate(lambda platform: platform.tasks.events(self.id, after=after), self._configuration)
         try:
@@ -286,11 +277,7 @@ class Task(SavedTask):
         self.save()
 
     async def aget_activity_log(self) -> AgentActivityThread:
-        """Return the activity log: the messages, tool calls and reasoning of the task's agent, in order.
-
-        Raises:
-            ModuleException: 404 if there is no such task.
-        """
+        """Return the activity log: the messages, tool calls and reasoning of the task's agent, in order."""
         return await bridge.across(lambda platform: platform.tasks.activity(self.id), self._configuration)
 
     def get_activity_log(self) -> AgentActivityThread:
@@ -303,7 +290,7 @@ class Task(SavedTask):
         Attempts before a manual retry are included.
 
         Raises:
-            ModuleException: 404 if there is no such task; 501 if the platform does not record attempts.
+            ModuleException: 501 if the platform does not record attempts.
         """
         return await bridge.across(lambda platform: platform.tasks.attempts(self.id), self._configuration)
 

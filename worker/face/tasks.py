@@ -30,6 +30,8 @@ from worker.words.tasks import TaskRecord
 class Tasks:
     """The tasks of a platform. Each method ``aX`` has a blocking twin ``X``, which also works in a running loop.
 
+    Methods that take a ``task_id`` raise ``ModuleException`` with the status code 404 if there is no such task.
+
     Args:
         configuration: The platform; None means the one that the environment names.
     """
@@ -79,11 +81,7 @@ class Tasks:
         return Task.of(bridge.block(creating, self.configuration), self.configuration)
 
     async def aget(self, task_id: str) -> Task:
-        """Load a task.
-
-        Raises:
-            ModuleException: 404 if there is no such task.
-        """
+        """Load a task."""
         return await Task.aload(task_id, self.configuration)
 
     def get(self, task_id: str) -> Task:
@@ -116,16 +114,7 @@ class Tasks:
     async def alist_user_tasks(
         self, user_id: str, filters: UserTaskFilters | None = None, **more: Unpack[UserTaskFilters]
     ) -> "list_[TasksListItem]":
-        """List the tasks of a user, for all agents, newest first.
-
-        Args:
-            user_id: The user's id.
-            filters: Further filters as a dictionary.
-            more: Further filters by name; see ``UserTaskFilters``.
-
-        Raises:
-            ModuleException: 422 if a filter is unknown or its value is invalid.
-        """
+        """List the tasks of a user, for all agents, newest first; see ``alist`` for the filters."""
         query = query_of({**(filters or {}), **more, "user_id": user_id})
         return self._items(await bridge.across(lambda platform: platform.tasks.find(query), self.configuration))
 
@@ -137,18 +126,15 @@ class Tasks:
         return self._items(bridge.block(lambda platform: platform.tasks.find(query), self.configuration))
 
     async def aupdate(self, task_id: str, **changes: Any) -> Task:
-        """Change fields of a task.
+        """Change fields of a task, and return the task.
 
         Args:
             task_id: The task's id.
             changes: ``status``, ``result``, ``internal_status``, ``title`` and the other fields in ``Task.MUTABLE``;
                 ``tool_call_payload_extension`` is an alias of ``payload_extension``. None leaves a field unchanged.
 
-        Returns:
-            The updated task.
-
         Raises:
-            ModuleException: 404 if there is no such task; 422 if a field is unknown, fixed at creation, or invalid.
+            ModuleException: 422 if a field is unknown, fixed at creation, or invalid.
         """
         return Task.of(await bridge.across(_updating(task_id, changes), self.configuration), self.configuration)
 
@@ -157,11 +143,7 @@ class Tasks:
         return Task.of(bridge.block(_updating(task_id, changes), self.configuration), self.configuration)
 
     async def astop(self, task_id: str) -> Task:
-        """Stop a task. A finished task is left unchanged.
-
-        Raises:
-            ModuleException: 404 if there is no such task.
-        """
+        """Stop a task. A finished task is left unchanged."""
         record = await bridge.across(lambda platform: platform.tasks.stop(task_id), self.configuration)
         return Task.of(record, self.configuration)
 
@@ -171,15 +153,7 @@ class Tasks:
         return Task.of(record, self.configuration)
 
     async def aretry(self, task_id: str, *, resume: bool | None = None) -> Task:
-        """Run a finished or paused task again.
-
-        Args:
-            task_id: The task's id.
-            resume: Whether to continue from the journal; see ``Task.aretry``.
-
-        Raises:
-            ModuleException: 404 if there is no such task; 409 if it is neither finished nor paused.
-        """
+        """Run a finished or paused task again; see ``Task.aretry``."""
         record = await bridge.across(lambda platform: platform.tasks.retry(task_id, resume=resume), self.configuration)
         return Task.of(record, self.configuration)
 
@@ -207,8 +181,7 @@ class Tasks:
             data: Data of the signal; any value that can be put into JSON.
 
         Raises:
-            ModuleException: 404 if there is no such task; 409 if it has ended; 422 if the name is empty, or the data
-                is too large.
+            ModuleException: 409 if the task has ended; 422 if the name is empty, or the data is too large.
         """
         signal = signal_of(name, data)
         record = await bridge.across(lambda platform: platform.tasks.signal(task_id, signal), self.configuration)
@@ -237,12 +210,8 @@ class Tasks:
 
         A task that waits for a retry moves to the end of the queue immediately. Any other continues once its wait ends.
 
-        Args:
-            task_id: The waiting task's id.
-
         Raises:
-            ModuleException: 404 if there is no such task; 409 if it is not waiting, or takes no turns in a
-                conversation.
+            ModuleException: 409 if the task is not waiting, or takes no turns in a conversation.
         """
         return Task.of(
             await bridge.across(lambda platform: platform.tasks.skip(task_id), self.configuration), self.configuration
