@@ -9,7 +9,7 @@ from worker.words.groups import exceptions_of
 
 MESSAGE_CHARACTERS = 4_000  # per message or note
 MOST_NOTES = 20
-MOST_ERRORS = 200  # causes and members of groups per traceback; with more, only the first error's message is shown
+MOST_ERRORS = 200  # causes and members of groups per traceback; with more, only the outer error's message is shown
 FRAMES = 100  # per error, the innermost ones: a recursion has a thousand
 
 

@@ -26,7 +26,7 @@ class ConnectionPool:
     """A pool of connections in autocommit mode. Created, used and closed on one loop.
 
     The library's own delays start at one second and double, between attempts to connect and after each broken
-    connection. After an outage, or while connections are being broken, it would recover too late.
+    connection. They would make it recover too late after an outage, or while connections are being broken.
 
     Args:
         url: The database.

@@ -75,7 +75,7 @@ class Vectors:
         self._making: set[asyncio.Task[None]] = set()
 
     async def place(self) -> str | None:
-        """Return the schema of pgvector, quoted for SQL; None if there are no vectors. Read once per process."""
+        """Return the schema of pgvector, quoted for SQL; None if there are no vectors. The answer is cached."""
         if not self._asked:
             rows = await self._core.read(_PLACE)
             self._place = '"' + rows[0]["place"].replace('"', '""') + '"' if rows else None
