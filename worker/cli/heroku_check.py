@@ -58,7 +58,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """What the database reports about itself.
+    """Limits and state of the database.
 
     Args:
         limit: Maximum number of connections of this user.

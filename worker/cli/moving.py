@@ -1,4 +1,4 @@
-"""``worker check --from-xpander``: what works here of code for xpander-sdk, line by line."""
+"""``worker check --from-xpander``: which lines of code for xpander-sdk work here, need changes, or cannot work."""
 
 import ast
 from collections.abc import Iterator

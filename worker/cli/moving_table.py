@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Verdict(StrEnum):
-    """What becomes of a name that code for xpander-sdk uses."""
+    """Whether a name that code for xpander-sdk uses works, differs or is missing here."""
 
     Works = "works"
     Differs = "differs"

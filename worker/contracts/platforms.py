@@ -70,7 +70,7 @@ class Platform(Protocol):
         ...
 
     def another(self) -> "Platform":
-        """Return another, unopened client of the same platform, with its own connections and possibly worker."""
+        """Return another unopened client of this platform, with connections and possibly a worker of its own."""
         ...
 
     async def open(self) -> None:

@@ -55,11 +55,11 @@ class Pauses:
         return seconds
 
     def after(self, doing: str, error: BaseException) -> float:
-        """Announce trouble with the platform, and return the seconds to wait before the next try.
+        """Announce a failure of the platform, and return the seconds to wait before the next try.
 
         Args:
-            doing: What failed, as the log names it.
-            error: How it failed.
+            doing: The purpose of the failed request, for the announcement.
+            error: The error.
         """
         seconds = self.next()
         announce(PlatformTrouble(doing, error, seconds))
