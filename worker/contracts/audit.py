@@ -18,7 +18,7 @@ class Audit(Protocol):
         times: int = 1,
         details: dict[str, Any] | None = None,
     ) -> str:
-        """Append an entry to the audit log, on behalf of the server, and return its id.
+        """Append an entry to the audit log and return its id.
 
         Args:
             action: The action.
