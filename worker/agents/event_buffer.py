@@ -27,7 +27,7 @@ LAST_SECONDS = 2.0  # time to store the rows of a cancelled run; a worker that s
 
 
 class EventBuffer:
-    """Collects events and emits everything that arrived during the previous emit as one batch.
+    """A buffer that emits everything added during the previous emit as one batch.
 
     No task or timer exists while there is nothing to emit. If an emit fails, the task that created the buffer is
     cancelled, and ``failure`` returns the error to raise instead of the cancellation.

@@ -18,7 +18,7 @@ from worker.words.errors import Escaped
 
 @contextmanager
 def held(*, with_cancelled: bool = False) -> Generator[None]:
-    """End the current run if a ``BaseException`` leaves the block that is not an ``Exception``.
+    """End the current run if an exception that is not an ``Exception`` leaves the block.
 
     Args:
         with_cancelled: Whether that includes a CancelledError that code raised without any cancellation.

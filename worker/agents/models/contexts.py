@@ -71,7 +71,7 @@ def context_of(model_id: str) -> int | None:
 
 
 def is_hosted(model_id: str) -> bool:
-    """Return whether a model runs only at its provider, through whatever server it is reached."""
+    """Return whether a model runs only at its provider, even if a gateway offers it."""
     found = _beginnings().search(model_id.lower())
     return found is not None and found.group(1).startswith(HOSTED)
 

@@ -103,7 +103,7 @@ def file_tools(agent: Any, files: Files) -> FileTools:
 
 
 def has_tools(agent: Any) -> bool:
-    """Return whether an agent has tools of its own, so that its model must support tool calls."""
+    """Return whether an agent has tools of its own, which implies that its model supports tool calls."""
     return bool(getattr(agent, "tools", None))
 
 

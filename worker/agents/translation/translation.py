@@ -33,7 +33,7 @@ OF_EVENTS = frozenset(
 
 
 class Translation:
-    """Translates the events of one run, including its members', to events of the task.
+    """A translator of one run's events, including its members', to events of the task.
 
     Args:
         streams: Whether text is passed on as it arrives.

@@ -107,7 +107,7 @@ class WorkflowSteps:
         return _Known(name, [*parent.path, name], kind, _place_within(parent, event))
 
     def _pass_on(self, ended: str) -> Iterator[Said]:
-        """After the streaming step has ended, pass on the text held back by others, up to the first unfinished one."""
+        """Pass on text held back by other steps after the streaming step has ended, up to the first unfinished one."""
         if self._speaker != ended:
             return
         self._speaker = None
