@@ -195,7 +195,8 @@ async def test_a_worker_whose_heartbeats_no_longer_arrive_ends_its_runs_when_oth
             lost.setattr(heartbeats, "_send", Mock())
             await asyncio.wait_for(ended.wait(), SECONDS)
         task = await finished(remote, task)  # type: ignore[arg-type] - the same
-    assert (task.result, task.execution_attempts, task.errors, task.crashes) == ("done", 2, 0, 0)
+    assert (task.result, task.errors, task.crashes) == ("done", 0, 0)
+    assert task.execution_attempts >= 2, "a slow machine may lose the short lease more than once"
     assert set(seconds) == {REMOTE_SECONDS}, "the server takes it for dead after that long, whatever it asks for"
 
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from worker.contracts.lease import OwnLease, now
 from worker.remote.flags import DELIVERIES, NUDGE, WORK, Flags
@@ -16,6 +16,7 @@ from worker.words.errors import NotFound
 from worker.words.knowledge import AGENT as KNOWLEDGE
 from worker.words.work import Assignment, Delivery, DeliveryDemand, Demand
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 READS_DOCUMENTS = 3  # the first version of the server's verbs with ingestion tasks
@@ -26,21 +27,43 @@ Lease = tuple[int, str, int]
 """The identity of a claimed delivery: subscription, task, claim."""
 
 
-class Claiming:
-    """Claims tasks and deliveries, and tracks which are held.
+class Ledger(Generic[K]):
+    """The claims of one kind that a worker holds.
 
     A response may be lost, and with it all that it claimed. After that, the next request lists what the worker holds,
     and the server takes back everything else that it assigned to the worker.
     """
 
+    def __init__(self) -> None:
+        self.held: dict[K, Any] = {}
+        self._is_unsure = False
+
+    def begin(self) -> list[K] | None:
+        """Note a request for claims, and return those held if an earlier response may have been lost."""
+        held = list(self.held) if self._is_unsure else None
+        self._is_unsure = True
+        return held
+
+    def end(self, claimed: Mapping[K, Any]) -> None:
+        """Note that the response has arrived, with these new claims."""
+        self._is_unsure = False
+        self.held.update(claimed)
+
+    def drop(self, key: K, *, surely: bool = True) -> None:
+        """Remove a claim; if the server may not know that it has ended, have the next request list all claims."""
+        self.held.pop(key, None)
+        self._is_unsure = self._is_unsure or not surely
+
+
+class Claiming:
+    """Claims tasks and deliveries, and tracks which are held."""
+
     def __init__(self, asking: VerbClient, flags: Flags) -> None:
         self._asking = asking
         self._flags = flags
-        self._tasks: dict[str, int] = {}  # attempts by task
-        self._asked: dict[str, float] = {}  # when each held task was requested, by the clock of leases
+        self._tasks = Ledger[str]()  # the attempt of each, and when it was requested, by the clock of leases
+        self._deliveries = Ledger[Lease]()
         self.lease = OwnLease()
-        self._deliveries: set[Lease] = set()
-        self._unsure = {WORK: False, DELIVERIES: False}  # whether a response may have been lost
         self._claiming = asyncio.Lock()  # the list of held tasks is complete only while no request is running
 
     async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
@@ -56,9 +79,9 @@ class Claiming:
     async def _claim_tasks(self, worker_id: str, wanted: Demand, seconds: float) -> list[Assignment]:
         async with self._claiming:
             body: dict[str, Any] = {"verb": "assignments", "demand": self._told(wanted), "seconds": seconds}
-            if self._unsure[WORK]:
-                body["held"] = list(self._tasks)
-            self._unsure[WORK] = True
+            held = self._tasks.begin()
+            if held is not None:
+                body["held"] = held
             asked = now()
             try:
                 found = await self._unless_nudged(self._asking.alone(Verb(body), worker_id, Repeat.UNSENT, seconds))
@@ -67,9 +90,7 @@ class Claiming:
             if found is None:
                 return []
             assignments = [assignment_of(each) for each in entries(found, "assignments")]
-            self._unsure[WORK] = False
-            self._tasks.update({each.task.id: each.attempt for each in assignments})
-            self._asked.update(dict.fromkeys((each.task.id for each in assignments), asked))
+            self._tasks.end({each.task.id: (each.attempt, asked) for each in assignments})
             return assignments
 
     def _told(self, wanted: Demand) -> dict[str, Any]:
@@ -93,12 +114,13 @@ class Claiming:
 
     def drop(self, task_id: str, attempt: int) -> None:
         """Stop tracking a task."""
-        if self._tasks.get(task_id) == attempt:
-            del self._tasks[task_id], self._asked[task_id]
+        if self._tasks.held.get(task_id, (0,))[0] == attempt:
+            self._tasks.drop(task_id)
 
     def is_cut_off(self, task_id: str, attempt: int) -> bool:
         """Return whether an attempt was claimed here and its lease has expired, by this process's own clock."""
-        return self._tasks.get(task_id) == attempt and not self.lease.holds(self._asked[task_id])
+        held, asked = self._tasks.held.get(task_id, (0, 0.0))
+        return held == attempt and not self.lease.holds(asked)
 
     async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
         """Claim due deliveries for this worker's subscriptions; waiting happens here, between short requests."""
@@ -111,21 +133,18 @@ class Claiming:
 
     async def _claim_deliveries(self, worker_id: str, wanted: DeliveryDemand) -> list[Delivery]:
         body: dict[str, Any] = {"verb": "deliveries", "limit": wanted.total, "seconds": 0, "limits": _limits(wanted)}
-        if self._unsure[DELIVERIES]:
+        held = self._deliveries.begin()
+        if held is not None:
             names = ("subscription_id", "task_id", "claim")
-            body["held"] = [dict(zip(names, lease, strict=True)) for lease in self._deliveries]
-        self._unsure[DELIVERIES] = True
+            body["held"] = [dict(zip(names, lease, strict=True)) for lease in held]
         found = await self._asking.alone(Verb(body), worker_id, Repeat.UNSENT)
         deliveries = [delivery_of(each) for each in entries(found, "deliveries")]
-        self._unsure[DELIVERIES] = False
-        self._deliveries.update(lease_of(each) for each in deliveries)
+        self._deliveries.end(dict.fromkeys(map(lease_of, deliveries)))
         return deliveries
 
     def settled(self, delivery: Delivery, *, surely: bool) -> None:
         """Stop tracking a delivery; one that may not have been settled is handed back with the next claim."""
-        self._deliveries.discard(lease_of(delivery))
-        if not surely:
-            self._unsure[DELIVERIES] = True
+        self._deliveries.drop(lease_of(delivery), surely=surely)
 
     async def _until_found(
         self, claim: Callable[[float], Awaitable[list[T] | None]], flag: str, seconds: float
