@@ -181,6 +181,19 @@ async def test_a_task_stays_until_its_events_are_delivered(engine: Engine, datab
     database.check_whole()
 
 
+@pytest.mark.parametrize("status", ["failed", "error", "stopped"])
+async def test_a_task_that_may_be_resumed_keeps_its_journal(engine: Engine, database: Database, status: str) -> None:
+    task = await full_task(engine)
+    database("update worker.tasks set status = %s where id = %s", status, task)
+    database.age(29, task)
+    assert await cleaned(engine) == Removed()
+    assert await engine.work.journal(task) == {"k": "1"}
+    database.age(2, task)
+    surplus = await engine.surplus(DAYS)
+    removed = await cleaned(engine)
+    assert (removed.tasks, removed.journal) == (surplus.tasks, surplus.journal) == (1, 1)
+
+
 async def test_journals_go_a_day_after_the_end_also_where_tasks_are_kept_for_ever(
     engine: Engine, database: Database
 ) -> None:

@@ -137,7 +137,7 @@ class Task(SavedTask):
         """Run a finished or paused task again.
 
         Args:
-            resume: Whether to continue from the journal, which is kept for a day after the task's end: completed model
+            resume: Whether to continue from the journal, which a completed task keeps for a day: completed model
                 calls, tool calls and steps are not repeated. After an error of the task's own, the last model call and
                 the tool calls that it led to are repeated. False restarts from the beginning. By default, a completed
                 task restarts and any other resumes; a paused task always resumes.

@@ -1,9 +1,9 @@
 """Retention: expired data is removed in batches so small that no other work is delayed.
 
 A batch is one short transaction. It locks finished tasks only, and skips those locked by others; a task is removed with
-all of its rows or not at all, so that a clean-up that is killed leaves nothing incomplete. Journals are removed a day
-after their task's end; a retry after that finds none, and repeats all calls. Files are removed once no task refers to
-them, at the earliest a day after they were last stored or used.
+all of its rows or not at all, so that a clean-up that is killed leaves nothing incomplete. The journal of a completed
+task is removed a day after its end; a later retry that should resume finds none. Files are removed once no task refers
+to them, at the earliest a day after they were last stored or used.
 """
 
 import asyncio

@@ -69,8 +69,12 @@ OLD_AUDIT = """
     where %(days)s > 0 and at < now() - make_interval(days => %(days)s)
 """
 
-# Removes the journals of tasks that finished at least a day ago, even of tasks that are kept: page by page through the
-# tasks with a journal, one index probe per task. The task is locked against a retry meanwhile.
+# Whether the journal of task t is no longer needed: a retry of a completed task restarts by default, and any other
+# resumes from its journal, however late.
+_JOURNAL_UNUSED = "t.finished_at < now() - interval '1 day' and t.status = 'completed'"
+
+# Removes such journals page by page through the tasks with a journal, one index probe per task. The task is locked
+# against a retry meanwhile.
 DROP_JOURNALS = f"""
     with recursive looked(task_id, number) as (
         (select task_id, 1 from worker.journal where task_id > %(after)s order by task_id limit 1)
@@ -82,7 +86,7 @@ DROP_JOURNALS = f"""
     ), over as materialized (
         select t.id from worker.tasks t
         where t.id = any(array(select task_id from looked))
-          and t.finished_at < now() - interval '1 day' and t.status in {TERMINAL}
+          and {_JOURNAL_UNUSED}
         order by t.id for update skip locked
     ), gone as (
         delete from worker.journal where task_id = any(array(select id from over)) returning 1
@@ -129,11 +133,13 @@ _SURPLUS = """
     )
     select (select count(*) from old) as tasks, (select coalesce(sum(last_event), 0)::bigint from old) as events,
            (select count(*) from worker.journal j join worker.tasks t on t.id = j.task_id
-             where t.finished_at < now() - interval '1 day' and t.status in {terminal}) as journal,
+             where {journal_unused} or t.id = any(array(select id from old))) as journal,
            (select count(*) from unused) as files, (select coalesce(sum(size), 0)::bigint from unused) as file_bytes
 """
 _OF_THE_REST = "and not exists (select from old o where o.id = k.task_id)"
-SURPLUS = _SURPLUS.format(terminal=TERMINAL, due=_DUE, unused=_UNUSED.format(still=_OF_THE_REST))
+SURPLUS = _SURPLUS.format(
+    terminal=TERMINAL, journal_unused=_JOURNAL_UNUSED, due=_DUE, unused=_UNUSED.format(still=_OF_THE_REST)
+)
 
 # Once a day one process of the fleet starts the clean-up; if it goes silent, another takes over after ten minutes.
 BEGIN = """
