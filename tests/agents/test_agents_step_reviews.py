@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from agno.agent import Agent
-from agno.workflow import Condition, Loop, Parallel, Router, Step, StepOutput, Steps, Workflow
+from agno.workflow import Condition, Loop, Parallel, Router, Step, StepInput, StepOutput, Steps, Workflow
 from agno.workflow.types import HumanReview
 
 from tests.agents.attempts import Task
@@ -138,23 +138,137 @@ async def test_a_workflow_is_cancelled_from_within() -> None:
     assert "step 'two' was rejected" in str(task.last_run.stopping.cause)
 
 
-@pytest.mark.parametrize(
-    "inner",
-    [
-        lambda: Loop(name="two", steps=[step("two")], max_iterations=1, human_review=CONFIRMED),
-        lambda: Condition(name="two", steps=[step("two")], human_review=CONFIRMED),
-        lambda: Steps(name="two", steps=[step("two")], human_review=CONFIRMED),
-        lambda: Router(name="two", selector=choose, choices=[step("two")], human_review=CONFIRMED),
-    ],
-    ids=["a loop", "a condition", "a group", "a router"],
-)
-@pytest.mark.parametrize("around", [Loop, Steps, Parallel, Condition])
-async def test_a_group_within_others_about_which_nobody_is_asked_is_noted(
-    around: Any, inner: Callable[[], Any]
+def failing(name: str, **review: Any) -> Step:
+    """A step that fails once."""
+
+    def work(step_input: Any) -> StepOutput:
+        CALLS[name] += 1
+        if CALLS[name] == 1:
+            raise ValueError("out of paper")
+        return StepOutput(content=f"{step_input.previous_step_content or ''}>{name}")
+
+    return Step(name=name, executor=work, max_retries=0, human_review=HumanReview(**review) if review else None)
+
+
+def ways(**review: Any) -> Router:
+    return Router(name="two", selector=choose, choices=[step("two"), step("left")], human_review=HumanReview(**review))
+
+
+def looping(*inner: Step, **review: Any) -> Loop:
+    return Loop(name="two", steps=list(inner), max_iterations=3, human_review=HumanReview(**review))
+
+
+def either(*inner: Step, **review: Any) -> Condition:
+    return Condition(name="two", steps=list(inner), else_steps=[step("other")], human_review=HumanReview(**review))
+
+
+ROUTE = {"requires_user_input": True, "user_input_message": "which?"}
+RETRIED = {"on_reject": "retry", "max_retries": 2}
+DECIDED: dict[str, tuple[Callable[[], Any], list[InputAnswer]]] = {
+    "a group, confirmed": (lambda: Steps(name="two", steps=[step("two")], human_review=CONFIRMED), [YES]),
+    "a group, rejected": (lambda: Steps(name="two", steps=[step("two")], human_review=CONFIRMED), [NO]),
+    "a condition, confirmed": (lambda: either(step("two"), requires_confirmation=True), [YES]),
+    "a condition, skipped": (lambda: either(step("two"), requires_confirmation=True, on_reject="skip"), [NO]),
+    "a condition's other branch": (lambda: either(step("two"), requires_confirmation=True, on_reject="else"), [NO]),
+    "a condition that fails": (lambda: either(failing("two"), on_error="pause"), [YES]),
+    "a failed condition, passed over": (lambda: either(failing("two"), on_error="pause"), [NO]),
+    "a loop, confirmed": (lambda: looping(step("two"), requires_confirmation=True), [YES]),
+    "a loop, rejected": (lambda: looping(step("two"), requires_confirmation=True), [NO]),
+    "a loop that is enough": (lambda: looping(step("two"), requires_iteration_review=True), [YES]),
+    "a loop that goes on": (lambda: looping(step("two"), requires_iteration_review=True, **RETRIED), [NO, NO]),
+    "a loop that goes on once": (lambda: looping(step("two"), requires_iteration_review=True, **RETRIED), [NO, YES]),
+    "a loop, thrown away": (lambda: looping(step("two"), requires_iteration_review=True), [NO]),
+    "a router, confirmed": (lambda: ways(requires_confirmation=True), [YES]),
+    "a router, rejected": (lambda: ways(requires_confirmation=True), [NO]),
+    "a route": (lambda: ways(**ROUTE), [InputAnswer(value="left")]),
+    "routes": (lambda: ways(**ROUTE, allow_multiple_selections=True), [InputAnswer(value=["left", "two"])]),
+    "a router's output": (lambda: ways(**REVIEW), [YES]),
+    "an edited output": (lambda: ways(**REVIEW), [InputAnswer(approve=True, value="better")]),
+    "another route": (lambda: ways(**REVIEW, **RETRIED), [NO, InputAnswer(value="left"), YES]),
+    "a step that fails": (lambda: failing("two", on_error="pause"), [YES]),
+    "a failed step, passed over": (lambda: failing("two", on_error="pause"), [NO]),
+}
+
+
+async def decided(program: Callable[[], Workflow], given: list[InputAnswer]) -> list[Any]:
+    """What is asked in turn, and how often each function was called in the end."""
+    task, seen = Task(), list[Any]()
+    for each in given:
+        (request,) = await asked(task, program)
+        seen.append((request.kind, request.agent, request.question, request.value_schema, request.choices))
+        answer(task, [request], each)
+    result = await task.attempted(lambda run_agent: run_agent(program()))
+    assert result.paused is None
+    assert not [each for each in task.events if each.type == "note"]
+    calls = dict(CALLS)
+    CALLS.clear()
+    return [*seen, calls]
+
+
+def plain(*, stream: bool) -> Callable[[Any], Step]:
+    """A step that runs a workflow by itself, in plain code."""
+
+    def around(inner: Any) -> Step:
+        def work(step_input: Any) -> StepOutput:
+            whole = flow(Steps(name="g", steps=[inner]))
+            if not stream:
+                return StepOutput(content=whole.run(step_input.input).content)
+            *_, last = whole.run(step_input.input, stream=True, stream_events=True)
+            return StepOutput(content=last.content)  # type: ignore[union-attr]
+
+        return Step(name="code", executor=work)
+
+    return around
+
+
+def routed(inner: Any) -> Steps:
+    def always(step_input: Any) -> Any:
+        del step_input
+        return inner.name
+
+    return Steps(name="g", steps=[Router(name="r", selector=always, choices=[inner])])
+
+
+def beside(inner: Any) -> Parallel:
+    return Parallel(inner, step("beside"), name="both")  # pyright: ignore[reportArgumentType] - Agno takes steps
+
+
+PLACES: dict[str, Callable[[Any], Any]] = {
+    "in a group": AROUND["a group"],
+    "in a loop": AROUND["a loop"],
+    "in a condition": AROUND["a condition"],
+    "in a router in a group": routed,
+    "beside another": beside,
+    "in plain code": plain(stream=False),
+    "in plain code, piece by piece": plain(stream=True),
+}
+
+
+@pytest.mark.parametrize("around", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize(("inner", "given"), DECIDED.values(), ids=DECIDED)
+async def test_within_others_people_decide_on_groups_as_they_do_about_a_workflows_own(
+    inner: Callable[[], Any], given: list[InputAnswer], around: Callable[[Any], Any]
 ) -> None:
-    task = Task()
-    made = branches(inner()) if around is Parallel else around(name="g", steps=[inner()])
-    result, _ = await to_its_end(task, lambda: flow(made))
-    assert ">two" in str(result.content)
-    notes = [each.data["text"] for each in task.events if each.type == "note"]
-    assert [each for each in notes if "'two' was to wait for a person, and did not" in each] == notes[:1] != []
+    expected = await decided(lambda: flow(step("one"), inner(), step("three")), given)
+    seen = await decided(lambda: flow(step("one"), around(inner()), step("three")), given)
+    seen[-1].pop("beside", None)
+    assert seen == expected
+
+
+async def test_of_an_iteration_of_several_steps_each_is_made_once() -> None:
+    def program() -> Workflow:
+        review = {"requires_iteration_review": True, **RETRIED}
+        return flow(Steps(name="g", steps=[looping(step("one"), step("two"), **review)]), step("three"))
+
+    assert (await decided(program, [NO, NO]))[-1] == {"one": 3, "two": 3, "three": 1}
+
+
+async def test_a_step_that_a_workflows_function_carries_out_waits_too() -> None:
+    async def work(workflow: Workflow, execution_input: Any) -> Any:
+        del workflow
+        output = await step("two", requires_confirmation=True).aexecute(StepInput(input=execution_input.input))
+        return output.content
+
+    result, _ = await to_its_end(Task(), lambda: Workflow(name="w", steps=work))
+    assert result.content == ">two"
+    assert CALLS == {"two": 1}

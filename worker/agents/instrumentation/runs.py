@@ -100,7 +100,7 @@ def step(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], op
     key = partial(_key_of_step, child)
     with within(child, key):
         own = step_functions.kept(child, _leaving_retries(owner), options)
-        result = step_reviews.carried_out(child, partial(original, own), original.__name__, arguments, options)
+        result = step_reviews.carried_out(child, original, own, arguments, options)
     return _followed(child, result, key)
 
 

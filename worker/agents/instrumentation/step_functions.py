@@ -27,41 +27,72 @@ def kept(frame: Frame, step: Any, options: dict[str, Any]) -> Any:
 
     Args:
         frame: The step's frame.
-        step: Agno's step, with its function in async form.
+        step: Agno's step; if it is executed on the event loop, with its function in async form.
         options: The options with which Agno executes the step.
 
     Returns:
         A copy; the step itself if it is not a function, or is streamed.
     """
     function, context = step.active_executor, options.get("run_context")
-    is_function = step.executor_type == "function" and inspect.iscoroutinefunction(function)
-    if not (is_function and context is not None and frame.run.journal.is_kept):
+    is_function = step.executor_type == "function" and not inspect.isgeneratorfunction(function)
+    if not is_function or inspect.isasyncgenfunction(function) or context is None or not frame.run.journal.is_kept:
         return step
+    kept_one = partial(_KeptFunction, frame, step.name, context)
 
     @functools.wraps(function)
     async def call(step_input: Any, **given: Any) -> Any:
-        match = _match(step_input)
-        entry = frame.run.journal.take(frame.scope, "step", "", match)
-        if entry is not None:
-            for each in frame.scope.children:  # the step's own rows may belong to another try
-                frame.run.pass_over(each, frame.run.count)
-            return _restored(entry.value, context.session_state)
-        before, found = states.copied(context.session_state), states.found(context.session_state)
-        result = await function(step_input, **given)
-        value = _left(result)
-        if value is not None and not frame.is_paused:
-            state = states.copied(context.session_state)
-            if state != before:
-                value |= {"state": state, "same": states.kept(context.session_state, found)}
-            number = frame.run.journal.next_number()
-            what = f"The result of the step {step.name}"
-            write = partial(frame.run.written, frame.scope, "step", "", value, match=match, what=what, number=number)
-            frame.run.keep_back(write)
-        return result
+        one = kept_one(step_input)
+        return one.known() or one.keep(await function(step_input, **given))
+
+    @functools.wraps(function)
+    def call_plain(step_input: Any, **given: Any) -> Any:
+        one = frame.run.call(kept_one, step_input)
+        return frame.run.call(one.known) or frame.run.call(one.keep, function(step_input, **given))
 
     own = copy(step)
-    own.active_executor = call
+    own.active_executor = call if inspect.iscoroutinefunction(function) else call_plain
     return own
+
+
+class _KeptFunction:
+    """One call of a step's function.
+
+    Args:
+        frame: The step's frame.
+        name: The step's name.
+        context: Agno's ``RunContext``, which holds the session state.
+        given: The step's input.
+    """
+
+    def __init__(self, frame: Frame, name: str, context: Any, given: Any) -> None:
+        self._frame = frame
+        self._name = name
+        self._context = context
+        self._match = _match(given)
+        self._before: Any = None
+        self._found: Any = None
+
+    def known(self) -> Any:
+        """Return the result from an earlier attempt, or None if the function has to be called."""
+        run, scope, state = self._frame.run, self._frame.scope, self._context.session_state
+        entry = run.journal.take(scope, "step", "", self._match)
+        if entry is not None:
+            for each in scope.children:  # the step's own rows may belong to another try
+                run.pass_over(each, run.count)
+            return _restored(entry.value, state)
+        self._before, self._found = states.copied(state), states.found(state)
+        return None
+
+    def keep(self, result: Any) -> Any:
+        """Store a result, and return it."""
+        run, scope, value = self._frame.run, self._frame.scope, _left(result)
+        if value is not None and not self._frame.is_paused:
+            state = states.copied(self._context.session_state)
+            if state != self._before:
+                value |= {"state": state, "same": states.kept(self._context.session_state, self._found)}
+            number, what = run.journal.next_number(), f"The result of the step {self._name}"
+            run.keep_back(partial(run.written, scope, "step", "", value, match=self._match, what=what, number=number))
+        return result
 
 
 def _match(given: Any) -> str:

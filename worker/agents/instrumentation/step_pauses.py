@@ -13,16 +13,10 @@ from typing import Any, NamedTuple
 from worker.agents.errors import AgentFailed
 from worker.agents.instrumentation.frames import Frame, frame_in_hand
 from worker.agents.instrumentation.pauses import AskedField, form
-from worker.words.events import NewEvent
 from worker.words.requests import InputAnswer, InputRequest, RequestKind
-from worker.words.statuses import TaskUpdateEventType
 
 Original = Callable[..., Any]
 Kind = RequestKind
-
-
-REVIEWS = ("requires_confirmation", "requires_user_input", "requires_output_review", "requires_iteration_review")
-"""Settings of a ``HumanReview`` for which Agno pauses."""
 
 
 class PausedWorkflow(NamedTuple):
@@ -115,50 +109,6 @@ def continued_sync(workflow: Any, frame: Frame, items: Iterator[Any]) -> Iterato
         items = workflow.continue_run(output, stream=True, stream_events=True)
 
 
-def group(original: Original) -> Original:
-    """Make the hook for executing a loop, a condition, a group of steps, a router, or parallel steps."""
-
-    def hook(self: Any, *arguments: Any, **options: Any) -> Any:
-        frame = frame_in_hand.get()
-        if frame is not None:
-            tell_unasked(frame, self)
-        return original(self, *arguments, **options)
-
-    return hook
-
-
-def tell_unasked(frame: Frame, step: Any) -> None:
-    """Emit a note if Agno does not ask anybody about a step that should wait for a person.
-
-    Args:
-        frame: The frame of the enclosing workflow.
-        step: Agno's step: a single one, or one with nested steps.
-    """
-    if not is_unasked(frame.owner, step):
-        return
-    text = (
-        f"Step {step.name or type(step).__name__!r} was to wait for a person, and did not: within a loop, a condition,"
-        " a group or parallel steps people are asked about single steps alone."
-    )
-    note = NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "unasked"})
-    frame.run.call(frame.run.tell_once, text, note)
-
-
-def is_unasked(workflow: Any, step: Any) -> bool:
-    """Return whether a step should wait for a person but Agno asks nobody: it only asks about top-level steps.
-
-    Args:
-        workflow: The enclosing workflow, as it is executed.
-        step: Agno's step: a single one, or one with nested steps.
-    """
-    review, name = step.human_review, step.name or type(step).__name__
-    if not any(getattr(review, each) for each in REVIEWS):
-        return False
-    own = workflow.steps if isinstance(workflow.steps, list) else list(getattr(workflow.steps, "steps", None) or ())
-    is_step = hasattr(step, "active_executor")  # single steps are copied, so they are compared by name
-    return bool(own) and not any(each is step or (is_step and getattr(each, "name", None) == name) for each in own)
-
-
 def _with_output(event: Any, output: Any) -> Any:
     """Add the run's output to the last event of a continued workflow, from which an enclosing step reads it."""
     if output is not None and getattr(event, "run_output", output) is None and event.run_id == output.run_id:
@@ -211,11 +161,21 @@ def _asked(frame: Frame, output: Any) -> Iterator[tuple[InputRequest, Apply]]:
     """Yield the requests of a paused workflow, each with a function that applies the answer."""
     where = [frame.scope.key, "step", frame.pauses]
     for each in output.error_requirements or ():
-        what = {"agent": each.step_name, "question": f"{each.step_name} failed: {each.error_message} Try it again?"}
-        yield InputRequest.asked(where, Kind.Confirmation, **what), partial(_decide, each)
+        yield request_of_error(where, each), partial(_decide, each)
     for each in (output.step_requirements or ())[-1:]:  # earlier ones have been handled
         if not each.requires_executor_input and not each.is_resolved:
             yield from requests_of_step(where, each)
+
+
+def request_of_error(where: Sequence[Any], error: Any) -> InputRequest:
+    """Return the request for Agno's ``ErrorRequirement``: whether to try the step again.
+
+    Args:
+        where: The place of the request in the journal.
+        error: The requirement.
+    """
+    question = f"{error.step_name} failed: {error.error_message} Try it again?"
+    return InputRequest.asked(where, Kind.Confirmation, agent=error.step_name, question=question)
 
 
 def requests_of_step(where: Sequence[Any], step: Any) -> Iterator[tuple[InputRequest, Apply]]:

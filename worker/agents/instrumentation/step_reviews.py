@@ -1,175 +1,156 @@
-"""Nested steps that wait for a person: within a loop, a condition, a group or parallel steps, Agno asks nobody.
+"""Nested steps and groups of steps that wait for a person: there Agno asks nobody.
 
-The worker asks instead, as Agno does about a workflow's top-level steps: before a step for a confirmation or an input,
-and afterwards for a review of its output. Without an answer the attempt ends there, and the next one returns to it.
+The worker asks instead, as Agno does about a workflow's top-level steps: before a step for a confirmation, an input or a
+route, afterwards for a review of its output, and what to do if it has failed. Without an answer the attempt ends there,
+and the next one returns to it.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
-from copy import copy
+from functools import partial
 from typing import Any
 
-from worker.agents.errors import AgentFailed
-from worker.agents.instrumentation.frames import Frame
-from worker.agents.instrumentation.step_pauses import is_unasked, requests_of_step, tell_unasked
+from worker.agents.instrumentation.frames import Frame, frame_in_hand
+from worker.agents.instrumentation.reviews import Review, asks_about_errors, review_of
+from worker.agents.journal import Identity
 
-Make = Callable[[Any], Any]
-"""Executes the step with an input."""
+Original = Callable[..., Any]
+
+REVIEWS = ("requires_confirmation", "requires_user_input", "requires_output_review", "requires_iteration_review")
+"""Settings of a ``HumanReview`` for which Agno pauses."""
+
+
+def is_unasked(workflow: Any, step: Any) -> bool:
+    """Return whether a step should wait for a person but Agno asks nobody: it only asks about top-level steps.
+
+    Args:
+        workflow: The enclosing workflow, as it is executed.
+        step: Agno's step: a single one, or one with nested steps.
+    """
+    review, name = step.human_review, step.name or type(step).__name__
+    if not (any(getattr(review, each) for each in REVIEWS) or asks_about_errors(step)):
+        return False
+    steps = getattr(workflow, "steps", None)
+    own = steps if isinstance(steps, list) else getattr(steps, "steps", None)
+    is_step = hasattr(step, "active_executor")  # single steps are copied, so they are compared by name
+    return not any(each is step or (is_step and getattr(each, "name", None) == name) for each in own or ())
+
+
+def _is_ours(workflow: Any, step: Any) -> bool:
+    """Return whether the worker asks. About a loop's iterations Agno asks, but restarts the loop when it streams."""
+    return step.human_review.requires_iteration_review or is_unasked(workflow, step)
+
+
+def group(original: Original) -> Original:
+    """Make the hook for executing a loop, a condition, a group of steps, a router, or parallel steps."""
+
+    def hook(self: Any, *arguments: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None or not _is_ours(frame.owner, self):
+            return original(self, *arguments, **options)
+        return carried_out(frame.run.call(_frame_of, frame, self), original, self, arguments, options)
+
+    return hook
+
+
+def _frame_of(around: Frame, owner: Any) -> Frame:
+    """Make a frame for a group, which gives it a place in the journal. Its steps keep the workflow's frame."""
+    journal, name = around.run.journal, owner.name or type(owner).__name__.lower()
+    scope = journal.open(around.scope, Identity("step", name, str, str, is_pinned=True), name)
+    journal.end(scope, failed=False)
+    return Frame(around.run, owner, lambda: scope, around, given=around.given)
 
 
 def carried_out(
-    frame: Frame, original: Callable[..., Any], name: str, arguments: tuple[Any, ...], options: dict[str, Any]
+    frame: Frame, original: Original, owner: Any, arguments: tuple[Any, ...], options: dict[str, Any]
 ) -> Any:
-    """Execute a step, with requests to a person if Agno would make none; for sync code a note is emitted instead.
+    """Execute a step or a group, with requests to a person if Agno would make none.
 
     Args:
-        frame: The step's frame.
-        original: Agno's method of the step.
-        name: The method's name.
-        arguments: Its positional arguments; the first is the step's input.
-        options: Its keyword arguments.
+        frame: The frame of the step or group.
+        original: Agno's method: ``execute``, ``aexecute`` or the streaming variant of either.
+        owner: Agno's step or group, as it is executed.
+        arguments: The positional arguments; the first is the step's input.
+        options: The keyword arguments.
     """
     around = frame.parent
-    if around is None or not is_unasked(around.owner, frame.owner):
-        return original(*arguments, **options)
+    if around is None or not _is_ours(around.owner, frame.owner):
+        return original(owner, *arguments, **options)
     given = arguments[0] if arguments else options["step_input"]
     rest = {name: each for name, each in options.items() if name != "step_input"}
+    review = review_of(frame, owner, given, asks_before=is_unasked(around.owner, frame.owner))
 
-    def make(step_input: Any) -> Any:
-        return original(step_input, *arguments[1:], **rest)
+    def make() -> Any:
+        return original(review.owner, review.given, *arguments[1:], **{**rest, **review.options})
 
-    if name == "aexecute_stream":
-        return streamed(frame, frame.owner, given, make)
-    if name == "aexecute":
-        return whole(frame, frame.owner, given, make)
-    tell_unasked(around, frame.owner)
-    return make(given)
+    return WAYS[original.__name__](review, make)
 
 
-async def streamed(frame: Frame, step: Any, given: Any, make: Make) -> AsyncIterator[Any]:
-    """Execute a streamed step; the last item is its output.
-
-    Args:
-        frame: The step's frame.
-        step: Agno's step.
-        given: The step's ``StepInput``.
-        make: Executes the step.
-    """
-    review = _Review(frame, step, given)
-    await review.ask_before()
+async def _streamed(review: Review, make: Callable[[], Any]) -> AsyncIterator[Any]:
+    await review.settle(review.ask_before)
     while review.goes_on:
         output = None
-        async with aclosing(make(review.given)) as items:
-            async for item in items:
-                if type(item).__name__ == "StepOutput":
-                    output = item
-                else:
-                    yield item
-        await review.look_at(output)
+        try:
+            async with aclosing(make()) as items:
+                async for item in items:
+                    if type(item).__name__ == "StepOutput":
+                        output = item
+                    else:
+                        yield item
+        except Exception as error:  # noqa: BLE001 - raised again unless a person decides
+            await review.settle(partial(review.look_at_error, error))
+        else:
+            await review.settle(partial(review.look_at, output))
     if review.output is not None:
         yield review.output
 
 
-async def whole(frame: Frame, step: Any, given: Any, make: Make) -> Any:
-    """Execute a step that is not streamed and return its output."""
-    review = _Review(frame, step, given)
-    await review.ask_before()
+async def _whole(review: Review, make: Callable[[], Any]) -> Any:
+    await review.settle(review.ask_before)
     while review.goes_on:
-        await review.look_at(await make(review.given))
+        try:
+            output = await make()
+        except Exception as error:  # noqa: BLE001 - raised again unless a person decides
+            await review.settle(partial(review.look_at_error, error))
+        else:
+            await review.settle(partial(review.look_at, output))
     return review.output
 
 
-class _Review:
-    """The requests to a person about a step, before and after its execution.
-
-    Args:
-        frame: The step's frame.
-        step: Agno's step.
-        given: The step's input, to which people's inputs and reasons for rejection are added.
-    """
-
-    def __init__(self, frame: Frame, step: Any, given: Any) -> None:
-        self._frame = frame
-        self._step = step
-        self._tries = 0
-        self.given = given
-        self.output: Any = None
-        self.goes_on = True
-        """Whether the step is to be executed, for the first time or again."""
-
-    async def ask_before(self) -> None:
-        """Ask for a confirmation or an input."""
-        review = self._step.human_review
-        if not (review.requires_confirmation or review.requires_user_input):
-            return
-        asked = self._step.create_step_requirement(0, self.given)
-        if not await self._is_approved(asked, "before"):
-            self.goes_on, self.output = False, self._skipped(asked)
-        elif asked.user_input:
-            self._add(user_input=asked.user_input)
-
-    async def look_at(self, output: Any) -> None:
-        """Ask for a review of an output, if required, and determine the next action."""
-        from agno.workflow.utils.hitl import check_output_review_status
-
-        self.goes_on, self.output = False, output
-        if output is None or not output.success:
-            return
-        asked = check_output_review_status(self._step, 0, self.given, output, self._tries).step_requirement
-        if asked is None:
-            return
-        if await self._is_approved(asked, f"after {self._tries}"):
-            if asked.edited_output is not None:
-                output.content = asked.edited_output
-        elif asked.on_reject == "retry":
-            if asked.max_retries and self._tries >= asked.max_retries:
-                raise self._cancelled(f"step {asked.step_name!r} was rejected {self._tries + 1} times")
-            self._tries += 1
-            self.goes_on = True
-            self._add(rejection_feedback=asked.rejection_feedback, previous_output=str(output.content or ""))
+def _streamed_sync(review: Review, make: Callable[[], Any]) -> Iterator[Any]:
+    review.settle_sync(review.ask_before)
+    while review.goes_on:
+        output = None
+        try:
+            for item in make():
+                if type(item).__name__ == "StepOutput":
+                    output = item
+                else:
+                    yield item
+        except Exception as error:  # noqa: BLE001 - raised again unless a person decides
+            review.settle_sync(partial(review.look_at_error, error))
         else:
-            self.output = self._skipped(asked)
+            review.settle_sync(partial(review.look_at, output))
+    if review.output is not None:
+        yield review.output
 
-    async def _is_approved(self, asked: Any, where: str) -> bool:
-        """Apply a person's answers and return whether the step is approved.
 
-        Raises:
-            CancelledError: There is no answer yet.
-        """
-        from agno.workflow.utils.hitl import check_timeout
+def _whole_sync(review: Review, make: Callable[[], Any]) -> Any:
+    review.settle_sync(review.ask_before)
+    while review.goes_on:
+        try:
+            output = make()
+        except Exception as error:  # noqa: BLE001 - raised again unless a person decides
+            review.settle_sync(partial(review.look_at_error, error))
+        else:
+            review.settle_sync(partial(review.look_at, output))
+    return review.output
 
-        run, found = self._frame.run, list(requests_of_step([self._frame.scope.key, where], asked))
-        answers = [run.journal.answer(request.id) for request, _ in found]
-        waiting = [request for (request, _), answer in zip(found, answers, strict=True) if answer is None]
-        if waiting:
-            run.ask(waiting, self._frame)
-            await run.others_end(self._frame)
-            raise run.pause()
-        for (_, apply), answer in zip(found, answers, strict=True):
-            if answer is not None:
-                apply(answer)
-        if any(answer is not None and answer.unanswered for answer in answers) and asked.timeout_at is not None:
-            action = str(getattr(check_timeout(asked), "value", check_timeout(asked)))
-            asked.confirmed, asked.on_reject = action == "approve", action
-        return asked.confirmed is not False
 
-    def _skipped(self, asked: Any) -> Any:
-        """Return the output of a skipped step: the content of the step before it.
-
-        Raises:
-            CancelledError: The rejection cancels the workflow.
-        """
-        from agno.workflow.types import StepOutput
-
-        if asked.on_reject in ("cancel", "fail"):
-            raise self._cancelled(f"step {asked.step_name!r} was rejected")
-        before = self.given.get_last_step_content() or self.given.previous_step_content or self.given.input
-        return StepOutput(step_name=self._step.name, step_id=self._step.step_id, content=before)
-
-    def _cancelled(self, why: str) -> BaseException:
-        return self._frame.run.give_up("The workflow", AgentFailed(f"The workflow was cancelled: {why}."))
-
-    def _add(self, **more: Any) -> None:
-        self.given = copy(self.given)
-        said = {name: each for name, each in more.items() if each is not None}
-        self.given.additional_data = {**(self.given.additional_data or {}), **said}
+WAYS: dict[str, Callable[[Review, Callable[[], Any]], Any]] = {
+    "aexecute_stream": _streamed,
+    "aexecute": _whole,
+    "execute_stream": _streamed_sync,
+    "execute": _whole_sync,
+}
+"""By the name of Agno's method. In a stream the last item is the step's output."""

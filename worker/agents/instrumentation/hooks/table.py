@@ -11,6 +11,7 @@ from worker.agents.instrumentation import (
     runs,
     steering,
     step_pauses,
+    step_reviews,
 )
 from worker.agents.instrumentation.hooks import connections as connections_hooks
 from worker.agents.instrumentation.hooks import models as models_hooks
@@ -66,7 +67,7 @@ HOOKS: tuple[Hook, ...] = (
     Hook("agno.workflow.workflow", "Workflow", "set_id", runs_hooks.own_id),
     *(Hook("agno.workflow.step", "Step", name, runs_hooks.step) for name in EXECUTIONS),
     *(
-        Hook(f"agno.workflow.{kind.lower()}", kind, name, step_pauses.group)
+        Hook(f"agno.workflow.{kind.lower()}", kind, name, step_reviews.group)
         for kind in ("Loop", "Condition", "Steps", "Router", "Parallel")
         for name in EXECUTIONS
     ),
