@@ -1,5 +1,6 @@
 """What is said to a task: its agent reads it before its next model call, and each attempt reads it there."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ from agno.team import Team
 from agno.workflow import Step, Workflow
 from pydantic import BaseModel
 
-from tests.contract.steps import AGENT, bring_to, claim, create, log, until, worker
+from tests.contract.steps import AGENT, bring_to, claim, create, log, until, wish, worker
 from tests.supervisor.stories import Handlers
 from tests.support import wait_until
 from tests.workers import handlers, no_spare_platform, working
@@ -186,18 +187,38 @@ async def test_a_retry_reads_it_at_the_same_place(platform: Platform, handlers: 
     assert asked == [["user: How are you?", "assistant: call 0", "user: In French, please.", "assistant: call 1"]] * 2
 
 
-async def test_what_comes_too_late_is_told(platform: Platform, handlers: Handlers) -> None:
+@pytest.mark.parametrize("how", ["continued", "retried", "asked once more"])
+async def test_what_comes_too_late_is_told_and_read_the_next_time(
+    platform: Platform, handlers: Handlers, how: str
+) -> None:
+    runs: list[int] = []
+
     async def work(task: Task) -> Task:
-        done = await run_agent(Agent(model=ScriptedModel(["done"])), task)
-        await platform.tasks.send(task.id, FRENCH)
+        runs.append(len(runs))
+        done = await run_agent(Agent(name="a", model=ScriptedModel(last_said)), task)
+        if len(runs) == 1:
+            await say(platform, task)
+            if how == "asked once more":
+                return await run_agent(Agent(name="b", model=ScriptedModel(last_said)), task)
         return done
 
     handlers.bind(work, AGENT)
     async with working(platform, handlers):
-        task = await create(platform)
-        await until(platform, task.id, Status.Completed, Status.Error)
+        task = await create(platform, "How are you?")
+        done = await until(platform, task.id, Status.Completed, Status.Error)
+        if how == "continued":
+            await platform.tasks.create(wish("And now?", id=task.id))
+            done = await until(platform, task.id, Status.Completed, Status.Error, after=done.last_event)
+        elif how == "retried":
+            await platform.tasks.retry(task.id)
+            done = await until(platform, task.id, Status.Completed, Status.Error, after=done.last_event)
+        await platform.tasks.create(wish("Well?", id=task.id))
+        last = await until(platform, task.id, Status.Completed, Status.Error, after=done.last_event)
+    asked = "And now?" if how == "continued" else "How are you?"
+    assert done.result == f"user: {asked}; user: In French, please."
+    assert last.result == "user: Well?", "what was read once is not read in a later turn"
     notes = [Note.model_validate(each.data).text for each in await log(platform, task.id) if each.type is Type.Note]
-    assert notes == ["A message was not read: the agent had asked its model for the last time."]
+    assert [each.partition(":")[0] for each in notes] == ["A message was not read"] * (how != "asked once more")
 
 
 @pytest.mark.parametrize("status", sorted(TERMINAL))
@@ -227,6 +248,20 @@ async def test_a_second_task_of_a_conversation_steers_the_first(platform: Platfo
     await platform.tasks.stop(first.id)
     await platform.tasks.stop(long.id)
     assert (await create(platform, "Again.", conversation_id="talk")).id != first.id
+
+
+async def test_a_repeated_wish_steers_once(platform: Platform) -> None:
+    conversations: dict[str, Mode] = {AGENT: "steer"}
+    await platform.work.register(WorkerCard(id=new_id(), name="w", agents=(AGENT,), conversations=conversations))
+    first = await create(platform, "How are you?", conversation_id="talk")
+    new = wish("In French, please.", conversation_id="talk")
+    same = await asyncio.gather(*(platform.tasks.create(new, key="k") for _ in range(3)))
+    same.append(await platform.tasks.create(new, key="k"))
+    other = await platform.tasks.create(new, key="another")
+    assert {each.id for each in [*same, other]} == {first.id}
+    assert [each.type for each in await log(platform, first.id)].count(Type.MessageReceived) == 2
+    await platform.tasks.stop(first.id)
+    assert (await platform.tasks.create(new, key="k")).id == first.id, "also where that one has ended by now"
 
 
 async def test_its_owner_alone_reads_them(platform: Platform) -> None:

@@ -107,7 +107,8 @@ async def _unread(run: AgentRun, attempt: Run) -> list[ReceivedMessage]:
     if inbox.is_due(LOOK_SECONDS):
         inbox.waits, inbox.looked = False, time.monotonic()
         try:
-            inbox.messages += await attempt.work.messages(attempt.task_id, len(inbox.messages))
+            last = inbox.messages[-1].number if inbox.messages else 0
+            inbox.messages += await attempt.work.messages(attempt.task_id, last)
         except ModuleException:
             inbox.waits = True  # read the messages before the next call instead
     if not inbox.messages:

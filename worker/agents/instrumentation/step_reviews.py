@@ -1,8 +1,8 @@
 """Nested steps and groups of steps that wait for a person: there Agno asks nobody.
 
-The worker asks instead, as Agno does about a workflow's top-level steps: before a step for a confirmation, an input or a
-route, afterwards for a review of its output, and what to do if it has failed. Without an answer the attempt ends there,
-and the next one returns to it.
+The worker asks instead, as Agno does about a workflow's top-level steps: before a step for a confirmation, an input or
+a route, afterwards for a review of its output, and what to do if it has failed. Without an answer the attempt ends
+there, and the next one returns to it.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator

@@ -51,6 +51,9 @@ READABLE = frozenset(
         "_conversation",
         "_skipped",
         "_messages",
+        "_heard",
+        "_read",
+        "_message_keys",
         "_secrets",  # already sealed
     }
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from worker.engine.state.artifacts import ARTIFACTS
 from worker.engine.state.families import AWAITS, CHILDREN
-from worker.engine.state.messages import SENT
+from worker.engine.state.messages import READ, for_the_next
 from worker.engine.state.references import FileRow
 from worker.engine.state.requests import ANSWERS, ASKED
 from worker.engine.state.rows import (
@@ -134,7 +134,8 @@ class Retry:
         cleared: dict[str, Any] = {"is_manually_stopped": False, "hitl_request": None, **dict.fromkeys(ERROR)}
         if not resumes:
             cleared |= {CHILDREN: None, ARTIFACTS: None}
-        gone = {*cleared, AWAITS, *(() if resumes else (ANSWERS, ASKED, SENT))}
+        gone = {*cleared, AWAITS, READ, *(() if resumes else (ANSWERS, ASKED))}
+        state = row.state if self.renewal is None or resumes else for_the_next(row.state)
         requeue(
             row,
             awaits=None,
@@ -146,7 +147,7 @@ class Retry:
             started_at=None,
             finished_at=None,
             paused_at=None,
-            state={name: value for name, value in row.state.items() if name not in gone},
+            state={name: value for name, value in state.items() if name not in gone},
         )
         counts = {"suspicions": 0, "crashes": 0, "errors": 0}
         delta: dict[str, Any] = {"status": Status.Pending, "result": None, "finish_reason": None, **counts, **cleared}

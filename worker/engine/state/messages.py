@@ -1,5 +1,6 @@
 """Messages sent to a task, stored until its agent reads them. No I/O."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,17 @@ from worker.words.statuses import TaskUpdateEventType
 SENT = "_messages"
 """Key in a task's ``state``: the number of messages sent to it."""
 
-MOST_MESSAGES = 1_000  # per task
+HEARD = "_heard"
+"""Key in a task's ``state``: the number of the last message that belongs to an earlier input."""
+
+READ = "_read"
+"""Key in a task's ``state``: the number of the last message read when it ended, if others were left."""
+
+KEYS = "_message_keys"
+"""Key in a task's ``state``: the idempotency keys of the last messages."""
+
+MOST_MESSAGES = 1_000  # per task and input
+MOST_KEYS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +33,7 @@ class Message:
     Args:
         text: The message.
         by: The sender.
+        key: An idempotency key: a repeated message is ignored.
     """
 
     organization_id: str
@@ -29,6 +41,7 @@ class Message:
     text: str
     by: str | None = None
     size: int = 0
+    key: str | None = None
 
     def decide(self, row: Row) -> Effect:
         """Store the message for the task's agent.
@@ -38,13 +51,28 @@ class Message:
         """
         if row.is_terminal:
             raise Conflict(f"Task {row.id!r} is {row.status}; nothing reaches it any more.")
-        number = int(row.state.get(SENT) or 0) + 1
-        if number > MOST_MESSAGES:
+        keys: list[str] = row.state.get(KEYS) or []
+        if self.key in keys:
+            return Effect()
+        if waiting(row.state) >= MOST_MESSAGES:
             raise Conflict(f"Task {row.id!r} was sent {MOST_MESSAGES:,} messages; it takes no more.")
+        number = int(row.state.get(SENT) or 0) + 1
         received = ReceivedMessage(number=number, text=self.text, sent_by=self.by)
         event = log(row, TaskUpdateEventType.MessageReceived, received.model_dump(mode="json", exclude_none=True))
-        row.set(state={**row.state, SENT: number})
+        known = {KEYS: [*keys, self.key][-MOST_KEYS:]} if self.key is not None else {}
+        row.set(state={**row.state, SENT: number, **known})
         return Effect(events=[event], journal=[message_row(received)])
+
+
+def waiting(state: Mapping[str, Any]) -> int:
+    """Return how many messages the task was sent since its current input."""
+    return int(state.get(SENT) or 0) - int(state.get(HEARD) or 0)
+
+
+def for_the_next(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state of a task that gets another input: only unread messages are carried over."""
+    heard = state.get(READ, state.get(SENT))
+    return {name: each for name, each in state.items() if name != READ} | ({HEARD: heard} if heard else {})
 
 
 def unread(row: Row, taken: int, attempt: int) -> list[LoggedEvent]:
@@ -55,12 +83,13 @@ def unread(row: Row, taken: int, attempt: int) -> list[LoggedEvent]:
         taken: The number of messages that its agents have read.
         attempt: The run's attempt.
     """
-    count = int(row.state.get(SENT) or 0) - taken
+    count = waiting(row.state) - taken
     if count <= 0:
         return []
+    row.set(state={**row.state, READ: int(row.state[SENT]) - count})
     what = "A message was" if count == 1 else f"{count} messages were"
     data: dict[str, Any] = {
-        "text": f"{what} not read: the agent had asked its model for the last time.",
+        "text": f"{what} not read: the agent had asked its model for the last time. Continue the task, and it is read.",
         "kind": "message",
     }
     return [log(row, TaskUpdateEventType.Note, data, attempt)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from worker.engine.database.vault import NO_KEY, OTHER_KEY, Vault, is_sealed
 from worker.engine.state.families import AWAITS
-from worker.engine.state.messages import SENT
+from worker.engine.state.messages import waiting
 from worker.words.conversations import WAITS_FOR_TURN
 from worker.words.errors import ConfigurationError
 from worker.words.events import TaskUpdateEvent, typed_data
@@ -49,7 +49,7 @@ def assigned(row: Mapping[str, Any], vault: Vault) -> TaskRecord:
     if SECRETS in settings:
         secrets |= vault.open(settings[SECRETS])
     task = task_record(row)
-    sent = row["state"].get(SENT, 0)
+    sent = waiting(row["state"])
     return task.model_copy(update={**secrets, "messages_sent": sent}) if secrets or sent else task
 
 

@@ -45,6 +45,14 @@ _SET_MODES = """
 
 _FORGET_MODES = "delete from worker.conversation_modes where organization_id = %s and agent_id = any(%s)"
 
+# The task that a repeated request has already steered.
+_STEERED = """
+    select id from worker.tasks
+     where organization_id = %(organization)s and agent_id = %(agent)s and conversation_id = %(conversation)s
+       and state::jsonb->'_message_keys' ? %(key)s
+     limit 1
+"""
+
 # Deletes a task whose turn has not come; clients have only seen that it was created.
 _TAKE_BACK = """
     with gone as (delete from worker.tasks where id = %(id)s and queued and status = 'pending' returning id),
@@ -129,6 +137,17 @@ class Conversations:
             return None
         unfinished = await self.unfinished(new.agent_id, new.conversation_id)
         return unfinished[0].id if unfinished else None
+
+    async def steered(self, new: NewTask, key: str) -> str | None:
+        """Return the task that this request has already steered, or None."""
+        asked = {
+            "organization": self._organization,
+            "agent": clean(new.agent_id),
+            "conversation": clean(new.conversation_id),
+            "key": key,
+        }
+        rows = await self._core.read(_STEERED, asked)
+        return rows[0]["id"] if rows else None
 
     async def settle(self, mode: Mode, task: TaskRecord, conversation_id: str, *, is_new: bool) -> None:
         """Make other tasks give way to a new task, or the new task to them, as the mode demands.

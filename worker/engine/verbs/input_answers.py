@@ -71,9 +71,9 @@ def signalling(organization_id: str, task_id: str, signal: NewSignal) -> Signal:
     return Signal(organization_id, task_id, clean(signal.name), signal.data, _who(), size)
 
 
-def messaging(organization_id: str, task_id: str, message: NewMessage) -> Message:
-    """Return the change that sends a message to a task, on behalf of the current actor."""
-    return Message(organization_id, task_id, clean(message.text), _who(), len(message.text))
+def messaging(organization_id: str, task_id: str, message: NewMessage, key: str | None = None) -> Message:
+    """Return the change that sends a message to a task, on behalf of the current actor; with a key only once."""
+    return Message(organization_id, task_id, clean(message.text), _who(), len(message.text), key)
 
 
 def _who() -> str | None:

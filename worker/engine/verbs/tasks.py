@@ -28,6 +28,7 @@ from worker.words.conversations import (
     ConversationQuery,
     ConversationRecord,
 )
+from worker.words.digests import digest
 from worker.words.errors import Conflict, TaskNotFound, ValidationError
 from worker.words.ids import new_id
 from worker.words.messages import NewMessage
@@ -83,7 +84,7 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
         mode = None
         if new.conversation_id is not None and not (new.run_locally and new.worker_id):
             mode = await self.conversations.enter(new)
-        if mode == STEER and (told := await self._steered(new)) is not None:
+        if mode == STEER and (told := await self._steered(new, under)) is not None:
             return told
         settings, state = split(new, self._core.vault)
         if new.parent_execution is not None:
@@ -98,11 +99,14 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
             await self.conversations.settle(mode, task, new.conversation_id, is_new=new.id is None)
         return task
 
-    async def _steered(self, new: NewTask) -> TaskRecord | None:
-        """Send the text as a message to the task that has the turn, and return that task; None if there is none."""
+    async def _steered(self, new: NewTask, under: str | None) -> TaskRecord | None:
+        """Send the text to the task that has the turn, only once if repeated; None if no task has it."""
+        key = None if under is None else digest(under)[:16]
+        if key is not None and (known := await self.conversations.steered(new, key)) is not None:
+            return await self.get(known)
         while (task_id := await self.conversations.steer(new)) is not None:
             with suppress(Conflict, TaskNotFound):  # the task has just ended
-                return await self.send(task_id, NewMessage(text=new.input.text or ""))
+                return await self._send(task_id, NewMessage(text=new.input.text or ""), key)
         return None
 
     async def _in_conversation(self, new: NewTask) -> NewTask:
@@ -213,7 +217,10 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
     @bounded
     async def send(self, task_id: str, message: NewMessage) -> TaskRecord:
         """Send a message to a task's agent."""
-        change = input_answers.messaging(self._organization, task_id, message)
+        return await self._send(task_id, message)
+
+    async def _send(self, task_id: str, message: NewMessage, key: str | None = None) -> TaskRecord:
+        change = input_answers.messaging(self._organization, task_id, message, key)
         async with self._audit.of(AuditAction.TaskSentMessage, f"task {task_id}", task=task_id):
             await self._core.writer.write(change)
         return await self.get(task_id)

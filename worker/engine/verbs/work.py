@@ -154,7 +154,7 @@ class EngineWork(ClaimVerbs):
         rows = await self._core.read(sql_log.READ_MESSAGES, keys, patient=True)
         found = [message_in(json.loads(self._core.vault.opened_entry(row["value"]))) for row in rows]
         known = sorted((each for each in found if each is not None), key=lambda each: each.number)
-        return [each for each in known if each.number > after]
+        return [each for each in known if each.number > max(after, rows[0]["heard"])]
 
     async def told(self, task_id: str, attempt: int) -> list[str]:
         """Return marks of the events of earlier attempts, reading a few events at a time, since one may be large."""

@@ -5,9 +5,10 @@ READ_JOURNAL = """
     where j.task_id = %s and t.organization_id = %s
 """
 
-# Messages sent to a task: journal rows that no attempt writes.
+# Messages sent to a task: journal rows that no attempt writes. Those up to "heard" belong to an earlier input.
 READ_MESSAGES = """
-    select j.value::text from worker.journal j join worker.tasks t on t.id = j.task_id
+    select j.value::text, coalesce((t.state->>'_heard')::bigint, 0) as heard
+    from worker.journal j join worker.tasks t on t.id = j.task_id
     where j.task_id = %s and t.organization_id = %s and j.key >= 'message/' and j.key < 'message0'
 """
 

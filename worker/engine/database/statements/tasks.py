@@ -162,7 +162,8 @@ WRITE_OWNED = f"""
 # A retry from the start keeps the snapshots of sessions as the task found them, so that its runs do not count twice.
 DROP_JOURNAL = """
     delete from worker.journal
-    where task_id = any(%s::text[]) and not starts_with(key, task_id || '/session/')
+    where task_id = any(%s::text[])
+      and not starts_with(key, task_id || '/session/') and not starts_with(key, 'message/')
 """
 
 # A hint to other processes, sent after the commit: NOTIFY inside a transaction takes a lock of the whole server.
