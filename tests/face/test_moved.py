@@ -17,6 +17,7 @@ from worker import (
     MCPServerDetails,
     MCPServerTransport,
     MCPServerType,
+    OutputFormat,
     Principal,
     PrincipalKind,
     ProviderUnreachableError,
@@ -86,6 +87,28 @@ async def test_an_agent_is_read_and_used_as_before() -> None:
     (listed,) = await Agents().alist()
     assert (await listed.aload()).id == listed.load().id == "ann"
     assert agent.model_dump_safe()["status"] == "ACTIVE"
+
+
+async def test_the_forms_of_results_and_payloads_are_models() -> None:
+    schema = {"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"]}
+    record = AgentRecord(id="form", name="F", unique_name="f", output_format=OutputFormat.Json, output_schema=schema)
+    await bridge.across(lambda platform: platform.tasks.save_agent(record))
+    output = (await Agents().aget("form")).output
+    assert (output.is_markdown, output.use_json_mode) == (False, True)
+    assert output.output_schema is not None
+    with pytest.raises(pydantic.ValidationError):
+        output.output_schema(total="many")
+    assert (await Agents().aget("ann")).output.output_schema is None
+
+    @register_tool
+    def weather(place: str) -> str:
+        return f"sunny in {place}"
+
+    (tool,) = ToolsRepository().list
+    assert tool.payload_schema(payload={"place": "Rome"}).model_dump() == {"payload": {"place": "Rome"}}
+    with pytest.raises(pydantic.ValidationError):
+        tool.payload_schema(payload={})
+    assert weather("Rome") == "sunny in Rome"
 
 
 async def test_arguments_are_made_as_before() -> None:

@@ -15,6 +15,7 @@ from worker.face.configuration import Configuration
 from worker.face.knowledge import KnowledgeBase, KnowledgeBases
 from worker.face.options import TaskOptions
 from worker.face.retrieving import Retriever, retriever
+from worker.face.schema_models import AgentOutput, build_model_from_schema
 from worker.face.task import Task
 from worker.face.task_saving import Verb
 from worker.face.tasks import Tasks
@@ -24,6 +25,7 @@ from worker.words.agents import AgentRecord
 from worker.words.errors import ConfigurationError, Unsupported, ValidationError
 from worker.words.knowledge import AgentKnowledgeBase
 from worker.words.protocol import AgentDeploymentType
+from worker.words.statuses import OutputFormat
 from worker.words.tools import ToolInvocationResult
 
 
@@ -84,6 +86,17 @@ class Agent(AgentSessions, AgentRecord):
     def is_active(self) -> bool:
         """Whether the agent's record says that it accepts tasks."""
         return self.status == "ACTIVE"
+
+    @property
+    def output(self) -> AgentOutput:
+        """The form of the agent's results, as keyword arguments for an Agno agent take it."""
+        is_json = self.output_format is OutputFormat.Json
+        schema = self.output_schema if is_json else None
+        return AgentOutput(
+            output_schema=build_model_from_schema("StructuredOutput", schema) if schema else None,
+            is_markdown=self.output_format is OutputFormat.Markdown,
+            use_json_mode=is_json,
+        )
 
     @property
     def mcp_servers(self) -> "list_[Any]":

@@ -11,6 +11,20 @@ TYPES: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolea
 PARAMETERS = ("body_params", "query_params", "path_params")
 
 
+class AgentOutput(BaseModel):
+    """The form of an agent's results.
+
+    Args:
+        output_schema: A pydantic model of the results; None unless the format is JSON and the agent has a schema.
+        is_markdown: Whether the results are Markdown.
+        use_json_mode: Whether the results are JSON.
+    """
+
+    output_schema: type[BaseModel] | None = None
+    is_markdown: bool = False
+    use_json_mode: bool = False
+
+
 def build_model_from_schema(
     model_name: str,
     schema: Mapping[str, Any],

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Any, Self, TypedDict, Unpack
 
-from pydantic import PrivateAttr
+from pydantic import BaseModel, PrivateAttr, create_model
 
 from worker import registry
 from worker.agents.tools.local_tools import LocalTool, local
 from worker.face import bridge
 from worker.face.configuration import Configuration
 from worker.face.invoking import Invocation
+from worker.face.schema_models import build_model_from_schema
 from worker.words.tools import ToolInvocationResult, ToolRecord
 
 
@@ -48,6 +49,12 @@ class Tool(ToolRecord):
     def id(self) -> str:
         """The tool's name."""
         return self.name
+
+    @property
+    def payload_schema(self) -> type[BaseModel]:
+        """A pydantic model with the single field ``payload``, which holds the tool's arguments."""
+        arguments = build_model_from_schema(self.name, self.parameters)
+        return create_model(f"{self.name}Payload", payload=(arguments, ...))
 
     @property
     def is_local(self) -> bool:
