@@ -135,7 +135,7 @@ async def test_a_server_that_is_away_is_worth_another_try_and_is_found_when_it_i
     assert is_retryable(raised.value)
     for number in range(2):  # the second time after it was away
         async with serving(script, port) as process:
-            await wait_until(lambda: is_up(port), "the server listens", seconds=60)
+            await wait_until(lambda: is_up(port), "the server listens", timeout=60)
             assert (await run(agent, number)) == f"1 in {process.pid}"
 
 
@@ -153,7 +153,7 @@ async def test_a_server_that_restarts_in_the_middle_of_a_run_is_connected_again(
         await servers[-1].__aexit__(None, None, None)
         servers.append(serving(script, port))
         await servers[-1].__aenter__()
-        await wait_until(lambda: is_up(port), "the server listens again", seconds=60)
+        await wait_until(lambda: is_up(port), "the server listens again", timeout=60)
         return "restarted"
 
     def turn(messages: list[Any]) -> Any:
@@ -168,7 +168,7 @@ async def test_a_server_that_restarts_in_the_middle_of_a_run_is_connected_again(
     servers.append(serving(script, port))
     await servers[-1].__aenter__()
     try:
-        await wait_until(lambda: is_up(port), "the server listens", seconds=60)
+        await wait_until(lambda: is_up(port), "the server listens", timeout=60)
         if whose != "ours":
             await toolkit.connect()
         assert await run(agent) == "1 restarted 1"
@@ -186,7 +186,7 @@ async def test_a_server_that_is_gone_in_the_middle_of_a_run_is_named(
     toolkit = MCPTools(url=f"http://127.0.0.1:{port}/mcp", protocol_mode="legacy")
     task = Task()
     async with serving(script, port) as process:
-        await wait_until(lambda: is_up(port), "the server listens", seconds=60)
+        await wait_until(lambda: is_up(port), "the server listens", timeout=60)
 
         async def leave() -> str:
             """Leave."""
