@@ -52,7 +52,11 @@ class Review:
         """Whether to execute the step, for the first time or again."""
 
     async def settle(self, look: Callable[[], None]) -> None:
-        """Ask, and apply the answers. Raises: CancelledError (a request has no answer yet)."""
+        """Ask, and apply the answers.
+
+        Raises:
+            CancelledError: A request has no answer yet.
+        """
         try:
             look()
         except _Unanswered:
@@ -60,7 +64,7 @@ class Review:
             raise self._frame.run.pause() from None
 
     def settle_sync(self, look: Callable[[], None]) -> None:
-        """Do the same for sync code. If it blocks the event loop, nothing runs beside it."""
+        """Sync version of ``settle``, which does not wait for concurrent steps if this code blocks the event loop."""
         run = self._frame.run
         try:
             run.call(look)

@@ -1,8 +1,8 @@
-"""Nested steps and groups of steps that wait for a person: there Agno asks nobody.
+"""Nested steps and groups of steps that wait for a person, about which Agno asks nobody.
 
-The worker asks instead, as Agno does about a workflow's top-level steps: before a step for a confirmation, an input or
-a route, afterwards for a review of its output, and what to do if it has failed. Without an answer the attempt ends
-there, and the next one returns to it.
+The worker asks instead, as Agno does about a workflow's top-level steps: before such a step for a confirmation, an
+input or a route, afterwards for a review of its output, and after a failure for what to do. Without an answer the
+attempt ends there, and the next one returns to it.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -37,7 +37,7 @@ def is_unasked(workflow: Any, step: Any) -> bool:
 
 
 def _is_ours(workflow: Any, step: Any) -> bool:
-    """Return whether the worker asks. About a loop's iterations Agno asks, but restarts the loop when it streams."""
+    """Return whether the worker asks. Agno asks about a loop's iterations, but restarts the loop when streaming."""
     return step.human_review.requires_iteration_review or is_unasked(workflow, step)
 
 
@@ -153,4 +153,4 @@ WAYS: dict[str, Callable[[Review, Callable[[], Any]], Any]] = {
     "execute_stream": _streamed_sync,
     "execute": _whole_sync,
 }
-"""By the name of Agno's method. In a stream the last item is the step's output."""
+"""The executions of a step by the name of Agno's method. In a stream, the last item is the step's output."""
