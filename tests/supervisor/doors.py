@@ -17,6 +17,7 @@ import threading
 import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,8 @@ class Odd:
     __hash__ = object.__hash__
 
 
-def raising(error: Callable[[], BaseException]) -> Way:
-    def leave() -> None:
+def raising(error: Callable[[], BaseException]) -> Callable[..., Any]:
+    def leave(*_: Any, **__: Any) -> None:
         raise error()
 
     return leave
@@ -171,6 +172,28 @@ def takes_signals() -> str:
     return "took them"
 
 
+def replaces_parts_of_the_loop() -> str:
+    """As a library does that makes tasks of its own kind, and brings an executor of its own."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return "there is no loop here"
+    loop.set_task_factory(raising(lambda: Panic("no tasks any more")))
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    loop.run_in_executor(None, time.sleep, 5)
+    return "replaced them"
+
+
+def raises_on_signals() -> str:
+    """As a library does that ends what takes too long; its timer goes on."""
+    try:
+        signal.signal(signal.SIGVTALRM, raising(lambda: Panic("too long")))
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.01, 0.01)
+    except ValueError:
+        return "this is not the main thread"
+    return "set it"
+
+
 def cancel_itself() -> str:
     try:
         task = asyncio.current_task()
@@ -237,6 +260,8 @@ WAYS: dict[str, Way] = {
     "cancels itself": cancel_itself,
     "cancels all": cancel_all,
     "takes signals": takes_signals,
+    "replaces parts of the loop": replaces_parts_of_the_loop,
+    "raises on signals": raises_on_signals,
     "hangs": lambda: time.sleep(8),
     "lock": threading.Lock,
     "odd": Odd,

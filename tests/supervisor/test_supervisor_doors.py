@@ -31,6 +31,8 @@ COMPLETES = {
     "cancels itself",
     "cancels all",
     "takes signals",
+    "replaces parts of the loop",
+    "raises on signals",
 }
 """Ways after which the code goes on, and answers."""
 

@@ -15,7 +15,8 @@ from worker import Task
 from worker.engine.engine import Engine
 from worker.engine.timings import EngineTimings
 from worker.supervisor import watch
-from worker.words.notices import LoopBlocked, LoopFreed, Notice
+from worker.words.loop_notices import LoopBlocked, LoopFreed
+from worker.words.notices import Notice
 from worker.words.statuses import AgentExecutionStatus as Status
 
 __all__ = ["here", "shells"]

@@ -12,6 +12,8 @@ from worker.telemetry import output, traces
 
 FAILED = 1
 
+MOST_INTERRUPTIONS = 20  # of the loop, without it calling anything in between
+
 T = TypeVar("T")
 
 Errors = type[BaseException] | tuple[type[BaseException], ...]
@@ -61,14 +63,26 @@ def run_on(
         passes: The exceptions that do not end the loop before ``work`` is done. In tests, Ctrl-C and a time limit do.
     """
     main = loop.create_task(work, name="main")
+    interruptions = 0
+
+    def turned() -> None:
+        nonlocal interruptions
+        interruptions = 0
+
     while True:
         try:
+            loop.call_soon(turned)
             return loop.run_until_complete(main)
         except passes as error:
-            if main.done() or loop.is_closed() or _is_of_the_loop(error):
+            interruptions += 1
+            if main.done() or loop.is_closed():
                 raise
+            if interruptions > MOST_INTERRUPTIONS:
+                raise LoopBrokenError(error) from error
 
 
-def _is_of_the_loop(error: BaseException) -> bool:
-    """Return whether the error comes from the loop's own system calls, such as waiting for closed descriptors."""
-    return isinstance(error, OSError) and error.errno is not None
+class LoopBrokenError(RuntimeError):
+    """The event loop cannot continue: code that ran on it has closed or replaced something that it needs."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(f"the event loop is broken, as code that ran on it closed or replaced something: {error!r}")

@@ -234,7 +234,7 @@ class Executor:
                     await self._note_bare_runs(execution)
                 with suppress(CutOff):
                     await self._note_the_end(execution, decision, error)
-                decision.changes.setdefault("duration", round(time.monotonic() - execution.started, 6))
+                decision.changes.setdefault("duration", round(max(0.0, time.monotonic() - execution.started), 6))
                 await self._platform.work.finish(task.id, attempt, replace(decision, taken=_taken(execution)))
                 execution.is_settled = True
                 announce(self._ended(execution, decision, error))

@@ -42,9 +42,10 @@ def run_worker(settings: Settings, registry: Registry, *, exit_process: Callable
 
 async def _run(settings: Settings, registry: Registry) -> int:
     platform = wiring.choose(settings)
+    last_exit = LastExit(settings.drain_seconds + EXIT_SECONDS)
     try:
         supervisor = Supervisor(platform, registry, settings)
-        with_signals(supervisor, LastExit(settings.drain_seconds + EXIT_SECONDS))
+        with_signals(supervisor, last_exit)
         async with scraped(settings, platform) as address:
             logs.serving_metrics(address)
             garbage.spare()
@@ -53,7 +54,11 @@ async def _run(settings: Settings, registry: Registry) -> int:
     except ModuleException as error:
         logs.failed(error)
         return 1
+    except BaseException:
+        last_exit.code = 1
+        raise
     finally:
+        last_exit.begin()
         await platform.close()
 
 
@@ -63,12 +68,14 @@ def with_signals(supervisor: Supervisor, last_exit: LastExit) -> None:
 
     def heard(number: int) -> None:
         nonlocal interrupts
-        last_exit.begin()
+        at_once()
         interrupts += number == signal.SIGINT
         if interrupts > 1:
             supervisor.hurry()
-        else:
-            supervisor.stop()
+
+    def at_once() -> None:
+        last_exit.begin()
+        supervisor.stop()
 
     forks.leave_signals(signal.SIGTERM, signal.SIGINT)
-    hear((signal.SIGTERM, signal.SIGINT), heard, at_once=supervisor.stop)
+    hear((signal.SIGTERM, signal.SIGINT), heard, at_once=at_once)

@@ -6,7 +6,13 @@ import socket
 import threading
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from queue import SimpleQueue
 from types import FrameType
+from typing import Any
+
+from worker.current import Run, run_in_hand
+from worker.words.loop_notices import SignalHandlerFailed
+from worker.words.notices import announce
 
 EXIT_SECONDS = 5.0
 """Time after the drain, of which hand-backs, final writes and hooks may use four seconds. Then the process exits, even
@@ -25,19 +31,9 @@ def hear(
             unless a library handles the signal: the thread may be a moment too late to explain why a child has died.
     """
     global _hearing  # noqa: PLW0603 - signal handlers are global to the process
-    ours, kernels = socket.socketpair()
-    kernels.setblocking(False)
-    hearing = _hearing = _Hearing(frozenset(numbers), kernels.detach(), at_once)
+    _hearing = _Hearing(frozenset(numbers), heard, at_once)
+    signal.signal = _set
     keep()
-
-    def listen() -> None:
-        while received := ours.recv(64):
-            hearing.tell_others(received)
-            for number in received:
-                if number in hearing.numbers:
-                    heard(number)
-
-    threading.Thread(target=listen, name="signals", daemon=True).start()
 
 
 def keep() -> None:
@@ -49,10 +45,17 @@ def keep() -> None:
         return
     for number in _hearing.numbers:
         if signal.getsignal(number) in _PYTHONS_OWN:  # handlers of libraries are left in place
-            signal.signal(number, _noted)
-    woken = signal.set_wakeup_fd(_hearing.descriptor, warn_on_full_buffer=False)
-    if woken not in (-1, _hearing.descriptor):
-        _hearing.other = woken
+            _python_set(number, _noted)
+    for number in _OFTEN_HANDLED:
+        handler = signal.getsignal(number)
+        if _is_users(handler):
+            _python_set(number, _Contained(handler, None))
+    try:
+        _hearing.listen()
+    except (OSError, ValueError):  # code of this process has closed or replaced the descriptors
+        with suppress(OSError, RuntimeError):  # if there are no more descriptors or threads, the next call retries
+            _hearing.renew()
+            _hearing.listen()
 
 
 class _Hearing:
@@ -60,17 +63,44 @@ class _Hearing:
 
     Args:
         numbers: The signals.
-        descriptor: Written to by the kernel.
+        heard: Called with each received signal.
         at_once: Called by the signal handler itself.
     """
 
-    def __init__(self, numbers: frozenset[int], descriptor: int, at_once: Callable[[], None] | None) -> None:
+    def __init__(
+        self, numbers: frozenset[int], heard: Callable[[int], None], at_once: Callable[[], None] | None
+    ) -> None:
         self.numbers = numbers
-        self.descriptor = descriptor
+        self.heard = heard
         self.at_once = at_once
         self.other = -1  # the previous wake-up descriptor, of an event loop that has its own signal handlers
+        self.descriptor = -1  # written to by the kernel
+        self.renew()
 
-    def tell_others(self, received: bytes) -> None:
+    def renew(self) -> None:
+        """Open descriptors, and start the thread that reads from them until the other end is closed."""
+        ours, kernels = socket.socketpair()
+        kernels.setblocking(False)
+        self.descriptor = kernels.detach()
+        threading.Thread(target=self._read, args=(ours,), name="signals", daemon=True).start()
+
+    def listen(self) -> None:
+        """Have the kernel write signals to the descriptor."""
+        woken = signal.set_wakeup_fd(self.descriptor, warn_on_full_buffer=False)
+        if woken not in (-1, self.descriptor):
+            self.other = woken
+
+    def _read(self, ours: socket.socket) -> None:
+        with suppress(OSError):
+            while received := ours.recv(64):
+                self._tell_others(received.replace(_LOOK, b""))
+                for number in received:
+                    if number in self.numbers:
+                        self.heard(number)
+                while not _failures.empty():
+                    announce(_failures.get())
+
+    def _tell_others(self, received: bytes) -> None:
         """Forward received signals to the previous wake-up descriptor."""
         if self.other >= 0:
             with suppress(OSError):  # the descriptor may be closed
@@ -91,22 +121,83 @@ def _noted(number: int, frame: FrameType | None) -> None:
         _hearing.at_once()
 
 
-class LastExit:
-    """Exits the process after a time limit.
+class _Contained:
+    """A user's signal handler, whose errors reach only the code of the run that set it.
+
+    A signal may come at any time, and the worker's own code cannot handle an exception between any two of its steps.
 
     Args:
-        seconds: The time from ``begin`` to the exit.
+        handler: The user's handler.
+        run: The run that set it; None means that its errors reach the code of every run.
+    """
+
+    def __init__(self, handler: Any, run: Run | None) -> None:
+        self.handler = handler
+        self.run = run
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        try:
+            self.handler(number, frame)
+        except BaseException as error:
+            run = run_in_hand.get()
+            if run is not None and (self.run is None or self.run is run):
+                raise
+            _failures.put(SignalHandlerFailed(signal.Signals(number).name, error))  # it needs no lock
+            if _hearing is not None:
+                with suppress(OSError):
+                    os.write(_hearing.descriptor, _LOOK)
+
+    def __eq__(self, other: object) -> bool:
+        return self.handler == (other.handler if isinstance(other, _Contained) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.handler)
+
+
+_python_set = signal.signal
+_failures: SimpleQueue[SignalHandlerFailed] = SimpleQueue()
+_LOOK = b"\0"  # no signal: it wakes the thread that tells of failures
+
+_OFTEN_HANDLED = (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2)
+"""By modules, too, which had imported ``signal.signal`` before it was replaced."""
+
+
+def _is_users(handler: Any) -> bool:
+    return callable(handler) and not isinstance(handler, _Contained) and handler not in _PYTHONS_OWN
+
+
+def _set(signalnum: int, handler: Any) -> Any:
+    """Stands in place of ``signal.signal``."""
+    return _python_set(signalnum, _Contained(handler, run_in_hand.get()) if _is_users(handler) else handler)
+
+
+class LastExit:
+    """Ends the process when its time is up.
+
+    Its thread stands ready from the start: by the time that it is needed, code may have used up all threads, or closed
+    what signals are heard by.
+
+    Args:
+        seconds: From ``begin`` on.
         exit_process: Called with the exit code.
     """
 
     def __init__(self, seconds: float, exit_process: Callable[[int], None] = os._exit) -> None:
         self._seconds = seconds
         self._exit = exit_process
-        self._timer: threading.Timer | None = None
+        self.code = 0
+        """The exit code."""
+        self._begun, self._never = threading.Lock(), threading.Lock()
+        self._begun.acquire()
+        self._never.acquire()
+        threading.Thread(target=self._end, name="last exit", daemon=True).start()
 
     def begin(self) -> None:
-        """Start the timer, unless it was started before."""
-        if self._timer is None:
-            self._timer = threading.Timer(self._seconds, self._exit, (0,))
-            self._timer.daemon = True
-            self._timer.start()
+        """Let the time run; again: nothing changes. A signal's handler may call it, wherever it interrupts."""
+        with suppress(RuntimeError):
+            self._begun.release()
+
+    def _end(self) -> None:
+        self._begun.acquire()
+        self._never.acquire(timeout=self._seconds)  # no code that patches ``time.sleep`` can change this
+        self._exit(self.code)

@@ -1,11 +1,13 @@
 """Monitoring of the event loop: a handler that blocks the loop is detected and named."""
 
 import asyncio
+import os
 import sys
 import threading
 import time
 import traceback
 from collections import deque
+from collections.abc import Callable, Iterable
 from contextvars import Context
 from dataclasses import dataclass
 from itertools import islice
@@ -13,8 +15,11 @@ from types import FrameType
 
 from worker.current import Run, run_in_hand
 from worker.supervisor.calls import Caller
+from worker.supervisor.loop_health import LoopHealth
 from worker.supervisor.wear import place
-from worker.words.notices import LoopBlocked, LoopFreed, LoopHeld, announce
+from worker.telemetry import output
+from worker.words.loop_notices import LoopBlocked, LoopBroken, LoopFreed, LoopHeld
+from worker.words.notices import announce
 
 LOOK_SECONDS = 0.1
 NOTED_SECONDS = 0.25  # without a response, before the block is recorded and counted
@@ -37,10 +42,14 @@ class LoopWatch:
 
     Args:
         loop: The event loop.
+        in_hand: Returns the ids of the current tasks.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, in_hand: Callable[[], Iterable[str]] = tuple) -> None:
         self._loop = loop
+        self._ask = loop.call_soon_threadsafe
+        self._in_hand = in_hand
+        self._health = LoopHealth(loop)
         self._stop = threading.Event()
         self._loops_thread = 0
         self._held: deque[tuple[float, str]] = deque(maxlen=MOST_HELD)
@@ -56,18 +65,20 @@ class LoopWatch:
     def start(self) -> None:
         """Start the thread; must be called on the loop."""
         self._loops_thread = threading.get_ident()
+        self._health.start()
         self._thread.start()
 
     def stop(self) -> None:
         """Stop the thread."""
         self._stop.set()
+        self._health.stop()
 
     def _watch(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
             answered = threading.Event()
             asked = time.monotonic()
             try:
-                self._loop.call_soon_threadsafe(answered.set)
+                self._ask(answered.set)
             except RuntimeError:  # the loop is closed
                 return
             if not answered.wait(NOTED_SECONDS):
@@ -76,6 +87,15 @@ class LoopWatch:
                 if not answered.wait(BLOCKED_SECONDS - NOTED_SECONDS):
                     self._tell(answered, asked)
             self.lag = time.monotonic() - asked
+            self._check(answered)
+
+    def _check(self, answered: threading.Event) -> None:
+        """End the process if its loop can do nothing any more: its tasks would wait for as long as it lives."""
+        frame = sys._current_frames().get(self._loops_thread)  # noqa: SLF001 - a documented function
+        if not self._stop.is_set() and (why := self._health.trouble(frame, answered=answered.is_set())):
+            announce(LoopBroken(why, tuple(self._in_hand())))
+            output.settle()
+            os._exit(1)
 
     def _tell(self, answered: threading.Event, asked: float) -> None:
         """Announce the block once, and then its end."""
@@ -87,6 +107,7 @@ class LoopWatch:
             self.lag = time.monotonic() - asked
             if self._stop.is_set():
                 return
+            self._check(answered)
         announce(LoopFreed(*named, time.monotonic() - asked))
 
     def _culprit(self) -> Culprit:

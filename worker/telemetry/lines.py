@@ -7,7 +7,8 @@ from typing import Any
 
 import structlog
 
-from worker.words import notices
+from worker.words import loop_notices, notices
+from worker.words.classification import message_of
 from worker.words.errors import ModuleException, TimeLimit
 
 TOLD = 10  # tasks named in one line
@@ -123,21 +124,6 @@ def _write_of_processes(log: Any, notice: notices.Notice) -> None:
         case notices.WorkerWorn():
             level = log.error if notice.by_fault else log.info
             level("worker leaves by itself", reason=notice.reason)
-        case notices.LoopHeld():
-            log.info(
-                "a handler holds the event loop for a quarter of a second",
-                handler=notice.handler,
-                stack=" < ".join(notice.stack),
-                **_task(notice),
-            )
-        case notices.LoopBlocked():
-            log.warning(
-                "a handler blocks the event loop: everything else waits; do this in a thread, or in a sync handler",
-                handler=notice.handler,
-                seconds=round(notice.seconds, 1),
-                stack=" < ".join(notice.stack),
-                **_task(notice),
-            )
         case notices.StandsStill():
             log.warning(
                 "every place of this worker is held by a task that waits for others: if those need this worker, all"
@@ -145,10 +131,6 @@ def _write_of_processes(log: Any, notice: notices.Notice) -> None:
                 " parents with concurrency=, or run more workers",
                 tasks=", ".join(notice.task_ids[:TOLD]),
                 waits_for=", ".join(notice.awaited[:TOLD]),
-            )
-        case notices.LoopFreed():
-            log.warning(
-                "the event loop goes on", handler=notice.handler, seconds=round(notice.seconds, 1), **_task(notice)
             )
         case notices.TaskIsolated():
             log.warning(
@@ -160,6 +142,43 @@ def _write_of_processes(log: Any, notice: notices.Notice) -> None:
             log.debug("child process ended", status=notice.status, **_task(notice))
         case _:
             _write_of_delivery(log, notice)
+
+
+def _write_of_loop(log: Any, notice: notices.Notice) -> None:
+    match notice:
+        case loop_notices.LoopHeld():
+            log.info(
+                "a handler holds the event loop for a quarter of a second",
+                handler=notice.handler,
+                stack=" < ".join(notice.stack),
+                **_task(notice),
+            )
+        case loop_notices.LoopBlocked():
+            log.warning(
+                "a handler blocks the event loop: everything else waits; do this in a thread, or in a sync handler",
+                handler=notice.handler,
+                seconds=round(notice.seconds, 1),
+                stack=" < ".join(notice.stack),
+                **_task(notice),
+            )
+        case loop_notices.LoopBroken():
+            log.error(
+                "code has broken the event loop: this process ends, and other workers take over its tasks",
+                why=notice.why,
+                tasks=", ".join(notice.task_ids[:TOLD]),
+            )
+        case loop_notices.SignalHandlerFailed():
+            log.warning(
+                "a signal handler raised an error outside of a task's code, which is ignored",
+                signal=notice.signal,
+                error=message_of(notice.error),
+            )
+        case loop_notices.LoopFreed():
+            log.warning(
+                "the event loop goes on", handler=notice.handler, seconds=round(notice.seconds, 1), **_task(notice)
+            )
+        case _:
+            log.debug(type(notice).__name__)
 
 
 def _write_of_delivery(log: Any, notice: notices.Notice) -> None:
@@ -183,7 +202,7 @@ def _write_of_delivery(log: Any, notice: notices.Notice) -> None:
         case notices.VectorsMissing():
             log.warning("knowledge bases have no vectors here", reason=notice.reason)
         case _:
-            log.debug(type(notice).__name__)
+            _write_of_loop(log, notice)
 
 
 def _task(notice: Any) -> dict[str, Any]:

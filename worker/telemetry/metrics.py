@@ -6,7 +6,7 @@ from typing import Any
 
 from worker.current import run_in_hand
 from worker.telemetry.names import FIGURES, PREFIX
-from worker.words import notices, watching
+from worker.words import loop_notices, notices, watching
 from worker.words.errors import ConfigurationError
 from worker.words.statuses import TERMINAL, AgentExecutionStatus
 
@@ -192,7 +192,7 @@ def _provider_away(to: Metrics, notice: notices.ProviderAway) -> None:
     to.add("provider_outages_total", error=notice.error_code)
 
 
-def _blocked(to: Metrics, _notice: notices.LoopHeld) -> None:
+def _blocked(to: Metrics, _notice: loop_notices.LoopHeld) -> None:
     to.add("event_loop_blocked_total")
 
 
@@ -213,7 +213,7 @@ _COUNTERS: dict[type[notices.Notice], Any] = {
     notices.DeliveryFailed: _delivery_failed,
     notices.WorkerLost: _worker_lost,
     notices.ProviderAway: _provider_away,
-    notices.LoopHeld: _blocked,
+    loop_notices.LoopHeld: _blocked,
     notices.PlatformTrouble: _trouble,
 }
 

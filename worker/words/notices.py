@@ -161,32 +161,6 @@ class ChildEnded(Notice):
 
 
 @dataclass(frozen=True, slots=True)
-class LoopHeld(Notice):
-    """Code has held the event loop for a quarter of a second. The run is named if known; the stack shows the code."""
-
-    task_id: str | None
-    agent_id: str | None
-    attempt: int | None
-    handler: str | None
-    stack: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LoopBlocked(Notice):
-    """A handler blocks the event loop, and with it the rest of the process; the leases are renewed regardless.
-
-    ``stack`` has the innermost lines of the running code, innermost first. The run is named if known.
-    """
-
-    task_id: str | None
-    agent_id: str | None
-    attempt: int | None
-    handler: str | None
-    seconds: float
-    stack: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class StandsStill(Notice):
     """Every slot of a worker is held by a task that waits for other tasks, which therefore can never start here.
 
@@ -196,17 +170,6 @@ class StandsStill(Notice):
     worker_id: str
     task_ids: tuple[str, ...]
     awaited: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LoopFreed(Notice):
-    """The event loop runs again after being blocked for this many seconds."""
-
-    task_id: str | None
-    agent_id: str | None
-    attempt: int | None
-    handler: str | None
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

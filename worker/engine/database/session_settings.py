@@ -38,7 +38,10 @@ class AsyncSession(psycopg.AsyncConnection[Any]):
     async def wait(self, gen: "PQGen[Answer]", *arguments: Any, **options: Any) -> Answer:
         """Wait for the server, as psycopg does, and break the connection off if it takes too long."""
         with _Limit(self, self.answer_seconds):
-            return await super().wait(gen, *arguments, **options)
+            try:
+                return await super().wait(gen, *arguments, **options)
+            except OSError as error:  # the system refuses to watch the socket: code of this process has closed it
+                raise psycopg.OperationalError(f"the connection's socket is unusable: {error}") from error
 
 
 class _Limit:

@@ -59,8 +59,9 @@ class Nudge:
 
     def close(self) -> None:
         """Close both ends."""
-        self._ours.close()
-        self._theirs.close()
+        for each in (self._ours, self._theirs):
+            with suppress(OSError):  # code of this process may have closed it already
+                each.close()
 
 
 class Heartbeat:
@@ -170,6 +171,7 @@ class Heartbeat:
                 self._beat(self._connection, born)
             except Exception as error:  # noqa: BLE001 - whatever the error, the lease must be kept
                 self._server.suspect()
+                self._renew_nudge()
                 if not self._stop.is_set():
                     wait = pauses.next()
                     if time.monotonic() >= quiet_until:
@@ -178,6 +180,13 @@ class Heartbeat:
                     self._stop.wait(wait)
             finally:
                 self._let_go()
+
+    def _renew_nudge(self) -> None:
+        """Replace the nudge, whose sockets may be what failed; a nudge that gets lost is followed by a fresh start."""
+        with suppress(OSError):
+            former, self._nudge = self._nudge, Nudge()
+            if former is not None:
+                former.close()
 
     def _let_go(self) -> None:
         self._listening.clear()

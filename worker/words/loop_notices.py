@@ -1,0 +1,58 @@
+"""Notices of what code does to the event loop, and to the thread, that it shares with the worker."""
+
+from dataclasses import dataclass
+
+from worker.words.notices import Notice
+
+
+@dataclass(frozen=True, slots=True)
+class LoopHeld(Notice):
+    """Code has held the event loop for a quarter of a second. The run is named if known; the stack shows the code."""
+
+    task_id: str | None
+    agent_id: str | None
+    attempt: int | None
+    handler: str | None
+    stack: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoopBlocked(Notice):
+    """A handler blocks the event loop, and with it the rest of the process; the leases are renewed regardless.
+
+    ``stack`` has the innermost lines of the running code, innermost first. The run is named if known.
+    """
+
+    task_id: str | None
+    agent_id: str | None
+    attempt: int | None
+    handler: str | None
+    seconds: float
+    stack: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoopBroken(Notice):
+    """Code has broken the event loop: the process ends at once, and other workers take over its tasks."""
+
+    why: str
+    task_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SignalHandlerFailed(Notice):
+    """A user's signal handler raised an error outside of a task's code, where it was only logged."""
+
+    signal: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class LoopFreed(Notice):
+    """The event loop runs again after being blocked for this many seconds."""
+
+    task_id: str | None
+    agent_id: str | None
+    attempt: int | None
+    handler: str | None
+    seconds: float
