@@ -41,11 +41,17 @@ def run_to_exit(
         except BaseException as error:  # noqa: BLE001 - an exit that waits for threads may never happen
             failed(error)
             code = FAILED
-        for flush in (traces.flush, sys.stdout.flush, sys.stderr.flush, output.settle):
-            with suppress(Exception):  # a handler may have closed the stream
+        for flush in (traces.flush, _flush, output.settle):
+            with suppress(Exception):  # a handler may have closed or replaced a stream
                 flush()
         (exit_process or os._exit)(code)
     return code
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
 
 
 def run_on(
