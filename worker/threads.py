@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+from worker.current import run_in_hand
+
 T = TypeVar("T")
 
 LOOKUPS = ThreadPoolExecutor(16, "look-up")  # a deliberately slow name server holds a thread for half a minute
@@ -80,6 +82,11 @@ class Threads(ThreadPoolExecutor):
         future = super().submit(call)
         vars(future)["cancel"] = partial(self._cancel, future, call)
         return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Start no more threads. The code of a run cannot ask for it, as other runs need them."""
+        if run_in_hand.get() is None:
+            super().shutdown(wait, cancel_futures=cancel_futures)
 
     def hung(self) -> list[ThreadCall]:
         """Return the calls that still run five seconds or more after their callers stopped waiting."""

@@ -181,6 +181,7 @@ def replaces_parts_of_the_loop() -> str:
     loop.set_task_factory(raising(lambda: Panic("no tasks any more")))
     loop.set_default_executor(ThreadPoolExecutor(1))
     loop.run_in_executor(None, time.sleep, 5)
+    vars(loop)["_default_executor"].shutdown(wait=False)
     return "replaced them"
 
 

@@ -48,6 +48,41 @@ async def test_a_handlers_value_becomes_the_result(
     assert (task.status, task.result) == (Status.Completed, stored)
 
 
+@pytest.mark.parametrize("by", ["returning", "setting", "saving"])
+async def test_numbers_that_json_has_no_form_for_become_null_and_a_note_says_so(
+    engine: Engine, handlers: Handlers, serve: Serve, by: str
+) -> None:
+    value = {"mean": float("nan"), "most": [float("-inf")], "text": "NaN"}
+
+    async def handler(task: Task) -> Any:
+        if by == "returning":
+            return value
+        task.result = value
+        if by == "saving":
+            await task.asave()
+        return None
+
+    handlers.bind(handler)
+    async with serve():
+        task = await done(engine)
+    notes = [event.data.text async for event in engine.tasks.events(task.id) if event.type == "note"]
+    assert (task.status, task.result) == (Status.Completed, '{"mean":null,"most":[null],"text":"NaN"}')
+    assert notes == ["result: 2 numbers that JSON has no form for (NaN, -Infinity) became null."]
+
+
+async def test_a_result_that_is_too_large_is_no_trouble_with_a_models_context(
+    engine: Engine, handlers: Handlers, serve: Serve
+) -> None:
+    async def handler(task: Task) -> Task:
+        task.result = "x" * 60_000_000
+        return task
+
+    handlers.bind(handler)
+    async with serve():
+        task = await done(engine)
+    assert (task.status, task.error_code) == (Status.Error, "invalid_request")
+
+
 async def test_what_a_handler_sets_on_its_task_is_saved(engine: Engine, handlers: Handlers, serve: Serve) -> None:
     async def handler(task: Task) -> Task:
         task.result = {"total": 3}

@@ -11,10 +11,18 @@ import pydantic
 from pydantic import BaseModel
 from pydantic_core import to_json
 
+from worker.current import run_in_hand
 from worker.words.changes import MUTABLE, check_changes
 from worker.words.classification import message_of
 from worker.words.errors import ValidationError
-from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, OutputFormat, ThinkMode
+from worker.words.events import NewEvent, Note
+from worker.words.statuses import (
+    AgentExecutionStatus,
+    LLMReasoningEffort,
+    OutputFormat,
+    TaskUpdateEventType,
+    ThinkMode,
+)
 from worker.words.tasks import TaskRecord
 from worker.words.texts import plain
 
@@ -128,7 +136,7 @@ def as_json(value: Any, field: str) -> str:
         ValidationError: The value cannot be put into JSON; its ``repr`` would not be a useful result.
     """
     try:
-        return _json(value)
+        return _without_nan(_json(value), field)
     except Exception as error:  # noqa: BLE001 - the code that writes the value may be the user's
         raise ValidationError(
             f"{field} cannot be put into JSON: {message_of(error)}. Give text, a dictionary, a list or a model.",
@@ -138,11 +146,29 @@ def as_json(value: Any, field: str) -> str:
 
 def _json(value: Any) -> str:
     try:
-        return to_json(value, inf_nan_mode="null").decode()
+        return to_json(value, inf_nan_mode="constants").decode()
     except ValueError as error:
         if "surrogates" not in str(error):
             raise
-    return to_json(plain(value, strict=True), inf_nan_mode="null").decode()  # it contains a lone surrogate
+    return to_json(plain(value, strict=True), inf_nan_mode="constants").decode()  # it contains a lone surrogate
+
+
+def _without_nan(text: str, field: str) -> str:
+    """Replace NaN and infinity, for which JSON has no form, by null. A note of the run in hand says so."""
+    if "NaN" not in text and "Infinity" not in text:
+        return text
+    found: list[str] = []
+    value = json.loads(text, parse_constant=found.append)
+    if not found:
+        return text
+    run = run_in_hand.get()
+    if run is not None:
+        names = ", ".join(dict.fromkeys(found))
+        note = Note(
+            text=f"{field}: {len(found)} numbers that JSON has no form for ({names}) became null.", kind="result"
+        )
+        run.bare.note(NewEvent(type=TaskUpdateEventType.Note, data=note.model_dump()))
+    return to_json(value).decode()
 
 
 def as_refusal(error: pydantic.ValidationError) -> ValidationError:

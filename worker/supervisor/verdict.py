@@ -4,7 +4,16 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from worker.current import REASON_CUT_OFF, REASON_DRAIN, REASON_OUTAGE, REASON_PAUSE, REASON_RETRY, REASON_SUSPEND, Run
+from worker.current import (
+    REASON_CUT_OFF,
+    REASON_DRAIN,
+    REASON_OUTAGE,
+    REASON_PAUSE,
+    REASON_RETRY,
+    REASON_SUSPEND,
+    Run,
+    run_in_hand,
+)
 from worker.face.changes import checked, result_text
 from worker.face.task import Task
 from worker.registry import Handler
@@ -45,6 +54,14 @@ def of_value(value: Any, task: Task, run: Run) -> Outcome | HandBack:
         AgentFailed: The value is the output of a failed run.
         CancelledError: The attempt was ended, and another one follows.
     """
+    token = run_in_hand.set(run)
+    try:
+        return _of_value(value, task, run)
+    finally:
+        run_in_hand.reset(token)
+
+
+def _of_value(value: Any, task: Task, run: Run) -> Outcome | HandBack:
     from worker.agents.outputs import of_bare
 
     waits = _waits(task, run)

@@ -141,6 +141,7 @@ class TooLarge(ModuleException):
     """It is larger than is taken here."""
 
     status = 413
+    error_code = ErrorCode.InvalidRequest
 
     def __init__(self, description: str | None = None) -> None:
         super().__init__(None, description)
