@@ -65,6 +65,14 @@ def bare_jpeg() -> bytes:
     return content[:2] + content[4 + length :]
 
 
+def layered() -> bytes:
+    """A picture of Photoshop without layers of its own: all of them together."""
+    made = picture()
+    size = made.height.to_bytes(4, "big") + made.width.to_bytes(4, "big")
+    planes = b"".join(each.tobytes() for each in made.split())
+    return b"8BPS\0\1" + bytes(6) + b"\0\3" + size + b"\0\x08\0\3" + bytes(12) + b"\0\0" + planes
+
+
 def enormous() -> bytes:
     """A PNG of 60,000 by 60,000 pixels, by its own word."""
     content = written("PNG")
@@ -94,6 +102,9 @@ PICTURES: dict[str, Callable[[], bytes]] = {
     "avif": lambda: written("AVIF"),
     "heic": heic,
     "jpeg 2000": lambda: written("JPEG2000"),
+    "psd": layered,
+    "ico": lambda: written("ICO", sizes=[(40, 30)]),
+    "pcx": lambda: written("PCX"),
 }
 
 

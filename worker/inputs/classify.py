@@ -10,24 +10,34 @@ from worker.inputs.kinds import (
     BZIP2,
     COMPOUND,
     EMAIL,
+    EXCEL_XML,
+    FICTION_BOOK,
+    FLAT_PACKAGE,
     GZIP,
+    MAILBOX,
     NOTEBOOK,
+    OLD_EXCEL,
     OPEN_DOCUMENTS,
     RTF,
     TAR,
     TYPES,
     WEB_ARCHIVE,
+    WORD_XML,
     XZ,
     ZIP,
 )
 from worker.inputs.pictures import picture_type
 from worker.inputs.recordings import recording_type
+from worker.inputs.signatures import signed_type
 
 _HEAD = 1024  # bytes within which a PDF may start (PDF 1.7, appendix H, note 13) and markup identifies itself
 _SURE = 0.5  # of 1: below it a match is a coincidence of two or three bytes
 _SNIFFED = 8 * 1024  # bytes passed to the library for rarer formats
 _HEADERS = 16 * 1024  # bytes searched for the headers of an e-mail
 _SURE_HEADERS = 3  # known headers that identify an e-mail: two may occur in a text about e-mails
+MESSAGE_START = re.compile(  # in a mailbox, RFC 4155
+    rb"^From [^\n]{1,200}\d\d:\d\d[^\n]{0,100}\r?\n(?=[A-Za-z][A-Za-z0-9-]{1,60}:)", re.MULTILINE
+)
 _FIRST_HEADER = re.compile(rb"(?:From [^\n]+\n)?[A-Za-z][A-Za-z0-9-]{1,60}:[ \t]?[^\n]*(?:\n|\Z)")
 _HEADER = re.compile(
     rb"^(From|To|Subject|Date|Message-ID|MIME-Version|Content-Type|Received|Return-Path|Delivered-To|Snapshot-Content-Location):",
@@ -41,9 +51,19 @@ _STARTS = (  # APPNOTE 4.3.7 and 4.3.16; [MS-CFB] 2.2; RFC 1952; RTF 1.9.1; bzip
     *((b"BZh%d1AY&SY" % size, BZIP2) for size in range(1, 10)),
     (b"\xfd7zXZ\0", XZ),
     (b"{\\rtf", RTF),
+    (b"\x09\x00\x04\x00", OLD_EXCEL),  # Excel 2, 3, 4, and 5 without a container
+    (b"\x09\x02\x06\x00", OLD_EXCEL),
+    (b"\x09\x04\x06\x00", OLD_EXCEL),
+    (b"\x09\x08\x08\x00\x00\x05", OLD_EXCEL),
 )
 _FLAT = re.compile(rb"""<office:document\s[^<>]{0,16000}?\boffice:mimetype=["']([\w./+-]{1,100})["']""")
-_PACKED = {ZIP, COMPOUND, GZIP, BZIP2, XZ, TAR}
+_ROOTS = (  # of documents that are one XML file: what stands in the first element
+    (re.compile(rb"<(?:\w+:)?Workbook\b[^<>]{0,4000}urn:schemas-microsoft-com:office:spreadsheet"), EXCEL_XML),
+    (re.compile(rb"<(?:\w+:)?wordDocument\b[^<>]{0,8000}schemas\.microsoft\.com/office/word/2003/wordml"), WORD_XML),
+    (re.compile(rb"<(?:\w+:)?package\b[^<>]{0,4000}schemas\.microsoft\.com/office/2006/xmlPackage"), FLAT_PACKAGE),
+    (re.compile(rb"<FictionBook\b"), FICTION_BOOK),
+)
+_PACKED = {ZIP, COMPOUND, GZIP, BZIP2, XZ, TAR, OLD_EXCEL}
 _BLANK = b"\xef\xbb\xbf \t\r\n\f"
 # Python's own table, without the system's files, which differ between machines.
 _PYTHONS = mimetypes.MimeTypes(filenames=())
@@ -149,6 +169,8 @@ def _message_type(content: bytes, declared: str, name: str) -> str | None:
     least = 1 if claimed == EMAIL or name.lower().endswith((".mht", ".mhtml")) else _SURE_HEADERS
     if len(found) < least:
         return None
+    if content.startswith(b"From ") and MESSAGE_START.match(content) and MESSAGE_START.search(content, 1):
+        return MAILBOX
     return WEB_ARCHIVE if b"snapshot-content-location" in head.lower() or name.lower().endswith(".mht") else EMAIL
 
 
@@ -170,6 +192,10 @@ def _markup_type(content: bytes) -> str | None:
     flat = _FLAT.search(content[:_HEADERS])
     if flat is not None and (found := _flat_type(flat.group(1).decode("ascii"))):
         return found
+    begun = content[:_HEADERS] if b"<?xml" in content[:_HEAD] else b""
+    root = next((kind for pattern, kind in _ROOTS if pattern.search(begun)), None)
+    if root is not None:
+        return root
     head = content[:_HEAD].replace(b"\0", b"").lstrip(_BLANK + b"\xff\xfe").lower()
     if head.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
         return "text/html"
@@ -191,7 +217,7 @@ def _is_text_type(media_type: str) -> bool:
 
 
 def _binary_type(content: bytes, declared: str, name: str) -> str:
-    guesses = [_sniffed_type(content), _plain_type(declared), type_of_name(name)]
+    guesses = [signed_type(content), _sniffed_type(content), _plain_type(declared), type_of_name(name)]
     return next((guess for guess in guesses if guess not in _VAGUE), "application/octet-stream")
 
 

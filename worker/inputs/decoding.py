@@ -19,17 +19,18 @@ _MARKS = (  # longest first, since the mark of UTF-32 begins like that of UTF-16
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
+    (b"\x1b$)C", "iso2022_kr"),  # RFC 1557, 2
 )
 _WIDE = frozenset({"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"})
 _WESTERN = frozenset({"cp1252", "iso8859-1", "iso8859-15"})
 _GUESSED = (  # what the detector may answer, by its own names; others are rare, or mistaken for these
-    *("cp437", "cp850", "cp852", "cp866", "cp874", "cp932", "cp949"),
+    *("cp437", "cp850", "cp852", "cp855", "cp866", "cp874", "cp932", "cp949", "johab"),
     *(f"cp{number}" for number in range(1250, 1259)),
     *(f"iso8859-{number}" for number in (2, 5, 6, 7, 8, 15, 16)),
     *("koi8-r", "koi8-u", "mac-roman", "mac-cyrillic", "gb18030", "big5hkscs", "euc_jis_2004", "iso2022_jp_2"),
 )
 # Charsets that may be declared: the ones of the web (WHATWG), by Python's names, and those guessed. Never codecs such
-# as zlib, nor ASCII: what is not, does not say what it is. Each with a wider one that also holds the characters of
+# as zlib, nor ASCII: what is not, does not say what it is. Some have a wider one that also holds the characters of
 # vendors, which declarations leave out.
 _DECLARED = {
     *_GUESSED,
@@ -95,6 +96,7 @@ ODD_SHARE = 0.2  # of the non-ASCII characters
 _SHIFTED = re.compile(rb"\+[A-Za-z0-9+/]{3,}-?")
 LEAST_SHIFTED = 2  # of UTF-7: one may be a sum
 _PEOPLES_NAMES = {
+    "cp855": "IBM855",
     "cp866": "IBM866",
     "cp437": "IBM437",
     "cp850": "IBM850",
@@ -105,7 +107,9 @@ _PEOPLES_NAMES = {
     "big5hkscs": "Big5",
     "euc_jis_2004": "EUC-JP",
     "iso2022_jp_2": "ISO-2022-JP",
+    "iso2022_kr": "ISO-2022-KR",
     "mac-roman": "Mac Roman",
+    "johab": "Johab",
 }
 OF_DOS = ("cp437", "cp850", "cp852", "cp866", "cp932", "cp949", "gb18030", "big5hkscs")
 """Encodings of names in zip archives, which are those of DOS: Windows still writes them."""
@@ -157,7 +161,7 @@ def text_encoding(content: bytes, charset: str = "", among: tuple[str, ...] = _G
     for said in (_said_by_itself(content), charset):
         name = _declared_encoding(said)
         if name is not None and name not in _WIDE and not (is_utf8 and name in _WESTERN):
-            found = _fitting(content, name) or _fitting(content, _WIDER.get(name, name))
+            found = _fitting(content, name)
             if found is not None:
                 return found
     if is_utf8:
@@ -315,7 +319,13 @@ def decoded(content: bytes, name: str) -> Iterator[str]:
 
 
 def _fitting(content: bytes, name: str) -> Encoding | None:
-    """The encoding if content decodes in it, but for a few places among many good ones."""
+    """The encoding if content decodes in it, but for a few places among many good ones.
+
+    Its wider one comes first, as on the web: what is called ISO-8859-1 has quotation marks of windows-1252.
+    """
+    wider = _WIDER.get(name)
+    if wider is not None and (not _misfits(content, wider) or _misfits(content, name)):
+        name = wider
     replaced = _misfits(content, name)
     if not replaced:
         return Encoding(name)

@@ -213,11 +213,11 @@ def _mislabelled(name: str, media_type: str, declared: str) -> str | None:
 def _is_no_page(named: str) -> bool:
     """Return whether a name implies a format that is never written as HTML."""
     main, _, rest = named.partition("/")
-    return named != "" and rest not in PAGES and (main != "text" or rest in TABLES)
+    return named not in {"", "application/octet-stream"} and rest not in PAGES and (main != "text" or rest in TABLES)
 
 
 def _claims_binary(claimed: str) -> bool:
-    if claimed.endswith(("+xml", "mpegurl")):  # SVG images and playlists are text
+    if claimed.endswith(("+xml", "mpegurl", "bitmap", "pixmap", "anymap", "graymap")):  # those are text, or may be
         return False
     return claimed == "application/pdf" or claimed.startswith(("image/", "audio/", "video/"))
 

@@ -25,6 +25,14 @@ OLD_EXCEL = "application/vnd.ms-excel"
 OLD_POWERPOINT = "application/vnd.ms-powerpoint"
 OUTLOOK = "application/vnd.ms-outlook"
 RTF = "application/rtf"
+EXCEL_XML = "application/vnd.ms-excel+xml"
+WORD_XML = "application/vnd.ms-word+xml"
+FLAT_PACKAGE = "application/vnd.ms-package+xml"
+FICTION_BOOK = "application/x-fictionbook+xml"
+VISIO = "application/vnd.ms-visio.drawing"
+XPS = "application/oxps"
+IWORK = "application/vnd.apple.iwork"
+MAILBOX = "application/mbox"
 NOTEBOOK = "application/x-ipynb+json"
 HTML = "text/html"
 EMAIL = "message/rfc822"
@@ -35,6 +43,16 @@ GZIP = "application/gzip"
 BZIP2 = "application/x-bzip2"
 XZ = "application/x-xz"
 COMPOUND = "application/x-ole-storage"
+UNREAD = {
+    "application/x-hwp": "a Hangul document",
+    "application/vnd.visio": "a Visio drawing of before 2013",
+    "application/vnd.ms-publisher": "a Publisher document",
+    "application/vnd.ms-works": "a Works document",
+    "application/vnd.ms-project": "a Project plan",
+    "application/vnd.stardivision": "a StarOffice document",
+    "application/vnd.ms-powerpoint.4": "a PowerPoint presentation of before 1997",
+}
+"""Documents that are known, and that nothing here can read."""
 
 ENCRYPTED = "application/encrypted"
 """The type of a container whose contents need a password."""
@@ -94,7 +112,13 @@ TYPES: dict[str, FileType] = {
             "xlrd",
             "a table a sheet, cells as they are shown",
         ),
-        FileType(OLD_POWERPOINT, "a PowerPoint presentation of before 2007", "office:read", "kreuzberg", "text"),
+        FileType(
+            OLD_POWERPOINT,
+            "a PowerPoint presentation of before 2007",
+            "oldslides:read",
+            None,
+            "text, tables, notes a slide",
+        ),
         FileType(
             OUTLOOK,
             "an Outlook message",
@@ -103,15 +127,24 @@ TYPES: dict[str, FileType] = {
             "headers and body; its attachments as files of their own",
         ),
         FileType(RTF, "a rich text", "office:read", "kreuzberg", "Markdown"),
+        FileType(EXCEL_XML, "an Excel workbook of 2003 in XML", "flat:read_workbook", None, "a table a sheet"),
+        FileType(WORD_XML, "a Word document of 2003 in XML", "flat:read_word", "docx", "Markdown, as of later ones"),
+        FileType(FLAT_PACKAGE, "an Office document in XML", "flat:read_package", "docx", "Markdown, as of packed ones"),
+        FileType(FICTION_BOOK, "an e-book of FictionBook", "office:read", "kreuzberg", "Markdown"),
+        FileType(VISIO, "a Visio drawing", "pages:read", None, "text a page"),
+        FileType(XPS, "an XPS document", "pages:read", None, "text a page"),
+        FileType(IWORK, "an iWork document (Pages, Numbers, Keynote)", "iwork:read", None, "the preview that it holds"),
         FileType(NOTEBOOK, "a notebook", "notebook:read", None, "its cells and what they printed"),
         FileType(HTML, "a web page", "web:read", None, "Markdown: title, headings, lists, tables, links"),
         FileType(EMAIL, "an e-mail", "mail:read", None, "headers and body; its attachments as files of their own"),
+        FileType(MAILBOX, "a mailbox", "mailbox:read", None, "its messages; what is attached as files of their own"),
         FileType(WEB_ARCHIVE, "a saved web page", "mail:read", None, "Markdown"),
         FileType(ZIP, "a zip archive", "archive:read_zip", None, "a listing; its files as files of their own"),
         FileType(TAR, "a tar archive", "archive:read_tar", None, "a listing; its files as files of their own"),
         FileType(GZIP, "a gzip file", "archive:read_packed", None, "the file in it"),
         FileType(BZIP2, "a bzip2 file", "archive:read_packed", None, "the file in it"),
         FileType(XZ, "an xz file", "archive:read_packed", None, "the file in it"),
+        *(FileType(media_type, words, None) for media_type, words in UNREAD.items()),
         FileType(COMPOUND, "an OLE file of an unknown program", None),
     )
 }

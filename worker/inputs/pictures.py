@@ -1,6 +1,7 @@
 """Detection and checks of pictures, and their conversion to forms that a model's provider accepts."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -20,6 +21,12 @@ _FIT = "worker.inputs.readers.pictures:fit"
 _HEIC = {b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heif", b"msf1": "image/heif"}
 _AVIF = {b"avif": "image/avif", b"avis": "image/avif"}
 _BRANDS = {**_HEIC, **_AVIF}
+_RARE = (  # that no provider takes; Pillow reads them
+    (re.compile(rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"), "image/jp2"),
+    (re.compile(rb"8BPS\0\x01"), "image/vnd.adobe.photoshop"),
+    (re.compile(rb"\0\0[\1\2]\0[\1-\x40]\0.{3}\0", re.DOTALL), "image/vnd.microsoft.icon"),
+    (re.compile(rb"\x0a[\0-\5]\x01[\1\2\4\x08].{60}\0[\1\3\4]", re.DOTALL), "image/x-pcx"),
+)
 _BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}  # all header sizes of BMP, since "BM" alone may begin a text
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _JPEG_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers that carry no length
@@ -37,15 +44,13 @@ def picture_type(content: bytes) -> str | None:
         return "image/gif"
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image/webp"
-    if content.startswith((b"II*\0", b"MM\0*")):
+    if content.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
         return "image/tiff"
     if content[:2] == b"BM" and int.from_bytes(content[14:18], "little") in _BMP_HEADERS:
         return "image/bmp"
-    if content.startswith((b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")):
-        return "image/jp2"
     if content[4:8] == b"ftyp":
         return _BRANDS.get(content[8:12])
-    return None
+    return next((media_type for start, media_type in _RARE if start.match(content)), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,10 @@ class _Book:
             if kind == _PROPERTIES:
                 self._is_of_1904 = bool(data[0] & 1)
             if kind == _SHEET:
-                state, key = struct.unpack_from("<I", data)[0], _text(data, 8)
-                sheet = Sheet(_text(data, 12 + 2 * len(key)), is_hidden=state != 0)
+                state = struct.unpack_from("<I", data)[0]
+                at = 8 if _text(data, 8) in paths else 12  # the first versions have one more number
+                key = _text(data, at)
+                sheet = Sheet(_text(data, at + 4 + 2 * len(key)), is_hidden=state != 0)
                 found.append((sheet, paths.get(key, "")))
         share = max(characters // max(len(found), 1), 1)
         for sheet, path in found:

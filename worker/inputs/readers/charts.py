@@ -58,15 +58,36 @@ class _Series:
     @classmethod
     def read(cls, element: Any) -> "_Series":
         title = " ".join(_cached(element, "tx"))
-        names = _cached(element, "cat") or _cached(element, "xVal")
+        names = _names(element)
         points = max(len(element.findall(f"{_CHART}{what}//{_CHART}pt")) for what in ("val", "yVal"))
         return cls(title, names, _cached(element, "val") or _cached(element, "yVal"), points)
 
 
+def _names(element: Any) -> list[str]:
+    """What stands below the values; of several levels the outer one first, which holds until the next of its level."""
+    levels = element.findall(f"{_CHART}cat//{_CHART}lvl")
+    if not levels:
+        return _cached(element, "cat") or _cached(element, "xVal")
+    read = [_points(each) for each in levels]
+    names: list[str] = []
+    current = [""] * len(read)
+    for place in range(max(map(len, read))):
+        current = [
+            level[place] if place < len(level) and level[place] else last
+            for level, last in zip(read, current, strict=True)
+        ]
+        names.append(" / ".join(each for each in reversed(current) if each))
+    return names
+
+
 def _cached(element: Any, what: str) -> list[str]:
     """The values of a reference as the chart keeps them, each at its place."""
+    return _points(element.find(f"{_CHART}{what}"))
+
+
+def _points(element: Any) -> list[str]:
     found: dict[int, str] = {}
-    for each in element.findall(f"{_CHART}{what}//{_CHART}pt"):
+    for each in element.iter(f"{_CHART}pt") if element is not None else ():
         value = each.find(f"{_CHART}v")
         place = str(each.get("idx") or "")
         if value is not None and place.isdigit() and int(place) < MOST_POINTS:

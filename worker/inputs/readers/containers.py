@@ -1,8 +1,10 @@
 """What a zip archive or an OLE file is, by its table of contents: never by searching its bytes."""
 
 import io
+import posixpath
 import re
 import zipfile
+from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 from worker.bounded import Refused
@@ -12,13 +14,16 @@ from worker.inputs.kinds import (
     EPUB,
     EXCEL,
     EXCEL_BINARY,
+    IWORK,
     OLD_EXCEL,
     OLD_POWERPOINT,
     OLD_WORD,
     OPEN_DOCUMENTS,
     OUTLOOK,
     POWERPOINT,
+    VISIO,
     WORD,
+    XPS,
     ZIP,
 )
 
@@ -36,6 +41,7 @@ _MAIN_PARTS = {  # ECMA-376 and [MS-OFFMACRO]: types by a substring of the conte
     "ms-excel": EXCEL,
     "presentationml": POWERPOINT,
     "ms-powerpoint": POWERPOINT,
+    "ms-visio": VISIO,
 }
 _STREAMS = {  # [MS-DOC], [MS-XLS], [MS-PPT], [MS-OXMSG], [MS-OFFCRYPTO]
     "encryptedpackage": ENCRYPTED,
@@ -44,7 +50,27 @@ _STREAMS = {  # [MS-DOC], [MS-XLS], [MS-PPT], [MS-OXMSG], [MS-OFFCRYPTO]
     "book": OLD_EXCEL,
     "powerpoint document": OLD_POWERPOINT,
     "__properties_version1.0": OUTLOOK,
+    "bodytext/section0": "application/x-hwp",
+    "viewtext/section0": "application/x-hwp",
+    "visiodocument": "application/vnd.visio",
+    "quill/quillsub/contents": "application/vnd.ms-publisher",
+    "matost": "application/vnd.ms-works",
+    "mn0": "application/vnd.ms-works",
+    "pp40": "application/vnd.ms-powerpoint.4",
+    **{f"props{number}": "application/vnd.ms-project" for number in ("", 9, 12, 14)},
+    **{f"star{what}": "application/vnd.stardivision" for what in ("writerdocument", "calcdocument", "drawdocument3")},
 }
+_OF_IWORK = {
+    "Index/Document.iwa",
+    "Index.zip",
+    "index.apxl",
+    "index.apxl.gz",
+    "QuickLook/Preview.pdf",
+    "buildVersionHistory.plist",
+}
+_RELATIONSHIP = re.compile(
+    rb"""<(?:\w+:)?Relationship\s[^<>]*?\bId\s*=\s*["']([^"'<>]*)["'][^<>]*(?:/>|>\s*</(?:\w+:)?Relationship\s*>)"""
+)
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/(\w+)")
 _TYPES = "[Content_Types].xml"
 _RARE = re.compile(
@@ -104,23 +130,46 @@ def plain(content: bytes) -> bytes:
     """An Office document in the form that libraries know.
 
     That is neither the strict one (ISO/IEC 29500-1), nor a slide show, a template or an add-in, nor with backslashes in
-    the names of its parts, as some programs write them.
+    the names of its parts, as some programs write them, nor with references to parts that are not there.
     """
     archive = opened(content)
     types = _bytes_of(archive, _TYPES)
     is_strict = b"purl.oclc.org" in _bytes_of(archive, "_rels/.rels")
-    if not is_strict and not _RARE.search(types) and not any("\\" in each.orig_filename for each in archive.infolist()):
+    lists = {
+        each: mended for each in archive.namelist() if each.endswith(".rels") and (mended := _mended(archive, each))
+    }
+    is_odd = bool(_RARE.search(types)) or any("\\" in each.orig_filename for each in archive.infolist())
+    if not is_strict and not lists and not is_odd:
         return content
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as written:
         for entry in archive.infolist():
-            part = archive.read(entry)
+            part = lists.get(entry.filename) or archive.read(entry)
             if is_strict and entry.filename.endswith((".xml", ".rels")):
                 part = _STRICT.sub(rb"http://schemas.openxmlformats.org/\1/2006/\2", part)
             if entry.filename == _TYPES:
                 part = _RARE.sub(lambda found: _COMMON[found.group(1)], part)
             written.writestr(entry.filename, part)
     return target.getvalue()
+
+
+def _mended(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A list of relationships without those to parts that are not there, if there are any; else nothing."""
+    folder = name.rpartition("_rels/")[0]
+    content = _bytes_of(archive, name)
+    names = {each.lower() for each in archive.namelist()}
+    missing = {
+        each.get("Id", "").encode()
+        for each in _elements(archive, name, "Relationship")
+        if each.get("TargetMode") != "External" and _target(folder, each.get("Target", "")).lower() not in names
+    }
+    return _RELATIONSHIP.sub(lambda found: b"" if found[1] in missing else found[0], content) if missing else b""
+
+
+def _target(folder: str, said: str) -> str:
+    """The name of a part that a relationship refers to (ECMA-376, part 2, 9.3)."""
+    path = unquote(said.partition("#")[0])
+    return path.lstrip("/") if path.startswith("/") else posixpath.normpath(posixpath.join(folder, path))
 
 
 def compound_type(content: bytes) -> str:
@@ -149,6 +198,8 @@ def _document_type(archive: zipfile.ZipFile) -> str:
     for each in (*OPEN_DOCUMENTS, EPUB):
         if declared.startswith(each):  # includes templates
             return each
+    if names & _OF_IWORK:
+        return IWORK
     return EPUB if "META-INF/container.xml" in names else ZIP
 
 
@@ -158,12 +209,12 @@ def _open_package(archive: zipfile.ZipFile) -> str | None:
         (
             each.get("Target", "").lstrip("/")
             for each in _elements(archive, "_rels/.rels", "Relationship")
-            if each.get("Type", "").endswith("/officeDocument")
+            if each.get("Type", "").endswith(("/officeDocument", "/visio/2010/relationships/document"))
         ),
         None,
     )
     if main is None:
-        return None
+        return XPS if any(each.lower().endswith(".fdseq") for each in archive.namelist()) else None
     kinds = {each.get("PartName", "").lstrip("/"): each.get("ContentType", "") for each in _types(archive, "Override")}
     endings = {each.get("Extension", "").lower(): each.get("ContentType", "") for each in _types(archive, "Default")}
     declared = kinds.get(main) or endings.get(main.rpartition(".")[2].lower(), "")

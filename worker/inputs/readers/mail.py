@@ -19,15 +19,20 @@ _BODIES = ("text/plain", "text/html")
 
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a message. Parts that cannot be decoded are omitted, with a note."""
-    message = BytesParser(policy=policy.default).parsebytes(content)
     answer = ReadText("")
-    head = [f"{name}: {value}" for name in HEADERS if (value := _header(message, name))]
-    body, attached = _parts_of(message, answer, limits.media_type == WEB_ARCHIVE)
+    head, body, attached = message(content, answer, is_page=limits.media_type == WEB_ARCHIVE)
     listing = [f"- {each.name} ({size_words(len(each.content))})" for each in attached]
     take(answer, attached, limits.most)
-    sections = ["\n".join(head), body, "\n".join(["Attachments:", *listing]) if listing else ""]
+    sections = [head, body, "\n".join(["Attachments:", *listing]) if listing else ""]
     answer.text = "\n\n".join(each for each in sections if each.strip())
     return answer
+
+
+def message(content: bytes, answer: ReadText, *, is_page: bool = False) -> tuple[str, str, list[Inner]]:
+    """The headers of a message that matter, its body, and what is attached; notes on it are added to the answer."""
+    parsed = BytesParser(policy=policy.default).parsebytes(content)
+    head = [f"{name}: {value}" for name in HEADERS if (value := _header(parsed, name))]
+    return "\n".join(head), *_parts_of(parsed, answer, is_page)
 
 
 def body(content: bytes) -> str:

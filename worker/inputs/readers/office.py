@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 from worker.bounded import Refused
-from worker.inputs.kinds import EXCEL_BINARY, OLD_EXCEL, OLD_WORD
+from worker.inputs.kinds import EXCEL, EXCEL_BINARY, OLD_EXCEL, OLD_WORD
 from worker.inputs.readers import sheets
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.sheets import Sheet
@@ -33,7 +33,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
         text = kreuzberg.extract_bytes_sync(content, limits.media_type, config=wanted).content
     except Exception as error:  # noqa: BLE001 - a broken document makes it raise almost anything
         raise Refused(_cause(str(error))) from None
-    if limits.media_type in {EXCEL_BINARY, OLD_EXCEL}:
+    if limits.media_type in {EXCEL, EXCEL_BINARY, OLD_EXCEL}:
         return sheets.answer(list(_sheets(text)))
     return ReadText(without_codes(text) if limits.media_type == OLD_WORD else text)
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from worker.bounded import Refused
-from worker.inputs.readers import office
+from worker.inputs.readers import office, word95
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.tables import as_table
 
@@ -53,10 +53,13 @@ class _Piece(NamedTuple):
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a document. Raises: Refused."""
     try:
-        text = _Document(content).text()
+        document = _Document(content)
+        if document.is_of_95:
+            return word95.read(document.main, office.PASSWORD)
+        text = document.text()
     except (Refused, MemoryError):
         raise
-    except Exception:  # noqa: BLE001 - of Word 95, or broken
+    except Exception:  # noqa: BLE001 - it is broken
         return office.read(content, limits)
     return ReadText(text) if text.strip() else office.read(content, limits)
 
@@ -72,8 +75,11 @@ class _Document:
         import olefile
 
         with olefile.OleFileIO(io.BytesIO(content)) as storage:
-            self._main: bytes = storage.openstream("WordDocument").read()
-            kind, version, flags = *struct.unpack_from("<HH", self._main), self._number(0x0A, "<H")
+            self.main: bytes = storage.openstream("WordDocument").read()
+            kind, version, flags = *struct.unpack_from("<HH", self.main), self._number(0x0A, "<H")
+            self.is_of_95 = kind in word95.WORDS
+            if self.is_of_95:
+                return
             if kind != _WORD or version < _WORD_97:
                 raise ValueError
             if flags & _ENCRYPTED:
@@ -106,11 +112,11 @@ class _Document:
         return "\n\n".join(said)
 
     def _number(self, offset: int, form: str) -> int:
-        return int(struct.unpack_from(form, self._main, offset)[0])
+        return int(struct.unpack_from(form, self.main, offset)[0])
 
     def _entry(self, index: int) -> bytes:
         """A part of the table stream, by its number in the header (2.5.5)."""
-        offset, length = struct.unpack_from("<II", self._main, 0x9A + 8 * index)
+        offset, length = struct.unpack_from("<II", self.main, 0x9A + 8 * index)
         return self._table[offset : offset + length]
 
     def _places(self, index: int, size: int) -> list[int]:
@@ -141,7 +147,7 @@ class _Document:
             if len(letters) != piece.start or piece.end - piece.start > MOST_CHARACTERS - len(letters):
                 break
             size = (piece.end - piece.start) * piece.width
-            content = self._main[piece.offset : piece.offset + size]
+            content = self.main[piece.offset : piece.offset + size]
             text = content.decode("cp1252" if piece.width == 1 else "utf-16-le", "replace")
             found = list(text.ljust(piece.end - piece.start, "\0")[: piece.end - piece.start])
             for run in gone:
@@ -156,7 +162,7 @@ class _Document:
         entry = self._entry(index)
         count = max((len(entry) - 4) // 8, 0)
         for number in struct.unpack_from(f"<{count}I", entry, 4 * (count + 1))[:MOST_PAGES]:
-            page = self._main[512 * (number & 0x3FFFFF) :][:512]
+            page = self.main[512 * (number & 0x3FFFFF) :][:512]
             runs = page[511] if len(page) == 512 else 0  # noqa: PLR2004 - a page
             places = struct.unpack_from(f"<{runs + 1}I", page) if runs else ()
             for place, (start, end) in enumerate(pairwise(places)):

@@ -16,6 +16,7 @@ MOST_PIXELS = 120_000_000  # the largest of any phone; decoded they take 360 MB
 QUALITIES = (90, 80, 65)  # of JPEG, tried before the picture is scaled down
 SMALLER = 0.75
 LEAST_SIDE = 64  # pixels; a picture that is still too large at this side is given up
+LAYERED = "PSD"  # opens as all of its layers together, which is what people see
 ORIENTATION = 0x0112  # the EXIF tag
 _PLAIN_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
 _OPAQUE = {"1", "L", "RGB"}
@@ -82,7 +83,7 @@ def opened(content: bytes) -> Any:
 def _changes(picture: Any, content: bytes, media_type: str, accepted: PictureLimits) -> list[str]:
     """Return descriptions of the needed conversions."""
     changes: list[str] = []
-    frames = getattr(picture, "n_frames", 1)
+    frames = getattr(picture, "n_frames", 1) if picture.format != LAYERED else 1
     if frames > 1:
         changes.append(f"taken as the first of {frames:,}")
     if media_type not in accepted.types:
@@ -104,7 +105,8 @@ def upright(picture: Any, side: int) -> Any:
     """Decode the first frame: upright, in RGB or with transparency, scaled to at most the given side."""
     if picture.format == "JPEG":
         picture.draft("RGB", (side, side))  # decodes no more pixels than needed
-    picture.seek(0)
+    if picture.format != LAYERED:
+        picture.seek(0)
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I;16") or picture.mode in {"I", "F"}:
         picture = ImageOps.autocontrast(picture.convert("F").convert("L"))

@@ -1,6 +1,7 @@
 """Sheets of a workbook, whatever program made it: each a table, without the emptiness between its cells."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from worker.inputs.names import one_line
@@ -10,6 +11,7 @@ from worker.inputs.readers.tables import as_table
 GAP = 5  # empty columns or more: what comes behind them is beside the table, not a part of it
 MOST_REMARKS = 200  # comments and boxes of one sheet; of the others, their number
 LONGEST_REMARK = 2_000  # characters
+LEAST_TABLE = 20  # cells behind such a gap: with more, they are a table of their own
 MOST_BESIDE = 100  # cells beside the table that are named; of the others, their number
 
 Row = tuple[int, dict[int, str]]
@@ -65,41 +67,48 @@ def _written(sheet: Sheet) -> str:
         remarks.append(f"[and {len(sheet.remarks) - MOST_REMARKS:,} more comments and boxes]")
     if not sheet.rows:
         return "\n\n".join([f"## {sheet.title}", *remarks]) if remarks else ""
-    columns = _main_columns(sheet)
-    main, beside = _parted(sheet, columns)
+    tables, beside = _parted(sheet)
     of_how_many = f" of about {sheet.last_row:,}" if sheet.last_row else ""
     lines = [
         f"## {sheet.title}",
         f"[the first {len(sheet.rows):,} rows{of_how_many}]" if sheet.is_cut else "",
         f"Beside the table: {'; '.join(beside)}" if beside else "",
-        as_table(main),
+        *tables,
         *remarks,
     ]
     return "\n\n".join(each for each in lines if each)
 
 
-def _main_columns(sheet: Sheet) -> range:
-    """The columns of the table: from the first that holds anything to the first wide gap."""
-    used = sorted({column for _, cells in sheet.rows for column in cells})
-    last = used[0]
-    for column in used:
-        if column - last > GAP:
-            break
-        last = column
-    return range(used[0], last + 1)
-
-
-def _parted(sheet: Sheet, columns: range) -> tuple[list[list[str]], list[str]]:
-    """The rows of the table, and the cells that are not in it."""
-    main = [[cells.get(column, "") for column in columns] for _, cells in sheet.rows]
+def _parted(sheet: Sheet) -> tuple[list[str], list[str]]:
+    """The tables, which wide gaps part from each other, and cells of parts that are too small to be one."""
+    counts = Counter(column for _, cells in sheet.rows for column in cells)
+    parts = list(_parts(sorted(counts)))
+    sizes = [sum(counts[column] for column in part) for part in parts]
+    main = sizes.index(max(sizes)) if max(sizes) > LEAST_TABLE else 0
+    chosen = [part for place, part in enumerate(parts) if place == main or sizes[place] > LEAST_TABLE]
+    tables = [as_table([[cells.get(column, "") for column in part] for _, cells in sheet.rows]) for part in chosen]
+    if len(tables) > 1:
+        spans = [f"Columns {letters(part.start)} to {letters(part.stop - 1)}:" for part in chosen]
+        tables = [f"{span}\n\n{table}" for span, table in zip(spans, tables, strict=True)]
     beside = [
         f"{letters(column)}{number} = {text}"
         for number, cells in sheet.rows
         for column, text in cells.items()
-        if column not in columns
+        if not any(column in part for part in chosen)
     ]
     more = [f"and {len(beside) - MOST_BESIDE:,} more cells"] if len(beside) > MOST_BESIDE else []
-    return main, [*beside[:MOST_BESIDE], *more]
+    return tables, [*beside[:MOST_BESIDE], *more]
+
+
+def _parts(used: list[int]) -> Iterator[range]:
+    """The columns between wide gaps."""
+    start = last = used[0]
+    for column in used:
+        if column - last > GAP:
+            yield range(start, last + 1)
+            start = column
+        last = column
+    yield range(start, last + 1)
 
 
 def letters(column: int) -> str:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -43,8 +44,8 @@ def _pictures(presentation: Any) -> Iterator[tuple[str, bytes]]:
 
 def _slide(number: int, slide: Any) -> str:
     title = slide.shapes.title
-    heading = " ".join(title.text_frame.text.split()) if title is not None else ""
-    said = [text for shape in slide.shapes if shape != title for text in _shape(shape) if text.strip()]
+    heading = " ".join(title.text_frame.text.split()) if title is not None and title.has_text_frame else ""
+    said = [text for shape in slide.shapes if not heading or shape != title for text in _said(shape) if text.strip()]
     said += [*_diagrams(slide), *_comments(slide)]
     notes = slide.notes_slide.notes_text_frame.text.strip() if _has_notes(slide) else ""
     parts = [f"## Slide {number}: {heading}" if heading else f"## Slide {number}", *said]
@@ -55,19 +56,34 @@ def _has_notes(slide: Any) -> bool:
     return slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None
 
 
+def _said(shape: Any) -> Iterator[str]:
+    """What a shape says; one that the library cannot read loses only itself."""
+    with suppress(ValueError, TypeError, AttributeError, NotImplementedError, LookupError, ET.ParseError):
+        yield from _shape(shape)
+
+
 def _shape(shape: Any) -> Iterator[str]:
-    if shape.shape_type == _GROUP:
+    kind = _type_of(shape)
+    if kind == _GROUP:
         for each in shape.shapes:
-            yield from _shape(each)
+            yield from _said(each)
     elif getattr(shape, "has_table", False):
         yield as_table([[cell.text_frame.text for cell in row.cells] for row in shape.table.rows])
     elif getattr(shape, "has_chart", False):
         yield charts.chart(shape.chart._chartSpace)  # noqa: SLF001 - its plots know but some types of charts
-    elif shape.shape_type == _PICTURE:
+    elif kind == _PICTURE:
         words = one_line(shape._element._nvXxPr.cNvPr.get("descr") or "", LONGEST_DESCRIPTION)  # noqa: SLF001 - no other way
         yield f"[picture: {words}]" if words else ""
     elif shape.has_text_frame:
         yield "\n".join(line for each in shape.text_frame.paragraphs if (line := _line(each)))
+
+
+def _type_of(shape: Any) -> int | None:
+    """None for one of a type that the library does not know, such as one without a form."""
+    try:
+        return shape.shape_type
+    except NotImplementedError:
+        return None
 
 
 def _line(paragraph: Any) -> str:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+WIDE = 20  # columns; in wider tables rows end with their last cell, as Markdown allows: the rest would be mostly bars
+
 
 def as_table(rows: Sequence[Sequence[str]]) -> str:
     """Write rows as a table with the first row as its header. Trailing empty columns and empty rows are omitted."""
@@ -10,8 +12,8 @@ def as_table(rows: Sequence[Sequence[str]]) -> str:
     if not filled:
         return ""
     width = max(last_filled(row) for row in filled) + 1
-    lines = [_line(row, width) for row in filled]
-    return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
+    lines = [_line(row, width if width <= WIDE else last_filled(row) + 1) for row in filled[1:]]
+    return "\n".join([_line(filled[0], width), "|" + " --- |" * width, *lines])
 
 
 def last_filled(row: Sequence[str]) -> int:

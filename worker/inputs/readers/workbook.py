@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from worker.bounded import Refused
-from worker.inputs.readers import charts, sheets, within
+from worker.inputs.readers import charts, office, sheets, within
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.cells import displayed
 from worker.inputs.readers.containers import BROKEN
@@ -32,8 +32,18 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
         return _Workbook(content).read(limits)
     except (Refused, MemoryError):
         raise
-    except Exception:  # noqa: BLE001 - a broken workbook makes the library raise almost anything
+    except Exception:  # noqa: BLE001 - one odd style makes the library refuse all of it
+        return _by_values(content, limits)
+
+
+def _by_values(content: bytes, limits: ReaderLimits) -> ReadText:
+    """By a library that takes more, and shows numbers and dates without their formats. Raises: Refused."""
+    try:
+        answer = office.read(content, limits)
+    except Refused:
         raise Refused(BROKEN) from None
+    answer.notes.append("it is damaged in part, so its cells are shown without their formats")
+    return answer
 
 
 class _Workbook:
@@ -47,11 +57,12 @@ class _Workbook:
         self._sheets = list(self._book.worksheets)
         self._is_uncounted = bool(self._book.calculation and self._book.calculation.fullCalcOnLoad)  # by its maker
         self._formulas = self._opened(results=False) if self._lacks_results() else None
+        self._shows_formulas = False
 
     def read(self, limits: ReaderLimits) -> ReadText:
         share = max(limits.characters // max(len(self._sheets), 1), 1)
         answer = sheets.answer([self._sheet(each, share) for each in self._sheets])
-        if self._formulas is not None:
+        if self._shows_formulas:
             answer.notes.append("the program that wrote it left out the results of formulas, so the formulas are shown")
         within.take(answer, self._pictures(), limits.pictures, limits.most)
         return answer
@@ -91,7 +102,9 @@ class _Workbook:
 
     def _uncounted(self, row: Any, formulas: Any) -> Iterator[tuple[int, str]]:
         for column, (cell, each) in enumerate(zip(row, formulas, strict=False)):
-            if each.data_type == "f" and (cell.value is None or (cell.value == 0 and self._is_uncounted)):
+            is_empty = cell.value is None and cell.data_type != "str"  # of which the result is an empty text
+            if each.data_type == "f" and (is_empty or (cell.value == 0 and self._is_uncounted)):
+                self._shows_formulas = True
                 yield column, str(getattr(each.value, "text", None) or each.value)
 
     def _comments(self, sheet: Any) -> Iterator[str]:

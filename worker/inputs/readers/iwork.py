@@ -1,0 +1,27 @@
+"""Documents of Pages, Numbers and Keynote: their preview, which Apple's programs keep in them, as a file of its own."""
+
+from worker.bounded import Refused
+from worker.inputs.names import size_words
+from worker.inputs.readers.answer import Inner, ReaderLimits, ReadText
+from worker.inputs.readers.containers import opened
+
+PREVIEWS = ("QuickLook/Preview.pdf", "preview.pdf", "preview.jpg", "QuickLook/Thumbnail.jpg")  # the best first
+
+
+def read(content: bytes, limits: ReaderLimits) -> ReadText:
+    """Read a document. Raises: Refused."""
+    archive = opened(content)
+    for name in PREVIEWS:
+        if name not in archive.namelist():
+            continue
+        try:
+            with archive.open(name) as member:
+                preview = member.read(limits.most + 1)
+        except Exception:  # noqa: BLE001, S112 - it is encrypted, or broken: there may be another
+            continue
+        if 0 < len(preview) <= limits.most:
+            what = "all of it as a PDF" if name.endswith(".pdf") else "its first page alone, as a picture"
+            listing = f"an iWork document, with a preview: {name} ({size_words(len(preview))})"
+            note = f"only its preview can be read, {what}; to have all of it read, export it from Apple's program"
+            return ReadText(listing, notes=[note], files=[Inner(name.rpartition("/")[2], preview)])
+    raise Refused("it is an iWork document, which only Apple's programs can read; export it as a PDF")
