@@ -35,7 +35,7 @@ _SURE = 0.5  # of 1: below it a match is a coincidence of two or three bytes
 _SNIFFED = 8 * 1024  # bytes passed to the library for rarer formats
 _HEADERS = 16 * 1024  # bytes searched for the headers of an e-mail
 _SURE_HEADERS = 3  # known headers that identify an e-mail: two may occur in a text about e-mails
-MESSAGE_START = re.compile(  # in a mailbox, RFC 4155
+MESSAGE_START = re.compile(  # the first line of a message in a mailbox, RFC 4155
     rb"^From [^\n]{1,200}\d\d:\d\d[^\n]{0,100}\r?\n(?=[A-Za-z][A-Za-z0-9-]{1,60}:)", re.MULTILINE
 )
 _FIRST_HEADER = re.compile(rb"(?:From [^\n]+\n)?[A-Za-z][A-Za-z0-9-]{1,60}:[ \t]?[^\n]*(?:\n|\Z)")
@@ -51,13 +51,13 @@ _STARTS = (  # APPNOTE 4.3.7 and 4.3.16; [MS-CFB] 2.2; RFC 1952; RTF 1.9.1; bzip
     *((b"BZh%d1AY&SY" % size, BZIP2) for size in range(1, 10)),
     (b"\xfd7zXZ\0", XZ),
     (b"{\\rtf", RTF),
-    (b"\x09\x00\x04\x00", OLD_EXCEL),  # Excel 2, 3, 4, and 5 without a container
+    (b"\x09\x00\x04\x00", OLD_EXCEL),  # Excel 2, 3, 4, and Excel 5 without a container
     (b"\x09\x02\x06\x00", OLD_EXCEL),
     (b"\x09\x04\x06\x00", OLD_EXCEL),
     (b"\x09\x08\x08\x00\x00\x05", OLD_EXCEL),
 )
 _FLAT = re.compile(rb"""<office:document\s[^<>]{0,16000}?\boffice:mimetype=["']([\w./+-]{1,100})["']""")
-_ROOTS = (  # of documents that are one XML file: what stands in the first element
+_ROOTS = (  # the root elements of documents that are a single XML file
     (re.compile(rb"<(?:\w+:)?Workbook\b[^<>]{0,4000}urn:schemas-microsoft-com:office:spreadsheet"), EXCEL_XML),
     (re.compile(rb"<(?:\w+:)?wordDocument\b[^<>]{0,8000}schemas\.microsoft\.com/office/word/2003/wordml"), WORD_XML),
     (re.compile(rb"<(?:\w+:)?package\b[^<>]{0,4000}schemas\.microsoft\.com/office/2006/xmlPackage"), FLAT_PACKAGE),

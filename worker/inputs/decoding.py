@@ -23,15 +23,15 @@ _MARKS = (  # longest first, since the mark of UTF-32 begins like that of UTF-16
 )
 _WIDE = frozenset({"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"})
 _WESTERN = frozenset({"cp1252", "iso8859-1", "iso8859-15"})
-_GUESSED = (  # what the detector may answer, by its own names; others are rare, or mistaken for these
+_GUESSED = (  # the detector's allowed results, by its own names; others are rare, or confused with these
     *("cp437", "cp850", "cp852", "cp855", "cp866", "cp874", "cp932", "cp949", "johab"),
     *(f"cp{number}" for number in range(1250, 1259)),
     *(f"iso8859-{number}" for number in (2, 5, 6, 7, 8, 15, 16)),
     *("koi8-r", "koi8-u", "mac-roman", "mac-cyrillic", "gb18030", "big5hkscs", "euc_jis_2004", "iso2022_jp_2"),
 )
-# Charsets that may be declared: the ones of the web (WHATWG), by Python's names, and those guessed. Never codecs such
-# as zlib, nor ASCII: what is not, does not say what it is. Some have a wider one that also holds the characters of
-# vendors, which declarations leave out.
+# Charsets that may be declared: those of the web (WHATWG), by Python's names, and those that may be guessed. Never
+# codecs such as zlib, nor ASCII, since content that is not ASCII needs another charset. Some have a wider variant with
+# the characters of vendors, which declarations do not mention.
 _DECLARED = {
     *_GUESSED,
     *("utf-8", "utf-7", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"),
@@ -94,7 +94,7 @@ _ODD_IN_WORDS = re.compile(
 )
 ODD_SHARE = 0.2  # of the non-ASCII characters
 _SHIFTED = re.compile(rb"\+[A-Za-z0-9+/]{3,}-?")
-LEAST_SHIFTED = 2  # of UTF-7: one may be a sum
+LEAST_SHIFTED = 2  # base64 runs that mean UTF-7: a single one may be an addition
 _PEOPLES_NAMES = {
     "cp855": "IBM855",
     "cp866": "IBM866",
@@ -112,8 +112,8 @@ _PEOPLES_NAMES = {
     "johab": "Johab",
 }
 OF_DOS = ("cp437", "cp850", "cp852", "cp866", "cp932", "cp949", "gb18030", "big5hkscs")
-"""Encodings of names in zip archives, which are those of DOS: Windows still writes them."""
-_CONTROLS = bytes(sorted({*range(32), 127} - {*b"\t\n\f\r\x1b"}))  # escape: colours in a log
+"""Encodings of names in zip archives: those of DOS, which Windows still writes."""
+_CONTROLS = bytes(sorted({*range(32), 127} - {*b"\t\n\f\r\x1b"}))  # escape occurs in colored logs
 _HIGH = re.compile(rb"[\x80-\xff]")
 _STRINGS = re.compile(rb"[A-Za-z_ ]{6,}")
 STRINGS_SHARE = 0.1  # the most ASCII words in UTF-16 or UTF-32: programs have more, and byte pairs look like Chinese
@@ -319,9 +319,10 @@ def decoded(content: bytes, name: str) -> Iterator[str]:
 
 
 def _fitting(content: bytes, name: str) -> Encoding | None:
-    """The encoding if content decodes in it, but for a few places among many good ones.
+    """Return the encoding if the content decodes in it, with at most a few invalid places among many valid ones.
 
-    Its wider one comes first, as on the web: what is called ISO-8859-1 has quotation marks of windows-1252.
+    Its wider variant takes precedence, as on the web: texts declared as ISO-8859-1 have quotation marks of
+    windows-1252.
     """
     wider = _WIDER.get(name)
     if wider is not None and (not _misfits(content, wider) or _misfits(content, name)):

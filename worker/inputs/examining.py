@@ -217,7 +217,7 @@ def _is_no_page(named: str) -> bool:
 
 
 def _claims_binary(claimed: str) -> bool:
-    if claimed.endswith(("+xml", "mpegurl", "bitmap", "pixmap", "anymap", "graymap")):  # those are text, or may be
+    if claimed.endswith(("+xml", "mpegurl", "bitmap", "pixmap", "anymap", "graymap")):  # these formats may be text
         return False
     return claimed == "application/pdf" or claimed.startswith(("image/", "audio/", "video/"))
 

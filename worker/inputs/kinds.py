@@ -52,7 +52,7 @@ UNREAD = {
     "application/vnd.stardivision": "a StarOffice document",
     "application/vnd.ms-powerpoint.4": "a PowerPoint presentation of before 1997",
 }
-"""Documents that are known, and that nothing here can read."""
+"""Documents that are recognized but cannot be read, with their names for people."""
 
 ENCRYPTED = "application/encrypted"
 """The type of a container whose contents need a password."""

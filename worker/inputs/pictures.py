@@ -21,7 +21,7 @@ _FIT = "worker.inputs.readers.pictures:fit"
 _HEIC = {b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heif", b"msf1": "image/heif"}
 _AVIF = {b"avif": "image/avif", b"avis": "image/avif"}
 _BRANDS = {**_HEIC, **_AVIF}
-_RARE = (  # that no provider takes; Pillow reads them
+_RARE = (  # formats that no provider accepts, but Pillow reads
     (re.compile(rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"), "image/jp2"),
     (re.compile(rb"8BPS\0\x01"), "image/vnd.adobe.photoshop"),
     (re.compile(rb"\0\0[\1\2]\0[\1-\x40]\0.{3}\0", re.DOTALL), "image/vnd.microsoft.icon"),

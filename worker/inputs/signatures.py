@@ -1,4 +1,4 @@
-"""Types of files that nothing here reads, by their first bytes: so that a note on one calls it by its name."""
+"""Signatures of file types that cannot be read here, so that a note can name the type."""
 
 _STARTS = (
     (b"\xd7\xcd\xc6\x9a", "image/wmf"),
@@ -38,12 +38,12 @@ _STARTS = (
 )
 _EMF, _EMF_AT = b" EMF", 40  # [MS-EMF] 2.2.9
 _SIGNED = (
-    b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07"  # how the type of a signed or encrypted message begins, RFC 5652, 3
+    b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07"  # the start of the type of a signed or encrypted message, RFC 5652, 3
 )
 
 
 def signed_type(content: bytes) -> str:
-    """Return the media type of a file by its first bytes; empty where they are none of those that are known."""
+    """Return the media type of a file by its first bytes; empty if they are unknown."""
     if content.startswith(b"\1\0\0\0") and content[_EMF_AT : _EMF_AT + 4] == _EMF:
         return "image/emf"
     if content.startswith(b"\x30") and _SIGNED in content[:20]:

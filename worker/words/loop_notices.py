@@ -1,4 +1,4 @@
-"""Notices of what code does to the event loop, and to the thread, that it shares with the worker."""
+"""Notices about user code that affects the event loop and the thread it shares with the worker."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class LoopBlocked(Notice):
 
 @dataclass(frozen=True, slots=True)
 class LoopBroken(Notice):
-    """Code has broken the event loop: the process ends at once, and other workers take over its tasks."""
+    """Code has broken the event loop: the process ends immediately, and other workers take over its tasks."""
 
     why: str
     task_ids: tuple[str, ...]
@@ -41,7 +41,7 @@ class LoopBroken(Notice):
 
 @dataclass(frozen=True, slots=True)
 class SignalHandlerFailed(Notice):
-    """A user's signal handler raised an error outside of a task's code, where it was only logged."""
+    """A user's signal handler raised an error outside of a task's code, so that it was only logged."""
 
     signal: str
     error: BaseException

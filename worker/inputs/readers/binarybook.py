@@ -50,7 +50,7 @@ class _Book:
                 self._is_of_1904 = bool(data[0] & 1)
             if kind == _SHEET:
                 state = struct.unpack_from("<I", data)[0]
-                at = 8 if _text(data, 8) in paths else 12  # the first versions have one more number
+                at = 8 if _text(data, 8) in paths else 12  # the first versions store an additional number
                 key = _text(data, at)
                 sheet = Sheet(_text(data, at + 4 + 2 * len(key)), is_hidden=state != 0)
                 found.append((sheet, paths.get(key, "")))

@@ -64,7 +64,7 @@ class _Series:
 
 
 def _names(element: Any) -> list[str]:
-    """What stands below the values; of several levels the outer one first, which holds until the next of its level."""
+    """Return the labels of the categories. With several levels, a label combines them all, the outer level first."""
     levels = element.findall(f"{_CHART}cat//{_CHART}lvl")
     if not levels:
         return _cached(element, "cat") or _cached(element, "xVal")
@@ -81,7 +81,7 @@ def _names(element: Any) -> list[str]:
 
 
 def _cached(element: Any, what: str) -> list[str]:
-    """The values of a reference as the chart keeps them, each at its place."""
+    """Return the cached values of a reference, each at its index."""
     return _points(element.find(f"{_CHART}{what}"))
 
 

@@ -127,10 +127,10 @@ def zip_type(content: bytes) -> str:
 
 
 def plain(content: bytes) -> bytes:
-    """An Office document in the form that libraries know.
+    """Convert an Office document to the form that libraries know.
 
-    That is neither the strict one (ISO/IEC 29500-1), nor a slide show, a template or an add-in, nor with backslashes in
-    the names of its parts, as some programs write them, nor with references to parts that are not there.
+    They do not know the strict form (ISO/IEC 29500-1), slide shows, templates and add-ins, part names with backslashes,
+    which some programs write, and references to missing parts.
     """
     archive = opened(content)
     types = _bytes_of(archive, _TYPES)
@@ -154,7 +154,7 @@ def plain(content: bytes) -> bytes:
 
 
 def _mended(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A list of relationships without those to parts that are not there, if there are any; else nothing."""
+    """Return a list of relationships without those to missing parts; empty if no part is missing."""
     folder = name.rpartition("_rels/")[0]
     content = _bytes_of(archive, name)
     names = {each.lower() for each in archive.namelist()}
@@ -167,7 +167,7 @@ def _mended(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _target(folder: str, said: str) -> str:
-    """The name of a part that a relationship refers to (ECMA-376, part 2, 9.3)."""
+    """Return the name of the part that a relationship refers to (ECMA-376, part 2, 9.3)."""
     path = unquote(said.partition("#")[0])
     return path.lstrip("/") if path.startswith("/") else posixpath.normpath(posixpath.join(folder, path))
 

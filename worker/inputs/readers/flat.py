@@ -1,4 +1,4 @@
-"""Office documents that are one XML file: Excel's and Word's of 2003, and packages that are written flat."""
+"""Office documents that are a single XML file: those of Excel and Word 2003, and flat packages."""
 
 import base64
 import binascii
@@ -30,7 +30,7 @@ MOST_COLUMNS = 16_384
 
 
 def read_workbook(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read an Excel workbook of 2003 in XML. Raises: Refused."""
+    """Read an Excel 2003 XML workbook."""
     root = _parsed(content)
     styles = {
         str(each.get(f"{_SS}ID")): str(form.get(f"{_SS}Format"))
@@ -43,7 +43,7 @@ def read_workbook(content: bytes, limits: ReaderLimits) -> ReadText:
 
 
 def read_word(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a Word document of 2003 in XML: what it says is named as in later ones. Raises: Refused."""
+    """Read a Word 2003 XML document, converted to the element names of later versions."""
     root = _parsed(content.replace(_OLD_WORD, _WORD))
     links = list(_renamed(root))
     parts = {"document": root.find(f"{_W}body"), "styles": root.find(f"{_W}styles")}
@@ -55,9 +55,10 @@ def read_word(content: bytes, limits: ReaderLimits) -> ReadText:
 
 
 def _renamed(root: Any) -> Iterator[tuple[str, str]]:
-    """Call by their later names what has others here: lists, links, and notes and comments, which stand in the text.
+    """Rename elements of lists and links to their later names, and put the text of notes and comments into brackets.
 
-    Yields the relationships of links.
+    Yields:
+        The relationships of links.
     """
     count = 0
     for each in list(root.iter()):
@@ -67,7 +68,7 @@ def _renamed(root: Any) -> Iterator[tuple[str, str]]:
             case "hlink" if each.get(f"{_W}dest"):
                 count += 1
                 each.tag = f"{_W}hyperlink"
-                each.set(f"{{{_OFFICE}}}id", f"r{count}")  # the styles have r0
+                each.set(f"{{{_OFFICE}}}id", f"r{count}")  # r0 is the relationship of the styles
                 yield "hyperlink", str(each.get(f"{_W}dest"))
             case "annotation" if each.get(f"{_W}type") == "Word.Deletion":
                 each.clear()
@@ -81,7 +82,7 @@ def _renamed(root: Any) -> Iterator[tuple[str, str]]:
 
 
 def read_package(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a package that is written as one XML file. Raises: Refused."""
+    """Read an Office package that is written as a single XML file."""
     parts, kinds = dict[str, bytes](), dict[str, str]()
     for part in _parsed(content).iter(f"{_PKG}part"):
         name = str(part.get(f"{_PKG}name")).lstrip("/")
@@ -105,7 +106,7 @@ def read_package(content: bytes, limits: ReaderLimits) -> ReadText:
 
 def _parsed(content: bytes) -> Any:
     try:
-        return ET.fromstring(content)  # noqa: S314 - expat bounds entities (2.4.1), and follows none to elsewhere
+        return ET.fromstring(content)  # noqa: S314 - expat bounds entities (2.4.1) and loads no external ones
     except (ET.ParseError, ValueError, LookupError):
         raise Refused(containers.BROKEN) from None
 
@@ -138,7 +139,7 @@ def _rows(sheet: Any, styles: dict[str, str], remarks: list[str]) -> Iterator[Ro
 
 def _index(element: Any, following: int) -> int:
     said = str(element.get(f"{_SS}Index") or "")
-    return int(said) if said.isdecimal() and int(said) < 10_000_000 else following  # noqa: PLR2004 - more than any has
+    return int(said) if said.isdecimal() and int(said) < 10_000_000 else following  # noqa: PLR2004 - beyond any sheet
 
 
 def _shown(data: Any, form: str) -> str:
@@ -156,7 +157,7 @@ def _shown(data: Any, form: str) -> str:
 
 
 _FORMS = {"Percent": "0.00%", "Fixed": "0.00", "Standard": "#,##0.00", "General Number": "General"}
-"""Formats that have names in these files."""
+"""The number formats behind the names in these files."""
 
 
 def _document(body: Any) -> bytes:

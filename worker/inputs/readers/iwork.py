@@ -1,15 +1,15 @@
-"""Documents of Pages, Numbers and Keynote: their preview, which Apple's programs keep in them, as a file of its own."""
+"""Pages, Numbers and Keynote documents: the preview that Apple's programs store in them, as a separate file."""
 
 from worker.bounded import Refused
 from worker.inputs.names import size_words
 from worker.inputs.readers.answer import Inner, ReaderLimits, ReadText
 from worker.inputs.readers.containers import opened
 
-PREVIEWS = ("QuickLook/Preview.pdf", "preview.pdf", "preview.jpg", "QuickLook/Thumbnail.jpg")  # the best first
+PREVIEWS = ("QuickLook/Preview.pdf", "preview.pdf", "preview.jpg", "QuickLook/Thumbnail.jpg")  # best first
 
 
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a document. Raises: Refused."""
+    """Read a document."""
     archive = opened(content)
     for name in PREVIEWS:
         if name not in archive.namelist():
@@ -17,7 +17,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
         try:
             with archive.open(name) as member:
                 preview = member.read(limits.most + 1)
-        except Exception:  # noqa: BLE001, S112 - it is encrypted, or broken: there may be another
+        except Exception:  # noqa: BLE001, S112 - encrypted or broken: another preview may be readable
             continue
         if 0 < len(preview) <= limits.most:
             what = "all of it as a PDF" if name.endswith(".pdf") else "its first page alone, as a picture"

@@ -29,7 +29,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
 
 
 def message(content: bytes, answer: ReadText, *, is_page: bool = False) -> tuple[str, str, list[Inner]]:
-    """The headers of a message that matter, its body, and what is attached; notes on it are added to the answer."""
+    """Return the important headers of a message, its body and its attachments; notes are added to the answer."""
     parsed = BytesParser(policy=policy.default).parsebytes(content)
     head = [f"{name}: {value}" for name in HEADERS if (value := _header(parsed, name))]
     return "\n".join(head), *_parts_of(parsed, answer, is_page)

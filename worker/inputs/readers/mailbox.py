@@ -1,4 +1,4 @@
-"""Mailboxes: the messages in them, one after another, and what is attached to them (RFC 4155)."""
+"""Mailboxes: their messages in order, and the attachments of these (RFC 4155)."""
 
 import re
 

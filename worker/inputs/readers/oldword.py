@@ -51,7 +51,7 @@ class _Piece(NamedTuple):
 
 
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a document. Raises: Refused."""
+    """Read a document."""
     try:
         document = _Document(content)
         if document.is_of_95:
@@ -59,7 +59,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
         text = document.text()
     except (Refused, MemoryError):
         raise
-    except Exception:  # noqa: BLE001 - it is broken
+    except Exception:  # noqa: BLE001 - a broken document makes the parser raise almost anything
         return office.read(content, limits)
     return ReadText(text) if text.strip() else office.read(content, limits)
 

@@ -1,4 +1,4 @@
-"""Visio drawings and XPS documents: the words of each page, which stand one by one in their parts."""
+"""Visio drawings and XPS documents: the text of each page, which is scattered over its parts."""
 
 import re
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.containers import BROKEN, TABLE_BYTES, opened
 
 _PAGE = re.compile(r"visio/pages/page(\d+)\.xml|.*?(?:^|/)(\d+)\.fpage", re.IGNORECASE)
-_SAME_LINE = 0.5  # of a height of letters
+_SAME_LINE = 0.5  # of the font size: the maximum vertical distance of glyphs on one line
 
 
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a document. Raises: Refused."""
+    """Read a document."""
     archive = opened(content)
     named = {int(found[1] or found[2]): name for name in archive.namelist() if (found := _PAGE.fullmatch(name))}
     say = _of_visio if limits.media_type == VISIO else _of_xps
@@ -24,7 +24,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
         try:
             with archive.open(name) as member:
                 root: Any = ET.fromstring(member.read(4 * TABLE_BYTES))  # noqa: S314 - expat bounds entities (2.4.1)
-        except Exception:  # noqa: BLE001, S112 - a broken page loses only itself
+        except Exception:  # noqa: BLE001, S112 - a broken page does not affect the others
             continue
         if words := "\n".join(each for each in say(root) if each.strip()):
             parts.append(f"## Page {number}\n\n{words}")
@@ -42,7 +42,7 @@ def _of_visio(root: Any) -> Iterator[str]:
 
 
 def _of_xps(root: Any) -> Iterator[str]:
-    """Glyphs in the order of the page; those at one height are a line (ECMA-388, 12.1)."""
+    """Iterate over the lines of a page: consecutive glyphs at the same height (ECMA-388, 12.1)."""
     line, last = list[str](), None
     for each in root.iter():
         said = each.get("UnicodeString")

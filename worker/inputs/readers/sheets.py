@@ -1,4 +1,4 @@
-"""Sheets of a workbook, whatever program made it: each a table, without the emptiness between its cells."""
+"""Sheets of a workbook of any format, written as tables without the empty space between cells."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -8,11 +8,11 @@ from worker.inputs.names import one_line
 from worker.inputs.readers.answer import ReadText
 from worker.inputs.readers.tables import as_table
 
-GAP = 5  # empty columns or more: what comes behind them is beside the table, not a part of it
-MOST_REMARKS = 200  # comments and boxes of one sheet; of the others, their number
+GAP = 5  # the column distance within a table; a larger one separates tables
+MOST_REMARKS = 200  # comments and boxes of a sheet that are shown; of further ones only the number is given
 LONGEST_REMARK = 2_000  # characters
-LEAST_TABLE = 20  # cells behind such a gap: with more, they are a table of their own
-MOST_BESIDE = 100  # cells beside the table that are named; of the others, their number
+LEAST_TABLE = 20  # cells after a gap; with more, they form a table of their own
+MOST_BESIDE = 100  # cells outside tables that are shown; of further ones only the number is given
 
 Row = tuple[int, dict[int, str]]
 """The number of a row, from 1, and the displayed text of its non-empty cells by column, from 0."""
@@ -80,7 +80,7 @@ def _written(sheet: Sheet) -> str:
 
 
 def _parted(sheet: Sheet) -> tuple[list[str], list[str]]:
-    """The tables, which wide gaps part from each other, and cells of parts that are too small to be one."""
+    """Return the tables, separated by wide gaps, and the cells of groups that are too small to be a table."""
     counts = Counter(column for _, cells in sheet.rows for column in cells)
     parts = list(_parts(sorted(counts)))
     sizes = [sum(counts[column] for column in part) for part in parts]
@@ -101,7 +101,7 @@ def _parted(sheet: Sheet) -> tuple[list[str], list[str]]:
 
 
 def _parts(used: list[int]) -> Iterator[range]:
-    """The columns between wide gaps."""
+    """Iterate over the ranges of columns between wide gaps."""
     start = last = used[0]
     for column in used:
         if column - last > GAP:

@@ -57,7 +57,7 @@ def _has_notes(slide: Any) -> bool:
 
 
 def _said(shape: Any) -> Iterator[str]:
-    """What a shape says; one that the library cannot read loses only itself."""
+    """Iterate over the texts of a shape; an unreadable shape does not affect the others."""
     with suppress(ValueError, TypeError, AttributeError, NotImplementedError, LookupError, ET.ParseError):
         yield from _shape(shape)
 
@@ -70,7 +70,7 @@ def _shape(shape: Any) -> Iterator[str]:
     elif getattr(shape, "has_table", False):
         yield as_table([[cell.text_frame.text for cell in row.cells] for row in shape.table.rows])
     elif getattr(shape, "has_chart", False):
-        yield charts.chart(shape.chart._chartSpace)  # noqa: SLF001 - its plots know but some types of charts
+        yield charts.chart(shape.chart._chartSpace)  # noqa: SLF001 - its plots support only some types of charts
     elif kind == _PICTURE:
         words = one_line(shape._element._nvXxPr.cNvPr.get("descr") or "", LONGEST_DESCRIPTION)  # noqa: SLF001 - no other way
         yield f"[picture: {words}]" if words else ""
@@ -79,7 +79,7 @@ def _shape(shape: Any) -> Iterator[str]:
 
 
 def _type_of(shape: Any) -> int | None:
-    """None for one of a type that the library does not know, such as one without a form."""
+    """Return the type of a shape; None if the library does not know it, as for shapes without geometry."""
     try:
         return shape.shape_type
     except NotImplementedError:

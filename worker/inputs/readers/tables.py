@@ -1,8 +1,8 @@
-"""Tables as Markdown."""
+"""Markdown tables."""
 
 from collections.abc import Sequence
 
-WIDE = 20  # columns; in wider tables rows end with their last cell, as Markdown allows: the rest would be mostly bars
+WIDE = 20  # columns; rows of wider tables end with their last non-empty cell, as Markdown allows, to save characters
 
 
 def as_table(rows: Sequence[Sequence[str]]) -> str:

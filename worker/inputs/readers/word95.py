@@ -1,4 +1,4 @@
-"""Word documents of versions 6 and 95: their text in the order of the file, with the rows of tables as lines."""
+"""Word 6 and Word 95 documents: their text in the order of the file, with table rows as lines."""
 
 import re
 import struct
@@ -9,7 +9,7 @@ from worker.bounded import Refused
 from worker.inputs.decoding import Encoding, text_encoding
 from worker.inputs.readers.answer import ReadText
 
-WORDS = (0xA5DC, 0xA697, 0xA698, 0xA699)  # how the stream begins: the common one, and those of the Far East
+WORDS = (0xA5DC, 0xA697, 0xA698, 0xA699)  # the first word of the stream: the common one, and East Asian ones
 _ENCRYPTED, _COMPLEX = 0x0100, 0x0004
 _FLAGS, _FIRST, _LENGTHS, _PIECES = 0x0A, 0x18, (0x34, 0x38, 0x3C, 0x44, 0x48, 0x4C, 0x50), 0x160
 _SIGNS = {
@@ -27,7 +27,12 @@ _BEGIN, _SEPARATE, _END = "\x13\x14\x15"
 
 
 def read(main: bytes, password: str) -> ReadText:
-    """Read the main stream of a document. Raises: Refused; struct.error, IndexError (it is broken)."""
+    """Read the main stream of a document.
+
+    Raises:
+        Refused: It is encrypted.
+        struct.error, IndexError: It is broken.
+    """
     flags = struct.unpack_from("<H", main, _FLAGS)[0]
     if flags & _ENCRYPTED:
         raise Refused(password)
@@ -43,7 +48,7 @@ def read(main: bytes, password: str) -> ReadText:
 
 
 def _pieces(main: bytes) -> Iterator[bytes]:
-    """The text of a document that was saved in parts, by its piece table."""
+    """Iterate over the chunks of a fast-saved document, in the order of its piece table."""
     at, length = struct.unpack_from("<II", main, _PIECES)
     entry, at = main[at : at + length], 0
     while entry[at] == 1:
@@ -56,7 +61,7 @@ def _pieces(main: bytes) -> Iterator[bytes]:
 
 
 def _shown(text: str) -> Iterator[str]:
-    """What is seen: of a field its result, not its code."""
+    """Iterate over the visible characters: for a field, its result rather than its code."""
     codes = list[bool]()
     for letter in text:
         if letter == _BEGIN:
@@ -70,7 +75,7 @@ def _shown(text: str) -> Iterator[str]:
 
 
 def _tidy(text: str) -> str:
-    """Rows of tables as lines: each cell ends with a mark, as does the row itself."""
+    """Write table rows as lines: each cell ends with a mark, and so does the row."""
     *cells, rest = text.split("\x07")
     lines, row = list[str](), list[str]()
     for each in cells:

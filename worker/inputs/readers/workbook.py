@@ -32,12 +32,12 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
         return _Workbook(content).read(limits)
     except (Refused, MemoryError):
         raise
-    except Exception:  # noqa: BLE001 - one odd style makes the library refuse all of it
+    except Exception:  # noqa: BLE001 - a single odd style makes the library reject the whole workbook
         return _by_values(content, limits)
 
 
 def _by_values(content: bytes, limits: ReaderLimits) -> ReadText:
-    """By a library that takes more, and shows numbers and dates without their formats. Raises: Refused."""
+    """Read a workbook with the general library, which is more tolerant but ignores the formats of numbers and dates."""
     try:
         answer = office.read(content, limits)
     except Refused:
@@ -102,7 +102,7 @@ class _Workbook:
 
     def _uncounted(self, row: Any, formulas: Any) -> Iterator[tuple[int, str]]:
         for column, (cell, each) in enumerate(zip(row, formulas, strict=False)):
-            is_empty = cell.value is None and cell.data_type != "str"  # of which the result is an empty text
+            is_empty = cell.value is None and cell.data_type != "str"  # "str" means that the result is an empty text
             if each.data_type == "f" and (is_empty or (cell.value == 0 and self._is_uncounted)):
                 self._shows_formulas = True
                 yield column, str(getattr(each.value, "text", None) or each.value)
