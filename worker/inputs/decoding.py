@@ -319,12 +319,8 @@ def decoded(content: bytes, name: str) -> Iterator[str]:
 
 
 def _fitting(content: bytes, name: str) -> Encoding | None:
-    """Return the encoding if the content decodes in it, with at most a few invalid places among many valid ones.
-
-    Its wider variant takes precedence, as on the web: texts declared as ISO-8859-1 have quotation marks of
-    windows-1252.
-    """
-    wider = _WIDER.get(name)
+    """Return the encoding or its wider variant if the content decodes in it, with at most a few invalid places."""
+    wider = _WIDER.get(name)  # as on the web, where texts declared as ISO-8859-1 have quotation marks of windows-1252
     if wider is not None and (not _misfits(content, wider) or _misfits(content, name)):
         name = wider
     replaced = _misfits(content, name)

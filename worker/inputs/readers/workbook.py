@@ -55,7 +55,7 @@ class _Workbook:
         self._names = set(self._archive.namelist())
         self._book = self._opened(results=True)
         self._sheets = list(self._book.worksheets)
-        self._is_uncounted = bool(self._book.calculation and self._book.calculation.fullCalcOnLoad)  # by its maker
+        self._is_uncounted = bool(self._book.calculation and self._book.calculation.fullCalcOnLoad)  # lacks results
         self._formulas = self._opened(results=False) if self._lacks_results() else None
         self._shows_formulas = False
 
