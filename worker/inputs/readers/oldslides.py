@@ -1,6 +1,6 @@
-"""PowerPoint presentations of before 2007, by [MS-PPT]: the text, tables, notes and comments of each slide, pictures.
+"""PowerPoint presentations from before 2007, according to [MS-PPT]: text, tables, notes, comments and pictures.
 
-The library that also reads them leaves out tables, boxes and notes, and shows what was deleted.
+The general library omits tables, boxes and notes, and shows deleted text.
 """
 
 import io
@@ -17,11 +17,11 @@ from worker.inputs.readers import office
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.tables import as_table
 
-MOST_EDITS = 10_000  # saves of a file, each with a list of what it changed
-DEEPEST = 40  # of groups within groups
-LONGEST_DESCRIPTION = 500  # characters of what is said of a picture
-_IS_CONTAINER = 0xF  # version of a record that holds others, 2.3.1
-_ENCRYPTED_TOKEN, _ENCRYPTED_EDIT = 0xF3D1C4DF, 0x20  # 2.3.2; the length of an edit that knows a key, 2.3.3
+MOST_EDITS = 10_000  # saves of a file, each with a list of its changes
+DEEPEST = 40  # the maximum nesting of groups
+LONGEST_DESCRIPTION = 500  # characters of a picture's description
+_IS_CONTAINER = 0xF  # the version of a record that contains others, 2.3.1
+_ENCRYPTED_TOKEN, _ENCRYPTED_EDIT = 0xF3D1C4DF, 0x20  # 2.3.2; the length of an edit with a key, 2.3.3
 # Types of records, 2.13.24
 _DOCUMENT, _SLIDE, _NOTES, _NOTES_ATOM, _EDIT, _DIRECTORY = 0x03E8, 0x03EE, 0x03F0, 0x03F1, 0x0FF5, 0x1772
 _LISTED, _PERSIST, _HEADER, _CHARS, _BYTES, _OUTLINE = 0x0FF0, 0x03F3, 0x0F9F, 0x0FA0, 0x0FA8, 0x0F9E
@@ -29,13 +29,13 @@ _STRING, _LINK, _LINK_ATOM, _INTERACTION, _RANGE = 0x0FBA, 0x0FD7, 0x0FD3, 0x0FF
 _FOOTERS, _COMMENT = 0x0FD9, 0x2EE0
 _GROUP, _SHAPE, _TEXT, _ANCHOR, _PROPERTIES, _MORE_PROPERTIES = 0xF003, 0xF004, 0xF00D, 0xF00F, 0xF00B, 0xF122
 _IS_TABLE, _DESCRIPTION = 0x039F, 0x0381  # properties of shapes, [MS-ODRAW] 2.3.4
-_TITLES = {0, 6}  # kinds of texts, 2.13.33
+_TITLES = {0, 6}  # types of texts, 2.13.33
 _PICTURES = {0xF01D: "jpg", 0xF01E: "png"}  # [MS-ODRAW] 2.2.23
-_TWO_MARKS = {0x46B, 0x6E3, 0x6E1}  # instances of those with two identifiers of 16 bytes before their content
+_TWO_MARKS = {0x46B, 0x6E3, 0x6E1}  # instances of pictures with two identifiers of 16 bytes before their content
 
 
 class _Record(NamedTuple):
-    """A record: its type, its instance, and what it holds."""
+    """A record: its type, instance and content, and whether it contains records."""
 
     type: int
     instance: int
@@ -45,7 +45,7 @@ class _Record(NamedTuple):
 
 @dataclass
 class _Text:
-    """A text: its kind, its words, and the places of links in it."""
+    """A text: its type, its words, and the positions of links in it."""
 
     kind: int = 4
     words: str = ""
@@ -53,11 +53,11 @@ class _Text:
 
 
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
-    """Read a presentation. Raises: Refused."""
+    """Read a presentation."""
     try:
         presentation = _Presentation(content)
         slides = list(presentation.slides())
-        if not any("\n" in each or ": " in each for each in slides):  # or what there is cannot be found
+        if not any("\n" in each or ": " in each for each in slides):  # no text was found
             with suppress(Refused):
                 return office.read(content, limits)
         answer = ReadText("\n\n".join(slides))
@@ -67,13 +67,13 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
             within.take(answer, presentation.pictures(), limits.pictures, limits.most)
     except (Refused, MemoryError):
         raise
-    except Exception:  # noqa: BLE001 - of PowerPoint 95, or broken
+    except Exception:  # noqa: BLE001 - PowerPoint 95, or broken
         return office.read(content, limits)
     return answer
 
 
 class _Presentation:
-    """A presentation while it is read."""
+    """A presentation being read."""
 
     def __init__(self, content: bytes) -> None:
         import olefile
@@ -94,7 +94,7 @@ class _Presentation:
         self._links = dict(self._read_links())
 
     def slides(self) -> Iterator[str]:
-        """Each slide, with what is remarked on it and its notes."""
+        """Iterate over the slides, each with its comments and notes."""
         notes = dict(self._notes())
         for number, (key, place, outline) in enumerate(self._listed(0), 1):
             slide = self._at(self._places.get(place, -1))
@@ -107,7 +107,7 @@ class _Presentation:
             yield "\n\n".join([*parts, *([f"Notes: {notes[key]}"] if notes.get(key) else [])])
 
     def pictures(self) -> Iterator[tuple[str, bytes]]:
-        """The pictures in it, of the types that models take."""
+        """Iterate over the pictures of types that models accept."""
         for number, each in enumerate(_records(self._pictures), 1):
             if each.type in _PICTURES:
                 marks = 33 if each.instance in _TWO_MARKS else 17
@@ -119,7 +119,7 @@ class _Presentation:
         )
 
     def _follow(self, edit: int) -> int:
-        """Read where things are, from the last save to the first (2.3.3, 2.3.4); returns the number of the document."""
+        """Read the offsets of all objects, from last save to first (2.3.3, 2.3.4); return the id of the document."""
         document, seen = 0, set[int]()
         edit = edit if self._at(edit).type == _EDIT else self._last_edit()
         while edit and edit not in seen and len(seen) < MOST_EDITS:
@@ -151,7 +151,7 @@ class _Presentation:
             at += 4 + 4 * count
 
     def _listed(self, instance: int) -> Iterator[tuple[int, int, list[_Text]]]:
-        """Slides or notes in their order: of each its own number, its place's, and its texts that the outline has."""
+        """Iterate over slides or notes in order: identifier, reference to the record, and texts in the outline."""
         for found in _records(self._document):
             if found.type != _LISTED or found.instance != instance:
                 continue
@@ -169,7 +169,7 @@ class _Presentation:
                 yield current[0], current[1], _texts(memoryview(b"".join(current[2])))
 
     def _notes(self) -> Iterator[tuple[int, str]]:
-        """The notes by the numbers of their slides."""
+        """Iterate over the notes with the identifiers of their slides."""
         for _, place, outline in self._listed(2):
             page = self._at(self._places.get(place, -1))
             atom = next((each for each in _records(page.content) if each.type == _NOTES_ATOM), None)
@@ -178,7 +178,7 @@ class _Presentation:
                 yield key, "\n\n".join(words for _, words in self._said(page.content, outline))
 
     def _said(self, page: memoryview, outline: list[_Text]) -> Iterator[tuple[int, str]]:
-        """The texts and tables of a page, in their order, each with its kind."""
+        """Iterate over the texts and tables of a page in order, each with its type."""
         waiting = [(each, 0) for each in reversed(list(_records(page)))]
         while waiting:
             each, depth = waiting.pop()
@@ -194,7 +194,7 @@ class _Presentation:
             if each.type == _TEXT:
                 for text in self._texts_of(each.content, outline):
                     words = self._written(text)
-                    if words not in {"", "*"}:  # the place of a number or a date
+                    if words not in {"", "*"}:  # a placeholder for a number or a date
                         yield text.kind, words
             elif each.type == _PROPERTIES:
                 words = one_line(_described(each), LONGEST_DESCRIPTION)
@@ -202,7 +202,7 @@ class _Presentation:
                     yield 4, f"[picture: {words}]"
 
     def _texts_of(self, box: memoryview, outline: list[_Text]) -> list[_Text]:
-        """The texts of a shape, which may be the outline's."""
+        """Return the texts of a shape, which may refer to the outline."""
         for each in _records(box):
             if each.type == _OUTLINE:
                 number = struct.unpack_from("<I", each.content)[0]
@@ -210,7 +210,7 @@ class _Presentation:
         return _texts(box)
 
     def _table(self, group: memoryview) -> str:
-        """A table is a group whose first shape says so; its cells are told apart by where they are."""
+        """Return a table, which is a group marked by its first shape; its cells are identified by their positions."""
         shapes = [each.content for each in _records(group) if each.type == _SHAPE]
         if not shapes or not any(_is_table(each) for each in _records(shapes[0])):
             return ""
@@ -232,7 +232,7 @@ class _Presentation:
                 yield f"Comment: {words}"
 
     def _read_links(self) -> Iterator[tuple[int, str]]:
-        """Where links lead, by their numbers."""
+        """Iterate over the identifiers and targets of links."""
         for each in _within(self._document, _LINK):
             parts = list(_records(each))
             number = next(
@@ -253,7 +253,7 @@ class _Presentation:
 
 
 def _raw(content: memoryview) -> Iterator[memoryview]:
-    """The records of a part, with their heads; what is cut off is left out."""
+    """Iterate over the records of a part, headers included; a truncated one is omitted."""
     at = 0
     while at + 8 <= len(content):
         end = at + 8 + struct.unpack_from("<I", content, at + 4)[0]
@@ -272,18 +272,18 @@ def _records(content: memoryview) -> Iterator[_Record]:
 
 
 def _within(content: memoryview, kind: int) -> Iterator[memoryview]:
-    """What records of a type hold, wherever they are."""
+    """Iterate over the contents of all records of a type, at any depth."""
     waiting = [(each, 0) for each in reversed(list(_records(content)))]
     while waiting:
         each, depth = waiting.pop()
         if each.type == kind:
             yield each.content
-        elif (each.holds_records or each.type == 0x138B) and depth < DEEPEST:  # noqa: PLR2004 - it says that it does not
+        elif (each.holds_records or each.type == 0x138B) and depth < DEEPEST:  # noqa: PLR2004 - unmarked container
             waiting += [(inner, depth + 1) for inner in reversed(list(_records(each.content)))]
 
 
 def _texts(content: memoryview) -> list[_Text]:
-    """Texts that follow each other, each behind its kind, with its links (2.9.76)."""
+    """Return consecutive texts, each preceded by its type, with their links (2.9.76)."""
     found: list[_Text] = []
     link = 0
     for each in _records(content):
@@ -316,7 +316,7 @@ def _footers(slide: memoryview) -> Iterator[str]:
 
 
 def _properties(record: _Record) -> Iterator[tuple[int, int, memoryview]]:
-    """The properties of a shape ([MS-ODRAW] 2.2.9): the number of each, its value, and what is kept behind them."""
+    """Iterate over the properties of a shape ([MS-ODRAW] 2.2.9): number, value and additional data of each."""
     kept = 6 * record.instance
     for place in range(min(record.instance, len(record.content) // 6)):
         head, value = struct.unpack_from("<HI", record.content, 6 * place)
