@@ -34,8 +34,8 @@ def snapshot(task: TaskRecord) -> Snapshot:
     return {name: value if type(value) in _PLAIN else _copied(value) for name, value in task.__dict__.items()}
 
 
-def pending(task: TaskRecord, saved: Snapshot) -> Snapshot:
-    """Copy the fields that differ from their saved values. Identical objects are neither compared nor copied."""
+def pending(task: TaskRecord, saved: Snapshot, *, copied: bool = True) -> Snapshot:
+    """Return the fields that differ from their saved values, as copies. Identical objects are not compared."""
     found: Snapshot = {}
     for name, value in task.__dict__.items():
         before = saved.get(name, _NEVER)
@@ -43,7 +43,7 @@ def pending(task: TaskRecord, saved: Snapshot) -> Snapshot:
             continue
         now = _copied(value) if isinstance(value, BaseModel) else value
         if before is _NEVER or _differs(now, before):
-            found[name] = _kept(name, value) if now is value else now
+            found[name] = _kept(name, value) if copied and now is value else now
     return found
 
 

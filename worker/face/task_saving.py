@@ -83,14 +83,14 @@ class SavedTask(TaskFiles):
         Raises:
             ValidationError: A changed field is fixed at creation, or a value is invalid.
         """
-        found = self._pending()
+        found = self._pending(copied=False)
         if by_handler:
             found.pop("input", None)
         return sendable(self, found)
 
-    def _pending(self) -> Snapshot:
-        """Return a copy of the unsaved changes, without ``input`` if a handler may have changed it for its own runs."""
-        found, run = pending(self, self._saved), run_in_hand.get()
+    def _pending(self, *, copied: bool = True) -> Snapshot:
+        """Return the unsaved changes, without ``input`` if a handler may have changed it for its own runs."""
+        found, run = pending(self, self._saved, copied=copied), run_in_hand.get()
         if self._agent_runs or (run is not None and run.task_id == self.id):
             found.pop("input", None)
         return found

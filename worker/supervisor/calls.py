@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from functools import partial
+from types import NoneType
 from typing import Any
 
 from worker.bounded import on_behalf_of
@@ -16,6 +17,7 @@ from worker.registry import Handler
 from worker.supervisor import signals
 from worker.supervisor.answers import whole
 from worker.supervisor.overdue import GRACE_SECONDS, overdue
+from worker.supervisor.verdict import Verdict, of_value
 from worker.threads import Threads, end_forked
 from worker.words.errors import Escaped, TimeLimit
 from worker.words.events import TaskUpdateEvent
@@ -68,6 +70,13 @@ class Caller:
             return await self._limited(handler, run, task, function)
         finally:
             run_in_hand.reset(token)
+
+    async def verdict(self, value: Any, task: Task, run: Run) -> Verdict:
+        """Classify what a handler returned; in a thread if its conversion may take long."""
+        results = [each.result if isinstance(each, Task) else each for each in (value, task)]
+        if all(type(each) in (str, NoneType) for each in results):
+            return of_value(value, task, run)
+        return await asyncio.wrap_future(self.threads.submit(of_value, value, task, run))
 
     async def _limited(self, handler: Handler, run: Run, task: Task, function: Callable[[], Any]) -> Any:
         """Call a handler under its time limit, which applies even if the handler suppresses its cancellation."""

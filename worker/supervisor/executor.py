@@ -177,10 +177,10 @@ class Executor:
     async def _decide(self, execution: Execution) -> Verdict:
         task = execution.task
         if not task.input.files or task.disable_attachment_injection:
-            return verdict.of_value(await self._call(execution), task, execution.run)
+            return await self._caller.verdict(await self._call(execution), task, execution.run)
         attachments = await self._read(execution)
         try:
-            return verdict.of_value(await self._call(execution), task, execution.run)
+            return await self._caller.verdict(await self._call(execution), task, execution.run)
         finally:
             attachments.release()
 
