@@ -208,7 +208,7 @@ class AliasModule(ModuleType):
     """A module that exports public names, each loaded on first use."""
 
     def __init__(self, name: str, names: Sequence[str]) -> None:
-        super().__init__(name, f"Another way to import {', '.join(names)}." if names else "A folder of aliases.")
+        super().__init__(name, f"Another import path for {', '.join(names)}." if names else "A package of aliases.")
         self.__all__ = list(names)
 
     def __getattr__(self, name: str) -> Any:

@@ -37,7 +37,7 @@ def discover(folder: Path) -> list[str]:
         return _script(folder.resolve())
     if not folder.is_dir():
         raise ConfigurationError(
-            f"there is no folder {folder.name or str(folder)!r} here: make one, with a module that uses @on(...)"
+            f"there is no folder {folder.name or str(folder)!r}: create it, with a module that uses @on(...)"
         )
     place = folder.resolve()
     is_here = place == Path.cwd()
@@ -148,13 +148,13 @@ class Found:
         """Return what is wrong with a module's name, or None."""
         shown = f"{self._folder.name}/{path.relative_to(self._folder)}"
         if "." in path.stem:
-            return f"{shown}: the name of a module holds no dot: rename it"
+            return f"{shown}: a module's name must not contain a dot: rename the file"
         if not self._prefix and name in sys.stdlib_module_names:
-            return f"{shown}: {name!r} is a module of Python's own: rename it"
+            return f"{shown}: {name!r} is a module of Python's standard library: rename the file"
         taken = None if self._prefix else sys.modules.get(name)
         if taken is not None and not _is_at(taken, path):
             other = getattr(taken, "__file__", None) or "elsewhere"
-            return f"{shown}: another module is called {name!r} ({other}): rename it"
+            return f"{shown}: another module is named {name!r} ({other}): rename the file"
         return None
 
 

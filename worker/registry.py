@@ -120,7 +120,7 @@ class Registry:
         scripts.leave()
         problems = [*self.problems, *self._twice(), *self._unfit_hooks(), *self.tools.check()]
         if not self.handlers and not problems:
-            problems = ["no handler is registered: put a module with @on(...) into handlers/"]
+            problems = ["no handler is registered: add a module with @on(...) to handlers/"]
         if problems:
             raise ConfigurationError("\n".join(problems))
 
@@ -130,25 +130,30 @@ class Registry:
             other = first.setdefault(handler.agent_id, handler)
             if other is not handler:
                 whom = f"agent {handler.agent_id!r}" if handler.agent_id else "any agent"
-                yield f"{handler.place}: a second handler for task_created of {whom}; the first is at {other.place}"
+                yield f"{handler.place}: a second task_created handler for {whom}; the first is at {other.place}"
         names: dict[tuple[str, str, str | None], Handler] = {}
         for handler in self.listeners():
             key = (handler.name, handler.event_type, handler.agent_id)
             other = names.setdefault(key, handler)
             if other is not handler and other.function is not handler.function:
                 yield (
-                    f"{handler.place}: two handlers of {handler.event_type} are called {handler.name}; the other is at"
-                    f" {other.place}; a decorator keeps the names of functions with functools.wraps"
+                    f"{handler.place}: two handlers of {handler.event_type} are named {handler.name}; the other is at"
+                    f" {other.place}. Give one another name; a decorator should use functools.wraps to keep the names"
+                    " of functions"
                 )
             elif other is not handler:
-                yield f"{handler.place}: {handler.name} is bound twice to {handler.event_type}; see {other.place}"
+                yield (
+                    f"{handler.place}: {handler.name} is registered twice for {handler.event_type}; see {other.place}"
+                )
 
     def _unfit_hooks(self) -> Iterator[str]:
         for hook in (*self.boot_hooks, *self.shutdown_hooks):
             if not takes_nothing(hook):
-                yield f"{place(hook)}: a hook is called without arguments, and {name_of(hook)} takes some"
+                yield f"{place(hook)}: hooks are called without arguments, but {name_of(hook)} requires some"
             elif is_generator(hook):
-                yield f"{place(hook)}: {name_of(hook)} is a generator: a hook is a function, or a coroutine function"
+                yield (
+                    f"{place(hook)}: {name_of(hook)} is a generator; a hook must be a function or a coroutine function"
+                )
 
     def tasks(self) -> list[Handler]:
         """Return the handlers that do the work of tasks."""

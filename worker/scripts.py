@@ -70,11 +70,11 @@ def arguments(path: str, given: Sequence[str], test_task: Any = None) -> list[st
         return ["run", "--handlers", path]
     import argparse
 
-    parser = argparse.ArgumentParser(prog=Path(path).name, description="Do one task with the handler.")
-    parser.add_argument("--invoke", action="store_true", help="do one task instead of running a worker")
-    parser.add_argument("--prompt", required="--invoke" in given, help="what is asked")
-    parser.add_argument("--output_format", choices=["json", "markdown", "text"], help="the form of the result")
-    parser.add_argument("--output_schema", help="a JSON Schema, as text, that the result must fit")
+    parser = argparse.ArgumentParser(prog=Path(path).name, description="Run one task with the handler.")
+    parser.add_argument("--invoke", action="store_true", help="run one task instead of a worker")
+    parser.add_argument("--prompt", required="--invoke" in given, help="the prompt")
+    parser.add_argument("--output_format", choices=["json", "markdown", "text"], help="format of the result")
+    parser.add_argument("--output_schema", help="JSON Schema, as text, that the result must match")
     known, _ = parser.parse_known_args(list(given))
     prompt, form, schema = known.prompt, known.output_format, known.output_schema
     if not known.invoke:

@@ -28,14 +28,20 @@ class Settings(BaseSettings):
     )
 
     database_url: SecretStr | None = Field(
-        default=None, validation_alias="DATABASE_URL", description="PostgreSQL to use; `postgres://` is accepted too"
+        default=None,
+        validation_alias="DATABASE_URL",
+        description="URL of the PostgreSQL database; `postgres://` is accepted too; unset: an embedded PostgreSQL",
     )
-    port: int = Field(default=8080, validation_alias="PORT", ge=0, le=65535, description="port the server listens on")
+    port: int = Field(
+        default=8080, validation_alias="PORT", ge=0, le=65535, description="port that the server listens on"
+    )
     base_url: str | None = Field(
-        default=None, validation_alias="XPANDER_BASE_URL", description="a platform to work against over HTTP"
+        default=None,
+        validation_alias="XPANDER_BASE_URL",
+        description="URL of a platform to use over HTTP instead of a database",
     )
     api_key: SecretStr | None = Field(
-        default=None, validation_alias="XPANDER_API_KEY", description="key for that platform"
+        default=None, validation_alias="XPANDER_API_KEY", description="API key for the platform at XPANDER_BASE_URL"
     )
     organization_id: str = Field(
         default="default", validation_alias="XPANDER_ORGANIZATION_ID", description="organization whose tasks are served"
@@ -43,232 +49,256 @@ class Settings(BaseSettings):
     agent_id: str | None = Field(
         default=None,
         validation_alias="XPANDER_AGENT_ID",
-        description="agent or agents (comma-separated) to serve; unset: those of the registered handlers",
+        description="agents to serve, comma-separated; unset: those with registered handlers",
     )
     home: Path = Field(
         default=Path(".worker"), validation_alias="WORKER_HOME", description="folder of the embedded PostgreSQL"
     )
     concurrency: int = Field(
-        default=10, validation_alias="WORKER_CONCURRENCY", ge=1, le=10_000, description="tasks a worker runs at once"
+        default=10,
+        validation_alias="WORKER_CONCURRENCY",
+        ge=1,
+        le=10_000,
+        description="maximum number of tasks a worker runs at a time",
     )
     children: int = Field(
         default=2,  # each is an interpreter with Agno, of about 150 MB
         validation_alias="WORKER_CHILDREN",
         ge=0,
         le=1000,
-        description="tasks that workers died of which a worker runs at once, each alone in a process; 0: beside others",
+        description="maximum number of tasks that a worker runs in child processes, which isolate tasks suspected of"
+        " crashing workers; 0: such tasks run alongside others",
     )
     hung_threads: int = Field(
         default=20,  # each keeps its stack and data; a process has room for many more
         validation_alias="WORKER_HUNG_THREADS",
         ge=0,
-        description="threads that may hang in tools nobody waits for; beyond it a worker hands back its tasks and ends",
+        description="number of hung threads, left behind by abandoned tool calls, above which a worker hands back its"
+        " tasks and exits",
     )
     max_tasks: int | None = Field(
         default=None,
         validation_alias="WORKER_MAX_TASKS",
         ge=1,
-        description="tasks after which a worker leaves, to be started anew; unset: it stays",
+        description="number of tasks after which a worker exits, to be restarted by its process manager; unset:"
+        " no limit",
     )
     max_memory: ByteSize | None = Field(
         default=None,
         validation_alias="WORKER_MAX_MEMORY",
         gt=0,
-        description="memory of a worker beyond which it leaves, to be started anew, as `1GiB`; unset: it stays",
+        description="memory use above which a worker exits, to be restarted by its process manager, such as `1GiB`;"
+        " unset: no limit",
     )
     lease_seconds: float = Field(
         default=30.0,  # three missed renewals, one every 10 s
         validation_alias="WORKER_LEASE_SECONDS",
         ge=3,
         le=3600,
-        description="seconds that a worker's hold on a task outlives its last sign of life",
+        description="seconds without a heartbeat after which a worker loses its tasks",
     )
     drain_seconds: float = Field(
         default=24.0,  # Heroku kills at 30
         validation_alias="WORKER_DRAIN_SECONDS",
         ge=0,
         le=86_400,
-        description="seconds that running tasks get to finish after SIGTERM",
+        description="seconds that running tasks have to finish after SIGTERM",
     )
     server_key: SecretStr | None = Field(
-        default=None, validation_alias="WORKER_API_KEY", description="key that the server accepts"
+        default=None, validation_alias="WORKER_API_KEY", description="API key that the server accepts"
     )
     public_url: str | None = Field(
         default=None,
         validation_alias="WORKER_PUBLIC_URL",
         pattern=r"^https?://[^/?#\s@]+(/[^?#\s]*)?$",
-        description="URL by which clients reach the server, for links to files and to what tasks ask; also for workers"
-        " on a database, whose handlers are told the latter; unset: the one of each request",
+        description="URL at which clients reach the server, used in links to files and to requests for people's"
+        " answers; workers on a database need it for the latter; unset: the URL of each request",
     )
     secret: SecretStr | None = Field(
         default=None,
         validation_alias="WORKER_SECRET",
-        description="what the server derives its own secrets from, which sign cookies and links; the same for workers"
-        " on its database; several with spaces between while one replaces another, the new one first; none: random ones"
-        " in the database",
+        description="secret from which the server derives the keys that sign cookies and links; use the same value for"
+        " workers on its database; several values, newest first, separated by spaces, allow rotation; unset:"
+        " random keys stored in the database",
     )
     encryption_key: SecretStr | None = Field(
         default=None,
         validation_alias="WORKER_ENCRYPTION_KEY",
-        description="key that tasks' secrets are encrypted with at rest, of `worker key generate`; several with spaces"
-        " between while one replaces another, the new one first",
+        description="key that encrypts tasks' secrets at rest, from `worker key generate`; several keys, newest first,"
+        " separated by spaces, allow rotation",
     )
     encrypt: Literal["secrets", "all"] = Field(
         default="secrets",
         validation_alias="WORKER_ENCRYPT",
-        description="what WORKER_ENCRYPTION_KEY encrypts: `secrets` of tasks, or `all`: inputs, results, events,"
-        " journals and files too, which no search for text finds then",
+        description="what WORKER_ENCRYPTION_KEY encrypts: `secrets` of tasks only, or `all`, which adds inputs,"
+        " results, events, journals and files, and excludes them from text search",
     )
     cors_origins: str | None = Field(
         default=None,
         validation_alias="WORKER_CORS_ORIGINS",
-        description="web pages that may use the server from a browser, with their users' keys: `https://app.example`,"
-        " comma-separated; unset: no page of another origin may",
+        description="origins of web pages that may call the server from a browser with their users' keys, such as"
+        " `https://app.example`, comma-separated; unset: none",
     )
     connections_per_address: int = Field(
         default=1000,
         validation_alias="WORKER_CONNECTIONS_PER_ADDRESS",
         ge=0,
-        description="connections that the server takes of one address at once; 0: any number, as behind a proxy",
+        description="maximum number of simultaneous connections from one address; 0: no limit, for a server behind a"
+        " proxy",
     )
     wrong_keys: int = Field(
         default=30,
         validation_alias="WORKER_WRONG_KEYS",
         ge=0,
-        description="wrong keys that the server looks at of one address in a minute; 0: any number, as behind a proxy"
-        " that does not say whom it speaks for",
+        description="maximum number of wrong keys checked per address and minute; 0: no limit, for a server behind a"
+        " proxy that does not forward the client's address",
     )
     outage_minutes: float = Field(
         default=60.0,
         validation_alias="WORKER_OUTAGE_MINUTES",
         ge=0,
         le=100_000,
-        description="minutes that tasks wait for a provider that is away, until they end as errors; 0: they never wait",
+        description="minutes that tasks wait for an unavailable model provider before they end as errors; 0: do"
+        " not wait",
     )
     max_queued: int = Field(
         default=100_000,
         validation_alias="WORKER_MAX_QUEUED",
         ge=1,
-        description="pending tasks of one agent, beyond which the server takes no more of them",
+        description="maximum number of pending tasks per agent; the server refuses further ones",
     )
     retention_days: int = Field(
         default=30,
         validation_alias="WORKER_RETENTION_DAYS",
         ge=0,
         le=36_500,
-        description="days that finished tasks are kept, with their events and files; 0: for ever",
+        description="days to keep finished tasks, with their events and files; 0: forever",
     )
     audit_days: int = Field(
         default=90,
         validation_alias="WORKER_AUDIT_DAYS",
         ge=0,
         le=36_500,
-        description="days that lines of the audit log are kept; 0: for ever",
+        description="days to keep entries of the audit log; 0: forever",
     )
     log: Literal["json", "logfmt", "console"] | None = Field(
         default=None,
         validation_alias="WORKER_LOG",
-        description="form of log lines: json, logfmt or console; unset: console on a terminal, else logfmt",
+        description="format of log lines: json, logfmt or console; unset: console on a terminal, otherwise logfmt",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", validation_alias="WORKER_LOG_LEVEL", description="least level of log lines"
+        default="info", validation_alias="WORKER_LOG_LEVEL", description="lowest level of log lines to write"
     )
     metrics_port: int | None = Field(
         default=None,
         validation_alias="WORKER_METRICS_PORT",
         ge=0,
         le=65535,
-        description="port of a worker's `/metrics`; unset: it has none (the server's is on its own port)",
+        description="port of a worker's `/metrics` endpoint; unset: none (the server has `/metrics` on its own port)",
     )
     metrics_host: str = Field(
-        default="127.0.0.1", validation_alias="WORKER_METRICS_HOST", description="address of a worker's `/metrics`"
+        default="127.0.0.1",
+        validation_alias="WORKER_METRICS_HOST",
+        description="address that a worker's `/metrics` endpoint listens on",
     )
     allow_private_urls: bool = Field(
         default=False,
         validation_alias="WORKER_ALLOW_PRIVATE_URLS",
-        description="fetch attachments, and what agents name, from private and loopback addresses too",
+        description="whether attachments and URLs named by agents may be fetched from private and loopback addresses",
     )
     model: str | None = Field(
         default=None,
         validation_alias="WORKER_MODEL",
-        description="model of agents that name none, as `provider:name`; unset: by the API key that is set",
+        description="default model of agents that name none, as `provider:name`; unset: chosen by the API key in the"
+        " environment",
     )
     embedder: str | None = Field(
         default=None,
         validation_alias="WORKER_EMBEDDER",
-        description="what makes vectors of the texts of new knowledge bases that do not say it, as `provider:model`;"
-        " unset: they are searched by words alone",
+        description="default embedder of new knowledge bases, as `provider:model`; unset: search matches words only",
     )
     model_silence_seconds: float = Field(
         default=120.0,  # models that think for longer send output meanwhile
         validation_alias="WORKER_MODEL_SILENCE_SECONDS",
         gt=0,
         le=86_400,
-        description="seconds for which a model may say nothing; an answer in one piece may take five times that",
+        description="seconds without output after which a model call is abandoned; a call that does not stream may take"
+        " five times as long",
     )
     tool_repeats: int = Field(
         default=20,
         validation_alias="WORKER_TOOL_REPEATS",
         ge=0,
-        description="times that the same tool call may give the same result until its agent has to answer; 0: no limit",
+        description="number of identical calls of a tool with the same result after which the agent must answer; 0: no"
+        " limit",
     )
     tool_calls: int = Field(
         default=200,  # several times the limits of other frameworks; ends loops that use other arguments each time
         validation_alias="WORKER_TOOL_CALLS",
         ge=1,
-        description="tool calls of one run of an agent, where neither it nor the task has a `tool_call_limit`",
+        description="maximum number of tool calls per run of an agent, unless the agent or the task sets"
+        " `tool_call_limit`",
     )
     tool_result_characters: int | None = Field(
         default=None,
         validation_alias="WORKER_TOOL_RESULT_CHARACTERS",
         ge=0,
-        description="characters of a tool's result that its model is given; 0: all; unset: 200,000, or fewer",
+        description="maximum number of characters of a tool's result passed to the model; 0: no limit; unset:"
+        " 200,000, or fewer for models with a small context",
     )
     webhook_url: SecretStr | None = Field(
         default=None,
         validation_alias="WORKER_WEBHOOK_URL",
-        description="URL that finished tasks are posted to which name no `webhook_url` of their own",
+        description="URL to post finished tasks to, unless they have their own `webhook_url`",
     )
     webhook_secret: SecretStr | None = Field(
         default=None,
         validation_alias="WORKER_WEBHOOK_SECRET",
-        description="what webhooks are signed with, `whsec_…`; several with spaces between, while one replaces another",
+        description="secret that signs webhooks, `whsec_…`; several secrets, separated by spaces, allow rotation",
     )
     file_bytes: int = Field(
         default=20 * 1024 * 1024,
         validation_alias="WORKER_FILE_BYTES",
         ge=1,
-        description="bytes of one attachment at most",
+        description="maximum size of one attachment in bytes",
     )
     task_bytes: int = Field(
         default=60 * 1024 * 1024,
         validation_alias="WORKER_TASK_BYTES",
         ge=1,
-        description="bytes of all attachments of a task at most",
+        description="maximum total size of a task's attachments in bytes",
     )
     keep_bytes: int = Field(
         default=60 * 1024 * 1024,
         validation_alias="WORKER_KEEP_BYTES",
         ge=0,
-        description="bytes of fetched attachments kept with a task at most, for its retries; 0: none",
+        description="maximum total size in bytes of fetched attachments stored with a task for its retries; 0: none are"
+        " stored",
     )
     fetch_seconds: float = Field(
-        default=30.0, validation_alias="WORKER_FETCH_SECONDS", gt=0, description="seconds to read one attachment"
+        default=30.0,
+        validation_alias="WORKER_FETCH_SECONDS",
+        gt=0,
+        description="seconds within which an attachment must be downloaded",
     )
     fetch_redirects: int = Field(
-        default=5, validation_alias="WORKER_FETCH_REDIRECTS", ge=0, description="redirects followed for one attachment"
+        default=5,
+        validation_alias="WORKER_FETCH_REDIRECTS",
+        ge=0,
+        description="maximum number of redirects to follow for an attachment",
     )
     file_characters: int | None = Field(
         default=None,
         validation_alias="WORKER_FILE_CHARACTERS",
         ge=0,
-        description="characters of one text file in a message at most; unset: as many as suit the model",
+        description="maximum number of characters of one text file in a message; unset: depends on the model",
     )
     total_characters: int | None = Field(
         default=None,
         validation_alias="WORKER_TOTAL_CHARACTERS",
         ge=0,
-        description="characters of all text files in a message at most; unset: as many as suit the model, to 1,000,000",
+        description="maximum number of characters of all text files in a message; unset: depends on the model, at most"
+        " 1,000,000",
     )
 
     document_pictures: int = Field(
@@ -276,7 +306,7 @@ class Settings(BaseSettings):
         validation_alias="WORKER_DOCUMENT_PICTURES",
         ge=0,
         le=100,
-        description="pictures within one document that become images, where the model takes them; each costs tokens",
+        description="maximum number of pictures in a document that are passed to models as images; each costs tokens",
     )
 
     @field_validator("agent_id")
@@ -289,7 +319,9 @@ class Settings(BaseSettings):
     def _origins(cls, value: str | None) -> str | None:
         wrong = [each for each in _parts(value) if not _ORIGIN.fullmatch(each)]
         if wrong:
-            raise ValueError(f"an origin is scheme, host and port, such as https://app.example: {wrong[0]!r} is none")
+            raise ValueError(
+                f"an origin consists of a scheme, host and port, such as https://app.example; got {wrong[0]!r}"
+            )
         return value
 
     @property

@@ -65,7 +65,7 @@ def filling_of(function: Callable[..., Any]) -> Filling:
         ConfigurationError: The object is not a function, or nothing fills one of its parameters.
     """
     if not callable(function):
-        raise ConfigurationError(f"@on decorates a function, not {type(function).__name__}")
+        raise ConfigurationError(f"@on must decorate a function, not {type(function).__name__}")
     own, inside = _parameters(function), _parameters_inside(function)
     _check(function, inside if hasattr(function, "__wrapped__") else own, inside)
     filling = _Filling()
@@ -136,7 +136,7 @@ def _check(function: Callable[..., Any], declared: list[Parameter], inside: list
             near = get_close_matches(parameter.name, PARAMETERS, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "; a handler can take task, event and context"
             name = named(function).__qualname__
-            raise ConfigurationError(f"nothing fills the parameter {parameter.name!r} of {name}{hint}")
+            raise ConfigurationError(f"parameter {parameter.name!r} of {name} is unknown and has no default{hint}")
 
 
 def what_fills(parameter: Parameter) -> str | None:

@@ -56,7 +56,7 @@ class ThreadCall:
         try:
             return self.function()
         except StopIteration as error:  # a future accepts any error but this one, and would never be done
-            raise RuntimeError("the code raised StopIteration, as next() does at the end") from error
+            raise RuntimeError("the code raised StopIteration, as next() does when an iterator is exhausted") from error
         finally:
             end_forked(self.process)
 

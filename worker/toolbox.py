@@ -109,19 +109,19 @@ class Toolbox:
             for agent in each.agent_ids or ("",):
                 other = first.setdefault((each.name, agent), each)
                 if other is not each:
-                    yield f"{each.place}: a second tool called {each.name!r}; the first is at {other.place}"
+                    yield f"{each.place}: a second tool is named {each.name!r}; the first is at {other.place}"
 
 
 def _check_bound(function: Any) -> None:
     """Raise ConfigurationError for a method without its object."""
     if not callable(function):
-        raise ConfigurationError(f"a tool is a function, not {function!r}")
+        raise ConfigurationError(f"a tool must be a function, not {function!r}")
     inside = getattr(function, "__qualname__", "").rpartition(".")[0]
     code = getattr(function, "__code__", None)
     takes_self = code is not None and code.co_varnames[: code.co_argcount][:1] == ("self",)
     if takes_self and inside and not inside.endswith("<locals>") and not hasattr(function, "__self__"):
-        what = f"{name_of(function)} is a method without its object"
-        raise ConfigurationError(f"{what}: make the object, and give register_tool its method")
+        what = f"{name_of(function)} is a method without an instance"
+        raise ConfigurationError(f"{what}: create the instance, and pass its method to register_tool")
 
 
 def _seconds(timeout: Any) -> float:

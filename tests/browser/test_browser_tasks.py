@@ -102,7 +102,7 @@ async def test_who_signs_out_sees_nothing_more(page: Page, world: World) -> None
     await page.goto(f"/ui/tasks/{task_id}")
     await page.get_by_label("Key").fill("a wrong key")
     await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_role("alert")).to_have_text("The server does not know this key.")
+    await expect(page.get_by_role("alert")).to_have_text("This key is not valid.")
     await picture(page, "sign-in")
     await page.get_by_label("Key").fill(KEY)
     await page.get_by_role("button", name="Sign in").click()

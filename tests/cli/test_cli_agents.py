@@ -51,7 +51,7 @@ def test_an_agent_is_created_shown_listed_changed_and_deleted(typed: CliRunner, 
     again = typed.invoke(app, ["agent", "create", "analyst"])
     assert (again.exit_code, again.stderr) == (
         1,
-        "worker: There is an agent 'analyst' already; --replace changes it.\n",
+        "worker: Agent 'analyst' already exists. Use --replace to update it.\n",
     )
     changed = json.loads(ran(typed, "create", "analyst", "--replace", "--json"))
     assert (changed["version"], changed["name"], changed["model_name"]) == (2, "analyst", None)
@@ -72,7 +72,7 @@ def test_instructions_come_from_standard_input_too(typed: CliRunner) -> None:
     [
         (["create"], "ID"),
         (["create", "a b"], "ID must be 1 to 128 characters"),
-        (["create", "a", "--model", "gpt-5"], "name it as provider:name"),
+        (["create", "a", "--model", "gpt-5"], "expected PROVIDER:NAME"),
         (["create", "a", "--instructions", "gone.md"], "gone.md"),
         (["create", "a", "--output-schema", "gone.json"], "gone.json"),
         (["create", "a", "--reasoning-effort", "huge"], "huge"),

@@ -56,12 +56,12 @@ def test_every_mistake_is_named_with_its_place(here: Shell) -> None:
     checked = here.worker("check")
     assert checked.returncode == 1
     assert sorted(checked.stderr.splitlines()[:-1]) == [
-        "handlers/mine.py:10: no handler can be bound to 'task_finishd'; did you mean 'task_finished'?",
-        "handlers/mine.py:13: nothing fills the parameter 'tsk' of fourth; did you mean 'task'?",
+        "handlers/mine.py:10: no handler can be registered for 'task_finishd'; did you mean 'task_finished'?",
+        "handlers/mine.py:13: parameter 'tsk' of fourth is unknown and has no default; did you mean 'task'?",
         "handlers/mine.py:16: timeout must be a number above 0, not -1",
         "handlers/mine.py:19: agent_id must be 1 to 128 characters of A-Z a-z 0-9 . _ : -",
         "handlers/mine.py:25: a second tool called 'total'; the first is at handlers/mine.py:22",
-        "handlers/mine.py:7: a second handler for task_created of agent 'one'; the first is at handlers/mine.py:4",
+        "handlers/mine.py:7: a second task_created handler for agent 'one'; the first is at handlers/mine.py:4",
     ]
     assert checked.stderr.splitlines()[-1] == "6 problems"
 
@@ -72,7 +72,7 @@ def test_every_mistake_is_named_with_its_place(here: Shell) -> None:
         ("import nowhere_to_be_found\n", "handlers/mine.py:1: ModuleNotFoundError: No module named"),
         ("x = (\n", "handlers/mine.py:1: SyntaxError: '(' was never closed"),
         ("\n\n1 / 0\n", "handlers/mine.py:3: ZeroDivisionError: division by zero"),
-        ("x = 1\n", "no handler is registered: put a module with @on(...) into handlers/"),
+        ("x = 1\n", "no handler is registered: add a module with @on(...) to handlers/"),
     ],
 )
 def test_a_module_that_cannot_be_imported_is_named_with_its_line(here: Shell, source: str, problem: str) -> None:
@@ -115,8 +115,8 @@ def test_an_env_file_counts_as_environment_for_handlers_too(here: Shell, monkeyp
     ("content", "reason"),
     [
         (None, "Is a directory"),
-        (b"K=\xff\xfe", "it is no text that an environment can hold"),
-        (b"K='a\0b'", "it is no"),
+        (b"K=\xff\xfe", "it is not UTF-8 text, or contains a NUL character"),
+        (b"K='a\0b'", "it is not UTF-8 text, or contains a NUL character"),
     ],
 )
 def test_an_env_file_that_cannot_be_read_is_named(here: Shell, content: bytes | None, reason: str) -> None:

@@ -43,7 +43,7 @@ def test_without_days_the_setting_counts(typed: CliRunner, old_task: str, monkey
     assert json.loads(typed.invoke(app, ["clean", "--json"]).stdout) == {"dry_run": False, "days": 30, **nothing}
     monkeypatch.setenv("WORKER_RETENTION_DAYS", "0")
     kept = typed.invoke(app, ["clean"])
-    assert "finished tasks are kept for ever (WORKER_RETENTION_DAYS is 0)" in kept.stderr
+    assert "finished tasks are kept forever because WORKER_RETENTION_DAYS is 0" in kept.stderr
     monkeypatch.setenv("WORKER_RETENTION_DAYS", "9")
     assert json.loads(typed.invoke(app, ["clean", "--json"]).stdout)["tasks"] == 1
 

@@ -46,9 +46,12 @@ def test_version(typed: CliRunner) -> None:
     ("arguments", "words"),
     [
         (["task", "create", "--text", "x"], "--agent"),
-        (["task", "create", "--agent", "a"], "give --text, or --file, or both"),
-        (["task", "create", "--agent", "a", "--file", "gone.pdf"], "there is no file 'gone.pdf'"),
-        (["task", "create", "--agent", "a", "--file", "file:///etc/hostname"], "there is no file 'file:///etc/"),
+        (["task", "create", "--agent", "a"], "give --text, --file or both"),
+        (["task", "create", "--agent", "a", "--file", "gone.pdf"], "'gone.pdf' is neither an existing file nor a URL"),
+        (
+            ["task", "create", "--agent", "a", "--file", "file:///etc/hostname"],
+            "'file:///etc/hostname' is neither an existing file nor a URL",
+        ),
         (["task", "create", "--agent", "a b", "--text", "x"], "agent_id must be 1 to 128 characters"),
         (["task", "create", "--agent", "a", "--text", "x", "--output-format", "poem"], "poem"),
         (["task", "create", "--agent", "a", "--text", "x", "--output-schema", "gone.json"], "gone.json"),
@@ -100,7 +103,7 @@ def test_an_interrupt_before_a_command_begins_leaves_no_traceback(monkeypatch: p
 
 
 def test_a_schema_that_is_no_json_object_is_refused(typed: CliRunner, environment: Path) -> None:
-    for content, words in (("{", "is not JSON"), ("[]", "holds no JSON object")):
+    for content, words in (("{", "is not JSON"), ("[]", "does not contain a JSON object")):
         (environment / "schema.json").write_text(content)
         options = ["--agent", "a", "--text", "x", "--output-schema", "schema.json"]
         result = typed.invoke(app, ["task", "create", *options])
@@ -170,10 +173,10 @@ def test_each_option_of_a_task_arrives(
 def test_json_is_given_itself_or_in_a_file(typed: CliRunner, environment: Path) -> None:
     (environment / "list.json").write_text("[1]")
     for given, words in [
-        ("{", "it is not JSON"),
-        ("list.json", "list.json holds no JSON object"),
-        ("[1]", "it holds no JSON object"),
-        ("gone.json", "there is no file 'gone.json', and it is not JSON either"),
+        ("{", "the value is not JSON"),
+        ("list.json", "list.json does not contain a JSON object"),
+        ("[1]", "the value does not contain a JSON object"),
+        ("gone.json", "'gone.json' is neither JSON nor an existing file"),
     ]:
         result = typed.invoke(app, ["task", "create", "--agent", "a", "--text", "x", "--output-schema", given])
         assert (result.exit_code, words in result.stderr) == (2, True), result.stderr
@@ -271,7 +274,7 @@ def test_migrate_says_what_it_did_and_where(
     assert first[0].startswith("0001")
     again = typed.invoke(app, ["migrate"])
     assert again.exit_code == 0
-    assert again.stdout.startswith("nothing to do")
+    assert again.stdout.startswith("the schema is already up to date")
     assert "database test_" in again.stdout
 
 

@@ -191,7 +191,10 @@ async def test_every_kind_of_mistake_leaves_the_old_handlers_at_work(here: Shell
         ("raise SystemExit(3)\n", "handlers/mine.py:1: SystemExit"),
         ("x = 1\n", "no handler is registered"),
         ("from worker import on_task\n\n@on_task\nasync def bad(tsk): ...\n", "handlers/mine.py:3: nothing fills"),
-        (f"{GREETER}\n    @on_task(agent_id='greeter')\n    async def twice(task): ...\n", "a second handler"),
+        (
+            f"{GREETER}\n    @on_task(agent_id='greeter')\n    async def twice(task): ...\n",
+            "a second task_created handler",
+        ),
         (BAD_BOOT, "a boot hook raised ZeroDivisionError"),
     ]
     for number, (source, problem) in enumerate(mistakes):
@@ -274,7 +277,10 @@ async def test_a_port_that_was_asked_for_and_is_taken_is_a_clear_error(
         refused = here.worker("dev", "--port", str(port))
         assert refused.returncode == 1
         assert refused.stderr.count("\n") == 1
-        assert f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another: --port N" in refused.stderr
+        assert (
+            f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another port with --port N"
+            in refused.stderr
+        )
         monkeypatch.setenv("PORT", str(port))
         assert here.worker("dev").returncode == 1
 

@@ -70,4 +70,4 @@ def test_handlers_are_read_line_by_line(tmp_path: Path) -> None:
         ("handler.py:10", "change", "auth_events_callback="),
         ("handler.py:12", "change", ".astop"),
     ]
-    assert result.stderr == "2 of 9 uses do not exist here\n"
+    assert result.stderr == "2 of 9 uses have no counterpart here\n"

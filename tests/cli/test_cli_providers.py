@@ -48,7 +48,7 @@ async def test_a_provider_that_is_away_is_listed_and_resumed(engine: Engine) -> 
     shown = await ran("provider", "list")
     assert "openai-1" in shown
     assert "no such key" in shown
-    assert "1 tasks are tried again" in await ran("provider", "resume", "openai-1")
+    assert "1 tasks will be tried again" in await ran("provider", "resume", "openai-1")
     assert (await engine.tasks.get(task.id)).available_at is not None
     await ran("provider", "resume", "nobody", code=1)
 

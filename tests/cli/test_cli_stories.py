@@ -98,7 +98,10 @@ async def test_a_tool_of_a_worker_is_listed_shown_and_called(here: Shell) -> Non
     failed = here.worker("tool", "invoke", "total", '{"region": "nowhere"}', "--agent", "seller")
     assert (failed.returncode, failed.stdout, failed.stderr) == (1, "", "worker: no such region\n")
     unknown = here.worker("tool", "show", "other")
-    assert (unknown.returncode, unknown.stderr) == (1, "worker: No worker that is running has a tool 'other'.\n")
+    assert (unknown.returncode, unknown.stderr) == (
+        1,
+        "worker: No running worker has a tool 'other'. See `worker tool list`.\n",
+    )
 
 
 async def test_a_failed_task_is_done_again_by_retry(here: Shell) -> None:
@@ -230,7 +233,7 @@ async def test_a_worker_does_not_start_with_a_mistake_in_its_handlers(here: Shel
     started = here.worker("run")
     assert started.returncode == 1
     assert started.stderr == (
-        "worker: handlers/mine.py:4: no handler can be bound to 'task_creatd'; did you mean 'task_created'?\n"
+        "worker: handlers/mine.py:4: no handler can be registered for 'task_creatd'; did you mean 'task_created'?\n"
     )
 
 
@@ -280,4 +283,4 @@ def test_a_task_is_tried_with_the_options_and_files_of_any_other(here: Shell) ->
     tried = here.worker("invoke", "Read it", "--file", "figures.csv", "--title", "Figures", "--think-mode", "harder")
     assert tried.stdout == "Figures: ['a,b\\n1,2\\n'] None harder invoke\n", tried.stderr
     wrong = here.worker("invoke", "Read it", "--file", "gone.csv")
-    assert (wrong.returncode, "there is no file 'gone.csv'" in wrong.stderr) == (2, True)
+    assert (wrong.returncode, "'gone.csv' is neither an existing file nor a URL" in wrong.stderr) == (2, True)

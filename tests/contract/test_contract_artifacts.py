@@ -116,7 +116,9 @@ async def test_what_cannot_be_kept_is_said(
     assert (done.status, done.artifacts) == (Status.Completed, [])
     (said,) = [each.data for each in await log(platform, done.id) if each.type is Type.Note]
     assert said.kind == "artifact"
-    assert said.text.startswith("image-1.png, which the agent made, could not be kept: image-1.png has 1,001 bytes")
+    assert said.text.startswith(
+        "image-1.png, which the agent created, could not be stored: image-1.png has 1,001 bytes"
+    )
 
 
 async def test_a_retry_saves_the_same_once_and_one_from_the_start_anew(platform: Platform, handlers: Handlers) -> None:

@@ -302,7 +302,7 @@ async def test_a_child_that_its_conversation_does_not_take_is_refused_by_what_it
 
 def test_options_that_no_child_has_are_refused() -> None:
     attempt = Run("t", "a", None, journal=Journal("t", 1))  # pyright: ignore[reportArgumentType]
-    with pytest.raises(ValidationError, match="A child has no option 'existing_task_id'"):
+    with pytest.raises(ValidationError, match="A child task does not support the option 'existing_task_id'"):
         Context(attempt).run_task("b", "x", existing_task_id="y")
     with pytest.warns(RuntimeWarning, match="a task of agent 'b' was never made"):
         ChildTask(attempt, "b", "x", None, {})

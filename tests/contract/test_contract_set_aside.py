@@ -238,5 +238,5 @@ async def test_events_of_tasks_without_what_a_subscription_needs_cost_nothing(pl
 
 
 async def test_a_wish_to_retry_nothing_in_particular_is_taken_for_a_slip() -> None:
-    with pytest.raises(ValueError, match="say that all are meant"):
+    with pytest.raises(ValueError, match="give ids, a handler, a task or an agent"):
         DeliveryRetry()

@@ -56,7 +56,7 @@ async def test_a_long_sleep_is_over_when_its_time_is(
     async with working(platform, handlers):
         task = await create(platform)
         waiting = await handed_back(platform, task.id)
-        assert waiting.waiting_for == "sleeps 1 d"
+        assert waiting.waiting_for == "sleeps for 1 d"
         assert waiting.available_at is not None
         assert waiting.available_at - waiting.created_at > timedelta(hours=23)
         assert (waiting.errors, waiting.crashes) == (0, 0)

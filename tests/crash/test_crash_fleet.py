@@ -77,7 +77,7 @@ async def test_a_worker_that_was_frozen_past_its_lease_overwrites_nothing(
         await fleet.all_terminal()
     finally:
         frozen.process.send_signal(signal.SIGCONT)
-    await frozen.says("taken from this run")
+    await frozen.says("no longer owns its task")
     task = await fleet.engine.tasks.get(task_id)
     assert (task.status, task.result, task.execution_attempts) == (Status.Completed, "done by attempt 2", 2)
     await fleet.create("short", 4)  # it is a worker again

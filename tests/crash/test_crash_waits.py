@@ -62,7 +62,7 @@ async def test_a_day_long_sleep_survives_a_restart_of_everything(here: Shell, mo
                     await asyncio.sleep(0.05)
 
         async def sleeps() -> bool:
-            return (await now()).waiting_for == "sleeps 1 d"
+            return (await now()).waiting_for == "sleeps for 1 d"
 
         async def is_over() -> bool:
             return (await now()).status.is_terminal
@@ -75,7 +75,7 @@ async def test_a_day_long_sleep_survives_a_restart_of_everything(here: Shell, mo
         second = here.start("run")
         await second.says("worker ready")
         asleep = await now()
-        assert (asleep.status, asleep.execution_attempts, asleep.waiting_for) == (Status.Pending, 1, "sleeps 1 d")
+        assert (asleep.status, asleep.execution_attempts, asleep.waiting_for) == (Status.Pending, 1, "sleeps for 1 d")
         assert asleep.available_at is not None
         await engine.core.rows(A_DAY_LATER, {"id": task.id, "day": asleep.available_at.isoformat()[:10]})
         await wait_until(is_over, "it has woken", 30)

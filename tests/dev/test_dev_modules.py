@@ -72,7 +72,7 @@ def test_a_load_that_fails_leaves_everything_as_it_was(folder: Path) -> None:
 
 def test_handlers_that_do_not_fit_are_refused_before_they_are_served(folder: Path) -> None:
     save(folder, "one", SPEAKER + "\n@on_task\ndef second(task): ...\n")
-    with pytest.raises(ConfigurationError, match="a second handler for task_created of any agent"):
+    with pytest.raises(ConfigurationError, match="a second task_created handler for any agent"):
         load(folder)
 
 

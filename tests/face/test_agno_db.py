@@ -73,7 +73,7 @@ def test_each_organization_has_its_own() -> None:
 def test_a_platform_over_http_has_no_database_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XPANDER_BASE_URL", "http://127.0.0.1:1/default")
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    with pytest.raises(Unsupported, match="unless DATABASE_URL names it"):
+    with pytest.raises(Unsupported, match="set DATABASE_URL to use your own"):
         worker.agno_db()
 
 

@@ -56,7 +56,7 @@ async def test_arguments_can_be_overridden() -> None:
 
 
 async def test_what_cannot_be_answered_is_said_clearly(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigurationError, match="no agent is named"):
+    with pytest.raises(ConfigurationError, match="no agent is given"):
         await Backend().aget_args()
     with pytest.raises(AgentNotFound):
         await Backend().aget_args("nobody")

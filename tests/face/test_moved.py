@@ -139,7 +139,7 @@ async def test_a_task_is_created_by_position_in_either_order() -> None:
     await by[0].aset_status("completed", "6")  # type: ignore[arg-type]
     again = await Tasks().acreate("ann", by[0].id, "Once more")
     assert (again.id, again.input.text) == (by[0].id, "Once more")
-    with pytest.raises(ValidationError, match="name the rest"):
+    with pytest.raises(ValidationError, match="pass the others by name"):
         await Tasks().acreate("ann", "Sum it", urls, User(id="u"))
 
 

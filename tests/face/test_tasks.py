@@ -200,7 +200,7 @@ async def test_agents_are_found_and_given_work() -> None:
 
 
 async def test_the_agent_that_is_not_named_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigurationError, match="no agent is named"):
+    with pytest.raises(ConfigurationError, match="no agent is given"):
         await Agent.aload()
     monkeypatch.setenv("XPANDER_AGENT_ID", "a1,a2")
     with pytest.raises(ConfigurationError, match="several"):

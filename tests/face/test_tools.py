@@ -168,7 +168,7 @@ async def test_a_method_is_a_tool_with_its_object_and_models_come_as_models(regi
         def loose(self, a: int) -> int:
             return a
 
-    with pytest.raises(ConfigurationError, match=r"test_tools\.py:\d+: .*loose is a method without its object"):
+    with pytest.raises(ConfigurationError, match=r"test_tools\.py:\d+: .*loose is a method without an instance"):
         registry.check()
 
 
@@ -180,7 +180,7 @@ def test_what_cannot_be_a_tool_is_named_with_file_and_line(registry: Registry) -
     tool(resume="never")(total)  # type: ignore[call-overload]
     with pytest.raises(ConfigurationError) as caught:
         registry.check()
-    for words in ("second tool called 'total'", "unlike 'a b'", "timeout must be", "resume must be"):
+    for words in ("second tool is named 'total'", "not 'a b'", "timeout must be", "resume must be"):
         assert words in str(caught.value)
 
 

@@ -67,7 +67,7 @@ def test_this_very_checkout_is_ready(environment: Path, monkeypatch: pytest.Monk
     [
         ("DATABASE_URL", None, "DATABASE_URL is not set"),
         ("DATABASE_URL", "postgres://u:canary@127.0.0.1:1/x", "DATABASE_URL: PostgreSQL at 127.0.0.1:1"),
-        ("WORKER_API_KEY", None, "web has no key"),
+        ("WORKER_API_KEY", None, "the web process has no key"),
         ("WORKER_DRAIN_SECONDS", "28", "`heroku config:set WORKER_DRAIN_SECONDS=24`"),
         ("WORKER_HOME", "/app/data", "`heroku config:unset WORKER_HOME`"),
         ("WORKER_LOG", "console", "`heroku config:set WORKER_LOG=logfmt`"),
@@ -89,10 +89,10 @@ def test_a_mistake_in_the_settings(
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("Procfile", None, "there is no Procfile: write one"),
+        ("Procfile", None, "there is no Procfile: create one"),
         (".python-version", None, "there is no .python-version"),
-        (".python-version", "3.9\n", "write one of 3.11"),
-        ("requirements.txt", None, "nothing says what to install"),
+        (".python-version", "3.9\n", "use one of 3.11"),
+        ("requirements.txt", None, "no file declares the dependencies"),
         ("runtime.txt", "python-3.12.1", "runtime.txt is deprecated"),
     ],
 )
@@ -107,7 +107,7 @@ def test_a_mistake_in_the_folder(good: Path, name: str, text: str | None, words:
 def test_a_database_url_that_leads_to_the_dyno_itself(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DYNO", "run.1")
     monkeypatch.setenv("DATABASE_URL", "postgres://localhost/x")
-    assert "leads to the dyno itself" in only(good)
+    assert "points to the dyno itself" in only(good)
 
 
 def test_a_web_dyno_without_a_port(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,8 +136,8 @@ def test_a_server_that_is_not_installed(good: Path, monkeypatch: pytest.MonkeyPa
         ("web: exec worker serve", "web: worker serve", "web lacks exec"),
         ("web: exec worker serve", "web: exec worker dev", "web does not run `worker serve`"),
         ("web: exec worker serve", "web: exec gunicorn app", "web does not run `worker serve`"),
-        ("web: exec worker serve", "web: exec worker serve --port 8080", "leave --port out"),
-        ("web: exec worker serve", "web: exec worker serve --host 127.0.0.1", "leave --host out"),
+        ("web: exec worker serve", "web: exec worker serve --port 8080", "remove --port"),
+        ("web: exec worker serve", "web: exec worker serve --host 127.0.0.1", "remove --host"),
     ],
 )
 def test_a_mistake_in_the_procfile(good: Path, line: str, instead: str, words: str) -> None:
@@ -176,7 +176,7 @@ async def test_a_key_in_the_database_is_a_key(good: Path, monkeypatch: pytest.Mo
     import asyncio
 
     monkeypatch.delenv("WORKER_API_KEY")
-    assert "web has no key" in (await asyncio.to_thread(only, good))
+    assert "the web process has no key" in (await asyncio.to_thread(only, good))
     await engine.keys.create("default")
     assert await asyncio.to_thread(found, good) == []
 

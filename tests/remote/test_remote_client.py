@@ -194,7 +194,7 @@ async def test_a_conflict_and_a_broken_answer_are_told_with_the_platforms_words_
         await remote.tasks.update("t", {"title": "a title"})
     assert caught.value.field == "title"
     scripted.will_answer((200, "<html>"))
-    with pytest.raises(ModuleException, match="cannot be read"):
+    with pytest.raises(ModuleException, match="cannot be parsed"):
         await remote.tasks.get("t")
 
 

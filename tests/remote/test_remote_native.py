@@ -103,7 +103,7 @@ async def test_a_large_result_arrives_and_one_that_is_too_large_ends_its_task_wi
     assert (large.status, len(large.result or "")) == (Status.Completed, 12_000_000)
     assert (saved.status, saved.result) == (Status.Completed, "done")
     assert (too_large.status, too_large.execution_attempts) == (Status.Error, 1)
-    assert "result has 52428801 bytes; at most 52428800 are taken" in (too_large.result or "")
+    assert "result has 52428801 bytes; the maximum is 52428800" in (too_large.result or "")
 
 
 async def test_many_tasks_are_done_by_two_workers_each_under_its_first_attempt(

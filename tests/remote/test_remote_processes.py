@@ -91,7 +91,7 @@ async def test_a_running_task_is_stopped_from_another_shell(platform: StandIn, h
     await worker.says("task started")
     stopped = await ran(here, "task", "stop", task_id)
     assert (stopped.returncode, stopped.stdout) == (0, f"{task_id} stopped\n")
-    await worker.says("task taken from this run")
+    await worker.says("the run no longer owns its task")
     assert (platform.status(task_id), platform.ends[task_id]) == ("stopped", 0)
 
 

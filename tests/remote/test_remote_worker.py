@@ -284,7 +284,7 @@ async def test_a_task_that_cannot_be_read_is_no_end_of_the_worker(
         broken = platform.create(input={"text": "", "files": []})
         await all_end(platform, [platform.create()])
         await all_end(platform, [broken], "failed")
-    assert "cannot be read" in platform.tasks[broken]["result"]
+    assert "cannot be parsed" in platform.tasks[broken]["result"]
 
 
 async def test_a_worker_whose_platform_is_away_at_its_start_works_once_it_is_there(

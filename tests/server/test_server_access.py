@@ -166,10 +166,10 @@ async def test_a_server_without_any_key_is_open_until_there_is_one(
 def test_beyond_loopback_a_server_without_a_key_does_not_start(
     database_url: str, environment: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ConfigurationError, match=r"does not listen on 0\.0\.0\.0 without a key: set WORKER_API_KEY"):
+    with pytest.raises(ConfigurationError, match=r"cannot listen on 0\.0\.0\.0 without an API key: set WORKER_API_KEY"):
         serve(Settings(), host="0.0.0.0")  # noqa: S104 - what is refused
     monkeypatch.setenv("PORT", "0")
-    with pytest.raises(ConfigurationError, match="without a key"):
+    with pytest.raises(ConfigurationError, match="without an API key"):
         serve(Settings())
 
 

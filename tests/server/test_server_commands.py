@@ -30,7 +30,7 @@ def address(running: Running) -> str:
 async def test_a_server_ends_at_once_on_sigterm_however_many_streams_are_open(here: Shell) -> None:
     running = here.start("serve", "--port", "0")
     await running.says("server ready")
-    assert "NO KEY" in running.log
+    assert "No API key" in running.log
     async with httpx.AsyncClient(base_url=address(running), timeout=30) as client:
         task = (await client.post("/agent-execution/a", json={"input": {"text": "x"}})).json()
         request = client.build_request("GET", f"/agent-execution/{task['id']}/events")
@@ -84,7 +84,7 @@ async def test_a_key_is_made_used_listed_and_revoked(here: Shell) -> None:
     assert key not in here.worker("key", "list").stdout
     running = here.start("serve", "--port", "0", "--host", "127.0.0.1")
     await running.says("server ready")
-    assert "NO KEY" not in running.log
+    assert "No API key" not in running.log
     async with httpx.AsyncClient(base_url=address(running), headers={"x-api-key": key}, timeout=30) as client:
         assert (await client.get("/acme/agents/list")).status_code == 200
         assert (await client.get("/agents/list", headers={"x-api-key": "wrong"})).status_code == 401

@@ -61,7 +61,7 @@ def test_what_is_reserved_is_what_cannot_be_told_apart() -> None:
 
 @pytest.mark.parametrize("organization", sorted(RESERVED_ORGANIZATIONS))
 async def test_a_reserved_name_gets_no_key(engine: Engine, organization: str) -> None:
-    with pytest.raises(ValidationError, match=f"no organization can be named '{organization}'") as refused:
+    with pytest.raises(ValidationError, match=f"'{organization}' is reserved") as refused:
         await engine.keys.create(organization)
     assert refused.value.field == "organization"
     assert await engine.keys.list() == []
@@ -69,7 +69,7 @@ async def test_a_reserved_name_gets_no_key(engine: Engine, organization: str) ->
 
 def test_a_server_of_a_reserved_organization_does_not_start(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XPANDER_ORGANIZATION_ID", "agents")
-    with pytest.raises(ConfigurationError, match="XPANDER_ORGANIZATION_ID: no organization can be named 'agents'"):
+    with pytest.raises(ConfigurationError, match="XPANDER_ORGANIZATION_ID: 'agents' is reserved"):
         serve(Settings())
 
 

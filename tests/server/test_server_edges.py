@@ -80,5 +80,5 @@ async def test_without_the_setting_no_page_of_another_origin_may(serving: Servin
 
 @pytest.mark.parametrize("origins", ["*", "app.example", "https://app.example/path", "https://a b", "null"])
 def test_what_is_no_origin_is_refused(origins: str) -> None:
-    with pytest.raises(pydantic.ValidationError, match="an origin is scheme, host and port"):
+    with pytest.raises(pydantic.ValidationError, match="an origin consists of a scheme, host and port"):
         Settings.model_validate({"cors_origins": origins})

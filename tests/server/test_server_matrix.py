@@ -115,7 +115,7 @@ async def test_a_route_without_a_row_is_not_served(serving: Serving, client: htt
     del surprise
     refused = await client.get("/surprise")
     assert refused.status_code == 404
-    assert "nobody has said who may use it" in refused.text
+    assert "no access rule is defined for it" in refused.text
 
 
 async def test_every_route(world: World) -> None:

@@ -44,7 +44,7 @@ async def test_no_route_and_no_page_answers_another_site(browser: httpx.AsyncCli
             address = address.replace(f"{{{name}}}", "any")
         headers = {**OF_OTHER_SITES[number % len(OF_OTHER_SITES)], "x-api-key": "any"}
         status, text = await status_of(browser, method, address, headers=headers, json=BODIES.get(row, {}))
-        assert (status, "Without a key" in text) == (403, True), (row, headers, text)
+        assert (status, "Without an API key" in text) == (403, True), (row, headers, text)
 
 
 @pytest.mark.parametrize("headers", OF_OTHER_SITES, ids=str)

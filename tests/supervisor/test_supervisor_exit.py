@@ -43,6 +43,6 @@ def test_writing_to_a_pipe_that_nobody_reads_waits_for_nothing_and_says_what_was
     output.settle(0.1)
     text = ""
     with os.fdopen(reading) as reader:
-        while "lines were dropped here" not in text:
+        while "lines were dropped because" not in text:
             text += reader.readline()
     assert text.startswith("line 0 ")

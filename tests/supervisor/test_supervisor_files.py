@@ -24,7 +24,7 @@ from worker.words.work import StoredFile
 __all__ = ["far", "way"]
 
 NOT_KEPT = (
-    "b.pdf could not be kept for a retry, which would fetch again: of a task's files 20 bytes are kept"
+    "b.pdf could not be stored for a retry, which will fetch them again: at most 20 bytes of a task's files are stored"
     " (WORKER_KEEP_BYTES)."
 )
 CSV = b"year,total\n2020,5\n"
@@ -170,7 +170,7 @@ async def test_a_store_that_is_away_ends_no_run(
     async with serve():
         task = await done(engine, files=[site.url("/a.csv?signature=secret")])
     assert task.status is Status.Completed
-    assert _troubles(notices) == ["keeping a task's files"]
+    assert _troubles(notices) == ["storing a task's files"]
 
 
 @pytest.mark.parametrize("timings", [EngineTimings(reading=0.3)], ids=["quick"])

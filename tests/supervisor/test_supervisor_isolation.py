@@ -145,7 +145,7 @@ async def test_a_suspect_runs_apart_as_it_would_beside_others(
     assert (task.status, task.result) == (Status.Failed, f"its process died 3 times; the last time it {reason}")
     assert await asyncio.to_thread(worker.end) == 0
     assert "a handler prints" in worker.log
-    assert any("task will be tried again" in line and tries.id in line for line in worker.log.splitlines())
+    assert any("task will be retried" in line and tries.id in line for line in worker.log.splitlines())
     assert told.pid(None, "bye") is not None
 
 

@@ -222,7 +222,7 @@ async def test_a_step_that_json_cannot_say_is_an_error_by_name(
     async with serve():
         task = await done(engine)
     assert task.status is Status.Error
-    assert "The result of step 'strange' cannot be put into JSON" in (task.result or "")
+    assert "The result of step 'strange' cannot be converted to JSON" in (task.result or "")
 
 
 async def test_a_step_answers_in_the_form_of_its_annotation_or_is_not_begun(

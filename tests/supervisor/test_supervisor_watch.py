@@ -119,7 +119,7 @@ async def test_tasks_of_a_blocked_worker_stay_its_own_on_both_platforms(
         found = await finished(engine, task)
         assert (found.status, found.execution_attempts, found.suspicions) == (Status.Completed, 1, 0)
     for worker in workers:
-        await worker.says("the event loop goes on")
+        await worker.says("the event loop is no longer blocked")
         assert worker.log.count("a handler blocks the event loop") == 1
         assert "mine.blocks" in worker.log
         assert await asyncio.to_thread(worker.end) == 0

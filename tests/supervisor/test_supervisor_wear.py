@@ -91,7 +91,7 @@ async def test_a_worker_leaves_after_so_many_tasks_or_with_so_much_memory(
     if "tasks" in limit:
         for _ in range(2):
             await create(engine, "quick")
-    await worker.says("worker leaves by itself")
+    await worker.says("worker is exiting")
     assert await asyncio.to_thread(worker.process.wait, 60) == 0, worker.log
 
 

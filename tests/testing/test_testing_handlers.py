@@ -180,7 +180,7 @@ async def test_what_does_not_fit_is_refused() -> None:
 
     async def wants_more(task: Task, other: int) -> None: ...
 
-    with pytest.raises(ConfigurationError, match="nothing fills the parameter 'other'"):
+    with pytest.raises(ConfigurationError, match="parameter 'other' of"):
         await run_handler(wants_more, text="x")
 
     @on("task_finished")

@@ -176,7 +176,7 @@ async def test_a_name_of_a_private_address_is_refused_at_the_connection(
 async def test_a_tasks_own_url_is_https() -> None:
     async with receiving() as receiver:
         hooks = webhooks()
-        with pytest.raises(GiveUp, match="must be https"):
+        with pytest.raises(GiveUp, match="must use https"):
             await hooks.post(ended(webhook_url=receiver.url()))
     assert receiver.messages == []
 
@@ -186,7 +186,7 @@ async def test_a_tasks_own_url_is_https() -> None:
     ["", "x", "ftp://a.example/", "https://", "https://u:p@a.example/", "https://a b/", "https://a:x/", "file:///etc"],
 )
 def test_what_is_no_url_is_refused_when_the_task_is_created(url: str) -> None:
-    with pytest.raises(ValueError, match="webhook_url must be a URL of https"):
+    with pytest.raises(ValueError, match="webhook_url must be an https URL"):
         NewTask(agent_id="a", input=AgentExecutionInput(text="x"), webhook_url=url)
 
 

@@ -98,7 +98,7 @@ async def test_a_tasks_own_webhook_is_checked_given_up_and_retried_by_hand(
             "task", "create", "--agent", "greeter", "--text", "Ada", "--webhook-url", url, "--wait"
         )
         assert created.stdout.strip() == "Hello, Ada!", created.stderr
-        await running.says("must be https")
+        await running.says("must use https")
         assert running.end() == 0
         (item,) = json.loads(with_webhooks.worker("delivery", "list", "--json").stdout)
         assert item["state"] == "set_aside"

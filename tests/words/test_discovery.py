@@ -72,7 +72,7 @@ def test_a_name_with_a_dot_is_refused_by_name(folder: Path) -> None:
     write(folder, "my.handlers.py", "with-hyphen.py")
     with pytest.raises(ConfigurationError) as caught:
         discover(folder)
-    assert str(caught.value) == "served/my.handlers.py: the name of a module holds no dot: rename it"
+    assert str(caught.value) == "served/my.handlers.py: a module's name must not contain a dot: rename the file"
 
 
 @pytest.mark.parametrize("is_imported", [True, False])
@@ -105,7 +105,7 @@ def test_the_current_folder_may_be_the_folder(folder: Path, registry: Registry) 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("secrets", "'secrets' is a module of Python's own"), ("pytest", "another module is called 'pytest'")],
+    [("secrets", "'secrets' is a module of Python's standard library"), ("pytest", "another module is named 'pytest'")],
 )
 def test_modules_of_the_current_folder_hide_no_others(folder: Path, name: str, expected: str) -> None:
     write(folder.parent, f"{name}.py")

@@ -143,8 +143,8 @@ def test_a_hook_that_cannot_be_called_is_refused_at_start(registry: Registry) ->
     on_boot(generator)
     on_shutdown(needs)
     first, second = problem(registry).splitlines()
-    assert first.endswith("generator is a generator: a hook is a function, or a coroutine function")
-    assert "a hook is called without arguments, and" in second
+    assert first.endswith("generator is a generator; a hook must be a function or a coroutine function")
+    assert "hooks are called without arguments, but" in second
     assert Path(__file__).name in first
     assert Path(__file__).name in second
 

@@ -10,14 +10,14 @@ class TimeUp(BoundedError):  # noqa: N818 - the name describes an event, like Ti
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        super().__init__(f"it takes longer than {seconds:g} seconds")
+        super().__init__(f"processing takes longer than {seconds:g} seconds")
 
 
 class OutOfMemory(BoundedError):  # noqa: N818 - like MemoryError
     """The work exceeded its memory limit."""
 
     def __init__(self) -> None:
-        super().__init__("it takes too much memory")
+        super().__init__("processing requires too much memory")
 
 
 class AnswerTooLarge(BoundedError):  # noqa: N818 - the name describes an event
@@ -25,7 +25,7 @@ class AnswerTooLarge(BoundedError):  # noqa: N818 - the name describes an event
 
     def __init__(self, most: int) -> None:
         self.most = most
-        super().__init__(f"what comes of it is larger than {most:,} bytes")
+        super().__init__(f"the output exceeds {most:,} bytes")
 
 
 class Crashed(BoundedError):  # noqa: N818 - the name describes an event
@@ -33,7 +33,7 @@ class Crashed(BoundedError):  # noqa: N818 - the name describes an event
 
     def __init__(self, how: str) -> None:
         self.how = how
-        super().__init__(f"it breaks what reads it ({how})")
+        super().__init__(f"the process that handled the data ended unexpectedly ({how})")
 
 
 class NotStarted(BoundedError):  # noqa: N818 - the name describes an event

@@ -34,9 +34,9 @@ def fitted(text: str, schema: dict[str, Any] | None) -> dict[str, str]:
             return {"unfit": wrong[0], "at": wrong[1]}
         return {"text": json.dumps(value, ensure_ascii=False)}
     except ValueError as error:
-        return {"unfit": f"it is not valid JSON: {error}"}
+        return {"unfit": f"not valid JSON: {error}"}
     except RecursionError:
-        return {"unfit": "it is nested too deeply"}
+        return {"unfit": "nested too deeply"}
 
 
 def _problem(schema: dict[str, Any], value: Any) -> tuple[str, str] | None:
@@ -46,11 +46,11 @@ def _problem(schema: dict[str, Any], value: Any) -> tuple[str, str] | None:
     try:
         error = best_match(_validator(schema).iter_errors(value))
     except Unresolvable as missing:
-        raise Refused(f"it refers to {missing.ref!r}, which is not in it") from missing
+        raise Refused(f"the reference {missing.ref!r} is not defined in the schema") from missing
     except RecursionError:
-        raise Refused("it refers to itself without end, or is nested too deeply") from None
+        raise Refused("the schema refers to itself without end, or is nested too deeply") from None
     except re.error as error:
-        raise Refused(f"a pattern in it is no regular expression: {error}") from None
+        raise Refused(f"a pattern is not a valid regular expression: {error}") from None
     if error is None:
         return None
     where = "/".join(str(part) for part in error.absolute_path)
@@ -76,9 +76,9 @@ def _validator(schema: dict[str, Any]) -> "Validator":
         where = "/".join(str(part) for part in error.absolute_path)
         raise Refused(f"{error.message} (at {where})" if where else error.message) from error
     except RecursionError:
-        raise Refused("it is nested too deeply") from None
+        raise Refused("the schema is nested too deeply") from None
     return made(schema, registry=REGISTRY)
 
 
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} is not allowed in JSON")

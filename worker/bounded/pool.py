@@ -132,7 +132,7 @@ class Pool:
             if patience is not None:
                 await asyncio.wait([answer], timeout=patience)
                 if not answer.done() and self._turns.drop(job):
-                    raise Busy(f"no turn came within {patience:g} seconds")
+                    raise Busy(f"no process became free within {patience:g} seconds")
             while not job.begun.is_set() and not answer.done():
                 await asyncio.wait([answer], timeout=SLOW_SECONDS)
                 self._staff()
@@ -203,7 +203,7 @@ def _value(content: bytes) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError):  # hostile data has compromised the child
-        raise Crashed("its answer is no JSON") from None
+        raise Crashed("its output is not JSON") from None
 
 
 def _next_child() -> Child | None:

@@ -97,7 +97,7 @@ class Child:
             send(self._stream, b"J", pickle.dumps((module, name, bounds)))
             send(self._stream, b"A", given)
         except RecursionError:
-            raise Refused("it is nested too deeply") from None
+            raise Refused("the arguments are nested too deeply") from None
         except OSError:
             raise self._crash() from None
         self._expect(frames.STARTED, starting, bounds)
@@ -105,7 +105,7 @@ class Child:
 
     def _expect(self, kind: bytes, left: Any, bounds: Bounds) -> None:
         if kind and self._next(left, bounds)[0] != kind:
-            raise Crashed("it answers what nobody asked")
+            raise Crashed("unexpected output")
 
     def _next(self, left: Any, bounds: Bounds) -> tuple[bytes, bytes]:
         try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from worker.contracts import Platform
     from worker.words.agents import AgentRecord
 
-agents = typer.Typer(no_args_is_help=True, help="Create, list, look at and delete agents.")
+agents = typer.Typer(no_args_is_help=True, help="Create, list, show and delete agents.")
 
 AgentId = Annotated[str, typer.Argument(metavar="ID", help="The agent.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -26,33 +26,37 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def create(
     *,
     agent_id: AgentId,
-    name: Annotated[str | None, typer.Option(help="Its name, for people. Default: its id.")] = None,
-    description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
-    role: Annotated[list[str] | None, typer.Option(help="A line of its role; may be repeated.")] = None,
-    goal: Annotated[list[str] | None, typer.Option(help="A goal; may be repeated.")] = None,
+    name: Annotated[str | None, typer.Option(help="Display name. Default: the agent's id.")] = None,
+    description: Annotated[str | None, typer.Option(help="What the agent is for.")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="A line of the agent's role; may be repeated.")] = None,
+    goal: Annotated[list[str] | None, typer.Option(help="One of the agent's goals; may be repeated.")] = None,
     instructions: Annotated[
-        str | None, typer.Option(metavar="FILE", help="All else it is told; - reads it from standard input.")
+        str | None, typer.Option(metavar="FILE", help="A file with further instructions, or - for standard input.")
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="PROVIDER:NAME", help="Its model, such as openai:gpt-5-mini. Default: the worker's own."),
+        typer.Option(
+            metavar="PROVIDER:NAME", help="Model, such as openai:gpt-5-mini. Default: the worker's default model."
+        ),
     ] = None,
-    reasoning_effort: Annotated[LLMReasoningEffort | None, typer.Option(help="How long its model may think.")] = None,
-    output_format: Annotated[OutputFormat | None, typer.Option(help="The form of its results.")] = None,
+    reasoning_effort: Annotated[
+        LLMReasoningEffort | None, typer.Option(help="How much effort the model puts into reasoning.")
+    ] = None,
+    output_format: Annotated[OutputFormat | None, typer.Option(help="Format of the agent's results.")] = None,
     output_schema: Annotated[
         str | None,
         typer.Option(
             metavar=JSON_OR_FILE,
             parser=json_or_file("--output-schema"),
-            help="A JSON Schema that its results must fit.",
+            help="JSON Schema that the agent's results must match.",
         ),
     ] = None,
-    expected_output: Annotated[str | None, typer.Option(help="What a good result is, in words.")] = None,
+    expected_output: Annotated[str | None, typer.Option(help="Description of a good result.")] = None,
     knowledge_base: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="A knowledge base that it searches; may be repeated.")
+        list[str] | None, typer.Option(metavar="ID", help="A knowledge base that the agent searches; may be repeated.")
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Change an agent that is there, under its next version.")
+        bool, typer.Option("--replace", help="Update an existing agent; its version increases.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -119,7 +123,7 @@ async def _create(platform: "Platform", agent: "AgentRecord", *, replace: bool) 
             pass
         else:
             if not there.announced:
-                raise Conflict(f"There is an agent {agent.id!r} already; --replace changes it.")
+                raise Conflict(f"Agent {agent.id!r} already exists. Use --replace to update it.")
     return await platform.tasks.save_agent(agent)
 
 
@@ -128,7 +132,7 @@ def _model(text: str | None) -> tuple[str | None, str | None]:
         return None, None
     provider, _, name = text.partition(":")
     if not provider or not name:
-        raise typer.BadParameter("name it as provider:name, such as openai:gpt-5-mini", param_hint="--model")
+        raise typer.BadParameter("expected PROVIDER:NAME, such as openai:gpt-5-mini", param_hint="--model")
     return provider, name
 
 
@@ -161,7 +165,7 @@ def _fields(agent: "AgentRecord") -> list[tuple[str, str | None]]:
         ("made", _origin(agent)),
         ("version", str(agent.version)),
         ("description", agent.description),
-        ("model", _model_of(agent) or "the worker's own"),
+        ("model", _model_of(agent) or "the worker's default"),
         ("reasoning effort", agent.llm_reasoning_effort),
         ("output format", agent.output_format),
         ("output schema", json.dumps(schema, ensure_ascii=False) if schema else None),

@@ -22,17 +22,21 @@ def answer(
     task_id: TaskId,
     request: Annotated[
         str | None,
-        typer.Argument(metavar="[REQUEST]", help="Which request; needed where there are several.", show_default=False),
+        typer.Argument(
+            metavar="[REQUEST]", help="The request to answer; required if the task has several.", show_default=False
+        ),
     ] = None,
     approve: Annotated[
-        bool | None, typer.Option("--approve/--reject", help="Yes or no; no also declines what asks for a value.")
+        bool | None,
+        typer.Option("--approve/--reject", help="Answer yes or no; --reject also declines a request for a value."),
     ] = None,
     value: Annotated[
-        str | None, typer.Option(metavar="JSON_OR_TEXT", help="What was asked for: JSON, or a text that is none.")
+        str | None, typer.Option(metavar="JSON_OR_TEXT", help="The requested value: JSON, or plain text.")
     ] = None,
     note: Annotated[str | None, typer.Option(help="A note to the agent.")] = None,
     arguments: Annotated[
-        str | None, typer.Option(metavar="JSON", help="What the approved tool is to be called with instead.")
+        str | None,
+        typer.Option(metavar="JSON", help="Arguments to call the approved tool with, instead of the agent's."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -63,7 +67,7 @@ def signal(
     task_id: TaskId,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The signal's name.", show_default=False)],
     data: Annotated[
-        str | None, typer.Option(metavar="JSON_OR_TEXT", help="What comes with it: JSON, or a text that is none.")
+        str | None, typer.Option(metavar="JSON_OR_TEXT", help="Data to send with the signal: JSON, or plain text.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -77,7 +81,7 @@ def signal(
 
 def send(
     task_id: TaskId,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is said; - reads it from standard input.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The message, or - to read it from standard input.")],
     as_json: AsJson = False,
 ) -> None:
     """Send a message to a task's agent, which reads it before its next model call, or in its next attempt."""

@@ -73,8 +73,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode="rich",
-    help="Run Agno agents as durable background work: tasks in, results out, nothing lost in between.",
-    epilog="Exit codes: 0 done, 1 it failed, 2 wrong usage, 130 interrupted.",
+    help="Run Agno agents as durable background tasks that survive crashes and restarts.",
+    epilog="Exit codes: 0 success, 1 failure, 2 invalid usage, 130 interrupted.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(dev)
@@ -113,15 +113,15 @@ def installed_version() -> str:
     try:
         return version("agno-worker")
     except PackageNotFoundError:
-        return "from a checkout, not installed"
+        return "(not installed, running from a checkout)"
 
 
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and leave.")
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")] = False,
 ) -> None:
     """Accept the options common to all commands; ``failures`` reads them from the context."""
     del version, debug

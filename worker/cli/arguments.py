@@ -21,7 +21,7 @@ def value_of(text: str | None) -> Any:
         return text
 
 
-def json_of(text: str | bytes, hint: str, kind: type = dict, *, what: str = "it", example: str = "") -> Any:
+def json_of(text: str | bytes, hint: str, kind: type = dict, *, what: str = "the value", example: str = "") -> Any:
     """Parse JSON.
 
     Args:
@@ -41,7 +41,7 @@ def json_of(text: str | bytes, hint: str, kind: type = dict, *, what: str = "it"
     if not isinstance(found, kind):
         such = f", such as {example}" if example else ""
         wanted = "object" if kind is dict else "list"
-        raise typer.BadParameter(f"{what} holds no JSON {wanted}{such}", param_hint=hint)
+        raise typer.BadParameter(f"{what} does not contain a JSON {wanted}{such}", param_hint=hint)
     return found
 
 
@@ -58,7 +58,7 @@ def json_or_file(flag: str, kind: type = dict) -> Callable[[str], Any]:
             return json_of(given, flag, kind)
         path = Path(given)
         if not path.is_file():
-            raise typer.BadParameter(f"there is no file {given!r}, and it is not JSON either", param_hint=flag)
+            raise typer.BadParameter(f"{given!r} is neither JSON nor an existing file", param_hint=flag)
         return json_of(path.read_bytes(), flag, kind, what=given)
 
     return parse
@@ -77,5 +77,5 @@ def source_of(given: str) -> str | Path:
         return given
     path = Path(given)
     if not path.is_file():
-        raise typer.BadParameter(f"there is no file {given!r}, and it is no URL either", param_hint="--file")
+        raise typer.BadParameter(f"{given!r} is neither an existing file nor a URL", param_hint="--file")
     return path

@@ -41,5 +41,8 @@ async def save(platform: "Platform", artifacts: "Sequence[Artifact]", folder: Pa
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.read_bytes() != content:
-        raise ValidationError(f"{path} is there already, and holds something else; it was not replaced")
+        raise ValidationError(
+            f"{path} already exists with different content and was not overwritten. Choose another folder or move"
+            " the file."
+        )
     path.write_bytes(content)

@@ -12,25 +12,28 @@ from worker.words.actors import AuditAction
 if TYPE_CHECKING:
     from worker.words.audit import AuditEntry
 
-audit = typer.Typer(no_args_is_help=True, help="The audit log: who did what to which row, when, and from where.")
+audit = typer.Typer(no_args_is_help=True, help="The audit log: who changed what, when and from where.")
 
 
 @audit.command("list")
 def list_audit(
     *,
-    action: Annotated[AuditAction | None, typer.Option(help="Of this kind.")] = None,
+    action: Annotated[AuditAction | None, typer.Option(help="Only entries with this action.")] = None,
     subject: Annotated[
-        str | None, typer.Option(metavar="ROW", help="About this row: its kind and id, or its id alone.")
+        str | None,
+        typer.Option(metavar="ROW", help="Only entries about this row, given as its kind and id, or its id alone."),
     ] = None,
-    key: Annotated[str | None, typer.Option(help="By this key: its id or its name.")] = None,
-    address: Annotated[str | None, typer.Option(help="From this address.")] = None,
-    after: Annotated[datetime | None, typer.Option(metavar="TIME", help="At this moment or later.")] = None,
-    until: Annotated[datetime | None, typer.Option(metavar="TIME", help="Before this moment.")] = None,
+    key: Annotated[str | None, typer.Option(help="Only entries made with this key, given by id or name.")] = None,
+    address: Annotated[str | None, typer.Option(help="Only entries from this address.")] = None,
+    after: Annotated[datetime | None, typer.Option(metavar="TIME", help="Only entries at this time or later.")] = None,
+    until: Annotated[datetime | None, typer.Option(metavar="TIME", help="Only entries before this time.")] = None,
     organization: Annotated[
-        str | None, typer.Option(metavar="ID", help="Of this organization. Default: XPANDER_ORGANIZATION_ID.")
+        str | None, typer.Option(metavar="ID", help="Organization to show. Default: XPANDER_ORGANIZATION_ID.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at the most.")] = 50,
-    before: Annotated[str | None, typer.Option(metavar="ID", help="Page on: the last one of the page before.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The most entries to list.")] = 50,
+    before: Annotated[
+        str | None, typer.Option(metavar="ID", help="Continue after this entry, the last one on the previous page.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List entries, newest first: keys created or revoked, agents saved, tasks stopped or retried, sign-ins, refusals.
@@ -53,7 +56,7 @@ def list_audit(
     if as_json:
         output.print_json(list(found))
         return
-    headings = ("when", "action", "row", "key", "role", "from", "by", "what went wrong", "line")
+    headings = ("when", "action", "row", "key", "role", "from", "by", "error", "line")
     output.print_rows(headings, [_row(each) for each in found])
 
 

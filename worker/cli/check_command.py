@@ -17,7 +17,7 @@ PlanOption = Annotated[
     str | None,
     typer.Option(
         metavar="PLAN",
-        help=f"With --heroku: the database's plan ({', '.join(PLANS)} …). Default: the database is asked.",
+        help=f"With --heroku: the database plan ({', '.join(PLANS)} …). Default: query the database.",
     ),
 ]
 
@@ -26,16 +26,20 @@ def check(
     *,
     handlers: HandlersOption = HANDLERS,
     heroku: Annotated[
-        bool, typer.Option("--heroku", help="Whether this folder and these settings work on Heroku, too.")
+        bool, typer.Option("--heroku", help="Also check whether this folder and these settings work on Heroku.")
     ] = False,
     plan: PlanOption = None,
-    web: Annotated[int | None, typer.Option(min=0, help="With --heroku: web dynos. Default: app.json's, or 1.")] = None,
+    web: Annotated[
+        int | None, typer.Option(min=0, help="With --heroku: number of web dynos. Default: as in app.json, or 1.")
+    ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="With --heroku: worker dynos. Default: app.json's, or 1.")
+        int | None, typer.Option(min=0, help="With --heroku: number of worker dynos. Default: as in app.json, or 1.")
     ] = None,
     from_xpander: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Instead: what of these handlers for xpander-sdk works here, by line."),
+        typer.Option(
+            metavar="FOLDER", help="Instead, list each use of xpander-sdk in this folder, and whether it works here."
+        ),
     ] = None,
 ) -> None:
     """Validate the settings and the handlers, and show the platform that they lead to; nothing is started."""
@@ -43,7 +47,7 @@ def check(
         _check_moving(from_xpander)
         return
     if not heroku and (plan is not None or web is not None or workers is not None):
-        raise typer.BadParameter("--plan, --web and --workers go with --heroku", param_hint="--heroku")
+        raise typer.BadParameter("--plan, --web and --workers require --heroku", param_hint="--heroku")
     found = [*_check_settings(), *_check_handlers(handlers)]
     if heroku:
         from worker.cli import heroku_check
@@ -67,9 +71,9 @@ def _check_moving(folder: Path) -> None:
         output.say(str(each))
     lacking = sum(each.entry.verdict is Verdict.Missing for each in found)
     if not found:
-        output.aside("nothing here imports xpander_sdk")
+        output.aside("no module here imports xpander_sdk")
     elif lacking:
-        output.aside(f"{lacking} of {len(found)} uses do not exist here")
+        output.aside(f"{lacking} of {len(found)} uses have no counterpart here")
         raise typer.Exit(failures.FAILED)
 
 
@@ -106,7 +110,7 @@ def _check_handlers(folder: Path) -> list[str]:
     except ConfigurationError as error:
         problems += error.description.splitlines()
     for handler in registry.default.handlers:
-        output.say(f"{handler.place}: {handler.name} serves {handler.event_type} of {handler.agent_id or 'any agent'}")
+        output.say(f"{handler.place}: {handler.name} handles {handler.event_type} of {handler.agent_id or 'any agent'}")
     for tool in registry.default.tools.tools:
         output.say(f"{tool.place}: {tool.name} is a tool of {', '.join(tool.agent_ids) or 'every agent'}")
         problems += _unreadable(tool)

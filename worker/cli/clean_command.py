@@ -27,11 +27,11 @@ def clean(
             min=1,
             max=LONGEST_DAYS,
             metavar="N",
-            help="Keep tasks that finished in N days. Default: WORKER_RETENTION_DAYS.",
+            help="Keep tasks that finished within the last N days. Default: WORKER_RETENTION_DAYS.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report what would be removed.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Remove expired tasks and audit log entries, and files and journals that are no longer needed.
 
@@ -50,7 +50,7 @@ def clean(
         output.say(json.dumps({"dry_run": dry_run, "days": kept, **asdict(removed)}, separators=(",", ":")))
         return
     if not kept:
-        output.aside("finished tasks are kept for ever (WORKER_RETENTION_DAYS is 0); --days N removes them")
+        output.aside("finished tasks are kept forever because WORKER_RETENTION_DAYS is 0; use --days N to remove them")
     output.say(f"{'would remove' if dry_run else 'removed'} {words(removed)}")
 
 
@@ -101,7 +101,7 @@ def words(removed: "Removed") -> str:
     return (
         f"{_count(removed.tasks, 'task')} with {_count(removed.events, 'event')},"
         f" {_count(removed.journal, 'journal row')}, {_count(removed.files, 'file')} ({size:,.1f} MiB)"
-        + (f", {_count(removed.audit, 'line')} of the audit log" if removed.audit else "")
+        + (f", {_count(removed.audit, 'entry')} of the audit log" if removed.audit else "")
     )
 
 

@@ -24,7 +24,7 @@ def list_conversations(
     *,
     agent: Agent = None,
     user: User = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at the most.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The most conversations to list.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List conversations, the one with the newest task first."""
@@ -48,7 +48,9 @@ def show(
     *,
     agent: Agent = None,
     user: User = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many of its newest tasks.")] = 100,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1000, help="The most turns to show; the newest ones are kept.")
+    ] = 100,
     as_json: AsJson = False,
 ) -> None:
     """Show the questions and answers of a conversation, the first turn first."""

@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 
 deliveries = typer.Typer(
     no_args_is_help=True,
-    help="Events that handlers could not take (webhooks among them): list them, try them once more.",
+    help="Failed deliveries of events to handlers and webhooks: list and retry them.",
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 HandlerOption = Annotated[
-    str | None, typer.Option("--handler", metavar="NAME", help="To this handler, as the list names it.")
+    str | None, typer.Option("--handler", metavar="NAME", help="Only deliveries to this handler, as named in the list.")
 ]
-TaskOption = Annotated[str | None, typer.Option("--task", metavar="ID", help="Of this task.")]
-AgentOption = Annotated[str | None, typer.Option("--agent", metavar="ID", help="Of this agent's tasks.")]
+TaskOption = Annotated[str | None, typer.Option("--task", metavar="ID", help="Only deliveries of this task.")]
+AgentOption = Annotated[
+    str | None, typer.Option("--agent", metavar="ID", help="Only deliveries of this agent's tasks.")
+]
 
 
 @deliveries.command("list")
@@ -31,13 +33,15 @@ def list_deliveries(
     *,
     state: Annotated[
         DeliveryState | None,
-        typer.Option(help="waiting: tried again by itself; set_aside: given up; retrying: on somebody's wish."),
+        typer.Option(help="waiting: to be retried automatically; set_aside: given up; retrying: retried by request."),
     ] = None,
     handler: HandlerOption = None,
     task: TaskOption = None,
     agent: AgentOption = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at the most.")] = 20,
-    before: Annotated[str | None, typer.Option(metavar="ID", help="Page on: the last one of the page before.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The most deliveries to list.")] = 20,
+    before: Annotated[
+        str | None, typer.Option(metavar="ID", help="Continue after this delivery, the last one on the previous page.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List failed deliveries, those of the newest tasks first: the last error, and the time of the next try."""
@@ -56,12 +60,13 @@ def list_deliveries(
 def retry(
     *,
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="Which, as the list names them.", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="[ID]...", help="Ids of deliveries, as shown in the list.", show_default=False),
     ] = None,
     handler: HandlerOption = None,
     task: TaskOption = None,
     agent: AgentOption = None,
-    all_of_them: Annotated[bool, typer.Option("--all", help="Every one that is set aside.")] = False,
+    all_of_them: Annotated[bool, typer.Option("--all", help="Every delivery that has been set aside.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Try dead letters once more, each before those events of its task that the handler has not handled yet.
@@ -70,7 +75,7 @@ def retry(
     set aside again. Exit code 1 if a named delivery is not set aside.
     """
     if not (ids or handler or task or agent or all_of_them):
-        raise typer.BadParameter("name deliveries, or --handler, --task or --agent, or give --all", param_hint="ID")
+        raise typer.BadParameter("give delivery ids, --handler, --task, --agent or --all", param_hint="ID")
     from worker.words.deliveries import DeliveryRetry
 
     wish = DeliveryRetry(ids=ids or None, handler=handler, task_id=task, agent_id=agent, all=all_of_them)
@@ -82,10 +87,10 @@ def retry(
     if as_json:
         output.say(f'{{"retried":{count}}}')
     else:
-        output.say(f"{count} {'delivery is' if count == 1 else 'deliveries are'} tried once more")
+        output.say(f"{count} {'delivery' if count == 1 else 'deliveries'} will be retried once")
     missed = len(set(ids or ())) - count
     if missed > 0:
-        output.aside(f"{missed} of those named {'is' if missed == 1 else 'are'} not set aside")
+        output.aside(f"{missed} of the given deliveries {'is' if missed == 1 else 'are'} not set aside")
         raise typer.Exit(failures.FAILED)
 
 

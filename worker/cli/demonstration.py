@@ -39,11 +39,11 @@ def demonstrate() -> int:
     settings = read_settings().model_copy(update={"base_url": None, "api_key": None, "database_url": None})
     model = describe_model(settings)
     output.say(f"Question: {QUESTION}")
-    output.say(f"Files:    {', '.join(FILES)} (of {output.one_line(str(folder / 'data'))})")
+    output.say(f"Files:    {', '.join(FILES)} (in {output.one_line(str(folder / 'data'))})")
     output.say(f"Model:    {model}")
     load(folder / "analyst.py")
     code = asyncio.run(Demonstration(settings, folder).run())
-    output.say(f"\nThe demo took {time.monotonic() - started:.1f} s in all.")
+    output.say(f"\nThe demo took {time.monotonic() - started:.1f} s.")
     return code
 
 
@@ -147,7 +147,8 @@ def examples() -> Path:
         if all((folder / "data" / name).is_file() for name in FILES) and (folder / "analyst.py").is_file():
             return folder
     raise ConfigurationError(
-        "the demo needs the examples, which this installation lacks: run `make demo` in a checkout of the project"
+        "the demo needs the examples, which are missing from this installation: run `make demo` in a checkout"
+        " of the project"
     )
 
 
@@ -176,8 +177,8 @@ def describe_model(settings: "Settings") -> str:
     except LocalModelUnavailable as error:
         raise ConfigurationError(f"{error} Or set OPENAI_API_KEY or ANTHROPIC_API_KEY.") from error
     return (
-        f"{MODEL_NAME} on this machine's CPU: a very small model, whose answers are not to be trusted.\n"
-        "          What the tool computes is exact. Set OPENAI_API_KEY or ANTHROPIC_API_KEY for a large model."
+        f"{MODEL_NAME} on this machine's CPU: a very small model whose answers are unreliable.\n          The"
+        " tool's calculations are exact. Set OPENAI_API_KEY or ANTHROPIC_API_KEY to use a large model."
     )
 
 

@@ -21,14 +21,16 @@ ANY_AGENT = "assistant"  # the example's agent if the handlers accept any
 
 
 def dev(
-    host: Annotated[str, typer.Option(help="Address to listen on; beyond loopback only with a key.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; any address other than loopback requires a key.")
+    ] = "127.0.0.1",
     port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="Port. Default: PORT; if neither is given and 8080 is taken, the next."),
+        typer.Option(min=0, max=65535, help="Port to listen on. Default: PORT, or the first free port from 8080."),
     ] = None,
     concurrency: Annotated[
         int | None,
-        typer.Option(min=1, max=10_000, help="Tasks to run at once. Default: WORKER_CONCURRENCY."),
+        typer.Option(min=1, max=10_000, help="Maximum number of tasks to run at a time. Default: WORKER_CONCURRENCY."),
     ] = None,
     handlers: HandlersOption = HANDLERS,
 ) -> None:
@@ -47,11 +49,11 @@ def dev(
 def greet(ready: "Ready") -> None:
     """Print where everything is, and a command to copy."""
     if ready.other_port is not None:
-        output.say(f"Port {ready.other_port} is taken; this is the next free one.")
-    output.say(f"Ready in {ready.seconds:.1f} s:  {ready.url}  (tasks; the API: {ready.url}/docs)")
+        output.say(f"Port {ready.other_port} is in use; this is the next free port.")
+    output.say(f"Ready in {ready.seconds:.1f} s:  {ready.url}  (API documentation: {ready.url}/docs)")
     output.say(f"Tasks:     {ready.platform}")
     output.say(f"Handlers:  {described(ready.registry)}; reloaded when saved")
-    output.say("Try it, from another terminal:\n")
+    output.say("Try it in another terminal:\n")
     output.say(f"    {example(ready)}\n")
 
 

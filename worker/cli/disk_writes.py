@@ -40,9 +40,10 @@ def problems(folder: Path) -> list[str]:
         for number, call in sorted(_writes(tree)):
             if FINE not in lines[number - 1]:
                 found.append(
-                    f"{folder.name}/{path.relative_to(folder)}:{number}: {call} writes to the dyno's disk, which is"
-                    " emptied at every restart and seen by no other dyno: return it as the result or store it"
-                    f" elsewhere; if it need not outlive the run, use tempfile, or end the line with {FINE}"
+                    f"{folder.name}/{path.relative_to(folder)}:{number}: {call} writes to the dyno's disk, which"
+                    " is erased at every restart and not shared between dynos. Return the data as the result or"
+                    " store it elsewhere; if it is only needed during the run, use tempfile, or end the line with"
+                    f" {FINE}"
                 )
     return found
 

@@ -25,5 +25,5 @@ def take_in() -> None:
             if value is not None:
                 os.environ.setdefault(name, value)
     except (OSError, ValueError) as error:  # a folder, no permission, not UTF-8, or NUL in a value
-        reason = error.strerror if isinstance(error, OSError) else "it is no text that an environment can hold"
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text, or contains a NUL character"
         raise ConfigurationError(f"the file {NAME} in the current directory cannot be read: {reason}") from None

@@ -25,7 +25,7 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 INSTALLERS = ("requirements.txt", "uv.lock", "poetry.lock", "Pipfile.lock")
 RELEASE_CONNECTIONS = 1  # for the migration, which runs alongside the dynos of the previous release
 HERE = re.compile(r"localhost|127\..*|::1|/.*|")
-THERE = "`heroku run worker check --heroku` checks with the app's own settings"
+THERE = "run `heroku run worker check --heroku` to check with the app's own settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,8 @@ def _formation(folder: Path) -> dict[str, int]:
 def _check_database_url(settings: "Settings") -> Iterator[str]:
     if settings.database_url is None:
         yield (
-            "DATABASE_URL is not set, and the embedded PostgreSQL would keep tasks on the dyno's disk, which is emptied"
-            f" at every restart: `heroku addons:create heroku-postgresql:essential-0`; {THERE}"
+            "DATABASE_URL is not set, and the embedded PostgreSQL would store tasks on the dyno's disk, which is"
+            f" erased at every restart: run `heroku addons:create heroku-postgresql:essential-0`; {THERE}"
         )
         return
     try:
@@ -128,7 +128,7 @@ def _check_database_url(settings: "Settings") -> Iterator[str]:
     except ValueError:
         host = ""
     if HERE.fullmatch(host) and "DYNO" in os.environ:
-        yield f"DATABASE_URL leads to the dyno itself ({host or 'no host'}), where there is no PostgreSQL: {THERE}"
+        yield f"DATABASE_URL points to the dyno itself ({host or 'no host'}), where no PostgreSQL runs: {THERE}"
 
 
 def _ask_database(settings: "Settings", found: list[str]) -> Database | None:
@@ -157,7 +157,7 @@ def _check_connections(deployment: Deployment, database: Database | None) -> Ite
     if deployment.plan is not None:
         limit, whose = heroku_plans.connections(deployment.plan), f"the plan {deployment.plan}"
         if limit is None:
-            yield f"--plan: there is no plan {deployment.plan!r}: {heroku_plans.nearest(deployment.plan)}"
+            yield f"--plan: unknown plan {deployment.plan!r}: {heroku_plans.nearest(deployment.plan)}"
             return
     elif database is not None:
         limit, whose = database.limit, "the database"
@@ -166,19 +166,21 @@ def _check_connections(deployment: Deployment, database: Database | None) -> Ite
     stats = (deployment.web + deployment.workers) * CONNECTIONS
     deploying = 2 * stats + RELEASE_CONNECTIONS
     if deploying > limit:
-        beyond = "" if stats > limit else f", and {deploying} in a deploy, when old dynos drain as new ones start"
+        beyond = (
+            "" if stats > limit else f", and {deploying} during a deploy, when old dynos drain while new ones start"
+        )
         yield (
-            f"connections: {deployment.web} web and {deployment.workers} worker dynos of {CONNECTIONS} each make"
-            f" {stats}{beyond}, but {whose} allows {limit}: run fewer dynos with a higher WORKER_CONCURRENCY,"
-            " or take a larger plan"
+            f"connections: {deployment.web} web and {deployment.workers} worker dynos with {CONNECTIONS}"
+            f" connections each need {stats}{beyond}, but {whose} allows {limit}: run fewer dynos with a higher"
+            " WORKER_CONCURRENCY, or choose a larger plan"
         )
 
 
 def _check_key(deployment: Deployment, database: Database | None) -> Iterator[str]:
     if deployment.serves and deployment.settings.server_key is None and not (database and database.has_key):
         yield (
-            "web has no key, and listens nowhere without one: `heroku config:set WORKER_API_KEY=$(openssl rand -hex"
-            " 32)`, or `heroku run worker key create --organization default`"
+            "the web process has no key and does not listen without one: run `heroku config:set"
+            " WORKER_API_KEY=$(openssl rand -hex 32)`, or `heroku run worker key create --organization default`"
         )
 
 
@@ -186,41 +188,47 @@ def _check_drain(settings: "Settings") -> Iterator[str]:
     most = KILL_SECONDS - HAND_BACK_SECONDS
     if settings.drain_seconds > most:
         yield (
-            f"WORKER_DRAIN_SECONDS is {settings.drain_seconds:g}: Heroku kills {KILL_SECONDS:g} s after SIGTERM, and"
-            f" handing back takes up to {HAND_BACK_SECONDS:g}: `heroku config:set WORKER_DRAIN_SECONDS={most:g}`"
+            f"WORKER_DRAIN_SECONDS is {settings.drain_seconds:g}, but Heroku kills a dyno {KILL_SECONDS:g} s after"
+            f" SIGTERM, and handing back tasks takes up to {HAND_BACK_SECONDS:g} s: run `heroku config:set"
+            f" WORKER_DRAIN_SECONDS={most:g}`"
         )
 
 
 def _check_surroundings(settings: "Settings") -> Iterator[str]:
     if "home" in settings.model_fields_set:
         yield (
-            "WORKER_HOME names a folder on the dyno's disk, which is emptied at every restart: `heroku config:unset"
-            " WORKER_HOME`, DATABASE_URL is what counts"
+            "WORKER_HOME names a folder on the dyno's disk, which is erased at every restart; use DATABASE_URL"
+            " instead: run `heroku config:unset WORKER_HOME`"
         )
     if settings.base_url or settings.api_key:
         yield (
-            "XPANDER_BASE_URL or XPANDER_API_KEY is set: `worker run` would serve that platform, and not this app's"
-            " database: `heroku config:unset XPANDER_BASE_URL XPANDER_API_KEY`"
+            "XPANDER_BASE_URL or XPANDER_API_KEY is set, so `worker run` would serve that platform instead of"
+            " this app's database: run `heroku config:unset XPANDER_BASE_URL XPANDER_API_KEY`"
         )
     if settings.log == "console":
-        yield "WORKER_LOG is console, several lines an entry: `heroku config:set WORKER_LOG=logfmt`, or json"
+        yield (
+            "WORKER_LOG is console, which prints several lines per entry: run `heroku config:set"
+            " WORKER_LOG=logfmt`, or use json"
+        )
     dyno = os.environ.get("DYNO", "")
     if dyno.startswith("web.") and "PORT" not in os.environ:
-        yield f"{dyno} has no PORT: Heroku sets it for the process type web, and nothing may unset it"
+        yield f"{dyno} has no PORT. Heroku sets it for the web process type; remove whatever unsets it"
 
 
 def _check_build(deployment: Deployment) -> Iterator[str]:
     folder = deployment.folder
     if not any((folder / name).is_file() for name in INSTALLERS):
-        yield "nothing says what to install: write requirements.txt with the line `agno-worker[server]`"
+        yield "no file declares the dependencies: create requirements.txt with the line `agno-worker[server]`"
     if (folder / "runtime.txt").exists():
-        yield "runtime.txt is deprecated and hides .python-version: remove it"
+        yield "runtime.txt is deprecated and overrides .python-version: remove it"
     try:
         version = (folder / ".python-version").read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
-        yield f"there is no .python-version, so Heroku chooses a Python: write one with {PYTHONS[-2]}"
+        yield (
+            f"there is no .python-version, so Heroku chooses the Python version: create one containing {PYTHONS[-2]}"
+        )
     else:
         if ".".join(version.split(".")[:2]) not in PYTHONS:
-            yield f".python-version says {version!r}: write one of {', '.join(PYTHONS)}"
+            yield f".python-version contains {version!r}: use one of {', '.join(PYTHONS)}"
     if deployment.serves and find_spec("uvicorn") is None:
-        yield "web needs what is not installed: name `agno-worker[server]` in requirements.txt"
+        yield "the web process needs packages that are not installed: add `agno-worker[server]` to requirements.txt"

@@ -29,4 +29,4 @@ def connections(plan: str) -> int | None:
 def nearest(plan: str) -> str:
     """Return a hint with the plan that was probably meant."""
     near = get_close_matches(plan.lower(), PLANS, n=1)
-    return f"did you mean {near[0]}?" if near else f"one of {', '.join(PLANS)} …"
+    return f"did you mean {near[0]}?" if near else f"use one of {', '.join(PLANS)} …"

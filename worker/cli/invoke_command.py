@@ -32,16 +32,20 @@ HELD = {"source": "invoke", "run_locally": True, "worker_id": "invoke"}
 @takes([each for each in CREATE if each.name not in HELD])
 def invoke(
     *,
-    prompt: Annotated[str, typer.Argument(metavar="TEXT", help="What is asked.", show_default=False)],
+    prompt: Annotated[str, typer.Argument(metavar="TEXT", help="The prompt.", show_default=False)],
     agent: Annotated[
         str | None,
-        typer.Option("--agent", metavar="ID", help="Whose handler. Default: XPANDER_AGENT_ID, or the only one."),
+        typer.Option(
+            "--agent",
+            metavar="ID",
+            help="Agent whose handler to run. Default: XPANDER_AGENT_ID, or the only agent with a handler.",
+        ),
     ] = None,
     handlers: HandlersOption = HANDLERS,
     file: Annotated[
         list[str] | None, typer.Option(metavar="PATH_OR_URL", help="A file to attach; may be repeated.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole task, as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole task as JSON.")] = False,
     options: dict[str, Any],
 ) -> None:
     """Run one task with a handler in this process, and print its result; no other task is touched."""
@@ -63,7 +67,7 @@ def _chosen(registry: "Registry", settings: "Settings") -> "tuple[str, Handler]"
     bound = [each.agent_id for each in registry.tasks() if each.agent_id]
     named: list[str] = list(settings.agent_ids or bound or ["local"])
     if len(named) > 1:
-        raise typer.BadParameter(f"there are handlers of {', '.join(named)}; say which", param_hint="--agent")
+        raise typer.BadParameter(f"several agents have handlers: {', '.join(named)}; choose one", param_hint="--agent")
     handler = registry.handler_for(named[0])
     if handler is None:
         raise ConfigurationError(f"no handler serves agent {named[0]!r}")
@@ -119,6 +123,9 @@ async def _carried_out(platform: "Platform", task: "TaskRecord", handler: "Handl
     if isinstance(decision, Outcome):
         changes = {**decision.changes, "status": decision.status}
     else:
-        changes = {"status": AgentExecutionStatus.Error, "result": getattr(decision, "error", None) or "it was stopped"}
+        changes = {
+            "status": AgentExecutionStatus.Error,
+            "result": getattr(decision, "error", None) or "the task was stopped",
+        }
     changes.pop("error_code", None)
     return await platform.tasks.update(task.id, {name: each for name, each in changes.items() if each is not None})

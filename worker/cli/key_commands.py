@@ -17,13 +17,13 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 LONGEST = 100 * 365 * 86_400  # seconds; a key without this option never expires
 
 ROLES = (
-    "What it may do: viewer reads; client also creates, stops and answers tasks; worker reads, claims tasks and writes"
-    " what it claimed (for `worker run`); admin does everything."
+    "Permissions: viewer reads; client also creates, stops and answers tasks; worker reads, claims tasks"
+    " and writes what it claimed (for `worker run`); admin does everything."
 )
 
-keys = typer.Typer(no_args_is_help=True, help="Keys of the HTTP server.")
+keys = typer.Typer(no_args_is_help=True, help="API keys of the HTTP server.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 
 
 def lifetime(text: str | None) -> float | None:
@@ -32,17 +32,21 @@ def lifetime(text: str | None) -> float | None:
         return None
     match = re.fullmatch(r"(\d{1,9})([smhdw])", text)
     if match is None or not 0 < int(match[1]) * UNITS[match[2]] <= LONGEST:
-        raise typer.BadParameter("give a number and s, m, h, d or w, such as 90d", param_hint="--expires")
+        raise typer.BadParameter("expected a number followed by s, m, h, d or w, such as 90d", param_hint="--expires")
     return float(int(match[1]) * UNITS[match[2]])
 
 
 @keys.command()
 def create(  # noqa: PLR0917 - typer turns each parameter into an option
-    organization: Annotated[str, typer.Option(metavar="ID", help="Whose tasks it reaches.")],
+    organization: Annotated[str, typer.Option(metavar="ID", help="Organization whose tasks the key can access.")],
     role: Annotated[Role, typer.Option(help=ROLES)] = Role.Client,
-    agents: Annotated[str | None, typer.Option(metavar="A,B", help="Agents it reaches. Default: all.")] = None,
-    name: Annotated[str, typer.Option(help="What it is for.")] = "",
-    expires: Annotated[str | None, typer.Option(metavar="SPAN", help="Its life, such as 90d. Default: no end.")] = None,
+    agents: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Agents that the key can access. Default: all.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "",
+    expires: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="Time until the key expires, such as 90d. Default: never.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create a key and print it. It is shown only once, since only its digest is stored."""
@@ -52,13 +56,13 @@ def create(  # noqa: PLR0917 - typer turns each parameter into an option
     if as_json:
         output.say(_json({"key": text, **_plain(key)}))
         return
-    output.aside(f"key {key.id} of {key.organization_id}, role {key.role}; it is shown this once")
+    output.aside(f"key {key.id} of {key.organization_id}, role {key.role}; it is shown only once")
     output.say(text)
 
 
 @keys.command("list")
 def list_keys(
-    organization: Annotated[str | None, typer.Option(metavar="ID", help="Of one organization.")] = None,
+    organization: Annotated[str | None, typer.Option(metavar="ID", help="Only keys of this organization.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List keys, without their texts."""

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 knowledge = typer.Typer(no_args_is_help=True, help="Knowledge bases: create, add documents, search, remove.")
 
-Base = Annotated[str, typer.Argument(metavar="KB", help="Its id, or its name if no other has it.", show_default=False)]
+Base = Annotated[
+    str, typer.Argument(metavar="KB", help="Id of the knowledge base, or its name if unique.", show_default=False)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 SHOWN = 300  # characters of a passage; --json shows all of it
@@ -25,15 +27,15 @@ SHOWN = 300  # characters of a passage; --json shows all of it
 @knowledge.command()
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="For people.", show_default=False)],
-    description: Annotated[str | None, typer.Option(help="What is in it.")] = None,
+    description: Annotated[str | None, typer.Option(help="What the knowledge base contains.")] = None,
     language: Annotated[
-        str | None, typer.Option(help="Of all its documents, such as german. Default: each one's own is recognized.")
+        str | None, typer.Option(help="Language of all documents, such as german. Default: detected for each document.")
     ] = None,
     embedder: Annotated[
         str | None,
         typer.Option(
             metavar="PROVIDER:MODEL",
-            help="What makes vectors of its texts. Default: WORKER_EMBEDDER, else words alone count.",
+            help="Embedder. Default: WORKER_EMBEDDER; without one, search matches words only.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -51,7 +53,10 @@ def create(
 
 @knowledge.command("list")
 def list_knowledge(
-    base: Annotated[str | None, typer.Argument(metavar="[KB]", help="List its documents.", show_default=False)] = None,
+    base: Annotated[
+        str | None,
+        typer.Argument(metavar="[KB]", help="List the documents of this knowledge base.", show_default=False),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List knowledge bases, or the documents of one."""
@@ -70,8 +75,10 @@ def list_knowledge(
 @knowledge.command()
 def add(
     base: Base,
-    documents: Annotated[list[str], typer.Argument(metavar="FILE_OR_URL...", help="What to add.", show_default=False)],
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until they have been read.")] = False,
+    documents: Annotated[
+        list[str], typer.Argument(metavar="FILE_OR_URL...", help="Files and URLs to add.", show_default=False)
+    ],
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until the documents have been read.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Add documents, replacing those that exist. Without a running worker, this command reads them itself."""
@@ -92,8 +99,8 @@ def add(
 @knowledge.command()
 def search(
     base: Base,
-    query: Annotated[str, typer.Argument(metavar="QUESTION", help="A question, or words.", show_default=False)],
-    top_k: Annotated[int, typer.Option("--top-k", min=1, max=100, help="How many passages.")] = 5,
+    query: Annotated[str, typer.Argument(metavar="QUESTION", help="A question or search words.", show_default=False)],
+    top_k: Annotated[int, typer.Option("--top-k", min=1, max=100, help="The number of passages.")] = 5,
     as_json: AsJson = False,
 ) -> None:
     """Search a knowledge base, and print the passages that answer best, the best first."""
@@ -110,7 +117,7 @@ def search(
     for each in found:
         output.say(f"{each.score:.3f}  {_place(each)}\n       {output.one_line(each.content, SHOWN)}")
     if not found:
-        output.aside("nothing was found")
+        output.aside("no passages found")
 
 
 @knowledge.command()
@@ -118,13 +125,15 @@ def remove(
     base: Base,
     documents: Annotated[
         list[str] | None,
-        typer.Argument(metavar="DOCUMENT...", help="Which: the ids or names that the list shows.", show_default=False),
+        typer.Argument(
+            metavar="DOCUMENT...", help="Ids or names of documents, as shown in the list.", show_default=False
+        ),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="The whole knowledge base.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Remove the whole knowledge base.")] = False,
 ) -> None:
     """Remove documents from a knowledge base, or the whole knowledge base."""
     if everything == bool(documents):
-        raise typer.BadParameter("name documents, or say --all", param_hint="DOCUMENT")
+        raise typer.BadParameter("give documents or --all", param_hint="DOCUMENT")
 
     async def call(platform: "Platform") -> str:
         found = await _one(platform, base)
@@ -160,10 +169,10 @@ async def _one(platform: "Platform", named: str) -> "KnowledgeBaseRecord":
     every = await platform.knowledge.list()
     found = [each for each in every if each.id == named] or [each for each in every if each.name == named]
     if not found:
-        raise NotFound(f"There is no knowledge base {named[:128]!r}.")
+        raise NotFound(f"There is no knowledge base {named[:128]!r}. See `worker kb list`.")
     if len(found) > 1:
         ids = ", ".join(each.id for each in found)
-        raise typer.BadParameter(f"several are called {named}: {ids}; say which", param_hint="KB")
+        raise typer.BadParameter(f"several knowledge bases are named {named}: {ids}; use an id", param_hint="KB")
     return found[0]
 
 
@@ -178,7 +187,7 @@ async def _named(platform: "Platform", base: "KnowledgeBaseRecord", named: list[
     for each in named:
         found = [one.id for one in known if each in (one.id, one.name, one.document_url)]
         if not found:
-            raise NotFound(f"There is no document {each[:128]!r} in {base.name}.")
+            raise NotFound(f"There is no document {each[:128]!r} in {base.name}. See `worker kb list KB`.")
         ids += found
     return ids
 

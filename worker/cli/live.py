@@ -52,7 +52,7 @@ class LiveView:
     def _take_text(self, piece: str, attempt: int | None) -> None:
         if self._streaming and attempt != self._attempt:
             self._end_text()
-            self._print("! a new attempt: the text above is discarded")
+            self._print("! a new attempt starts: the text above is discarded")
         self._streaming, self._attempt, self._doing = True, attempt, "writing"
         *full, self._text = _lines(self._text + piece, self._width)
         for line in full:
@@ -94,7 +94,7 @@ def _doing(event: TaskUpdateEvent) -> str | None:
         case TaskUpdateEventType.ToolCallRequest:
             return f"calling {event.data.tool_name}"
         case TaskUpdateEventType.ToolCallResult | TaskUpdateEventType.Note:
-            return "the model reads"
+            return "the model is reading"
         case TaskUpdateEventType.TaskUpdated:
             return str(event.data.status)
         case _:

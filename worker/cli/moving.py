@@ -103,7 +103,7 @@ def _imported(module: str, name: str) -> MovingName:
     if name in WHERE:
         is_there = not below or below == "types" or name in MODULES.get(below, ())
         return MovingName(Verdict.Works) if is_there else MovingName(Verdict.Differs, f"from worker import {name}")
-    return missing("there is no such name here")
+    return missing("this name does not exist here")
 
 
 def _module(name: str) -> MovingName:
@@ -123,4 +123,4 @@ def table() -> str:
                 alike.setdefault(names[name].note, []).append(f"`{name}`")
             rows += [f"| {', '.join(chosen)} | {verdict} | {note} |" for note, chosen in alike.items()]
     same = ", ".join(f"`{name}`" for name, entry in sorted(NAMES.items()) if entry.verdict is Verdict.Works)
-    return "\n".join([*rows, "", f"The same: {same}."])
+    return "\n".join([*rows, "", f"Names that work the same: {same}."])

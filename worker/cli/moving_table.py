@@ -36,31 +36,35 @@ def missing(note: str) -> MovingName:
     return MovingName(Verdict.Missing, note)
 
 
-NO_MCP = differs("an agent names none: give Agno's MCPTools to it; a task's are not connected to, and a note says so")
-MCP = differs("workers connect to no server that a task names, and a note says so: give Agno's MCPTools to the agent")
-SESSIONS = differs("Agno's, in the platform's own database, if the agent was run with `db=agno_db()` and its id")
-CLOUD = missing("a setting of xpander's cloud, which nothing here reads")
-GATEWAY = missing("agents, tools and teams are Agno's own: nothing stands between them and their model")
-PLANS = missing("task.deep_planning has the plan")
-STREAMING = missing("task.aevents() follows any task")
-DATABASE = missing("agent.get_db() is Agno's storage in the platform's own database")
-TOOL_GRAPH = missing("tools are functions of workers, and nothing is checked before they are called but their payload")
-NO_GRAPH = differs("it is None: agents here are no graphs")
+NO_MCP = differs(
+    "always empty: give the agent Agno's MCPTools; servers named by a task are not used, and a note reports it"
+)
+MCP = differs(
+    "workers do not connect to servers named by a task, and a note reports it: give the agent Agno's MCPTools"
+)
+SESSIONS = differs("Agno's sessions in the platform's database, if the agent was run with `db=agno_db()` and its id")
+CLOUD = missing("a setting of xpander's cloud, with no meaning here")
+GATEWAY = missing("agents, tools and teams are Agno's own and call their model directly")
+PLANS = missing("use task.deep_planning")
+STREAMING = missing("use task.aevents(), which follows any task")
+DATABASE = missing("use agent.get_db(), Agno's storage in the platform's database")
+TOOL_GRAPH = missing("tools are functions of workers; before a call, only the payload is validated")
+NO_GRAPH = differs("always None: agents have no graph here")
 
 NAMES: dict[str, MovingName] = {
     "Agent": WORKS,
-    "AgentDeploymentType": differs("it means nothing: agents are not deployed, workers serve them"),
+    "AgentDeploymentType": differs("has no effect: workers serve agents, which are not deployed"),
     "AgentExecutionStatus": WORKS,
     "Agents": WORKS,
-    "APIRoute": missing("an internal list of the client's routes; OpenAPI is at /docs"),
-    "AgentsListItem": differs("it is Agent: lists hold whole agents"),
+    "APIRoute": missing("an internal list of the client's routes; the OpenAPI document is at /docs"),
+    "AgentsListItem": differs("is Agent: lists contain whole agents"),
     "Backend": WORKS,
-    "Configuration": differs("it has no `state`; `database_url` names a PostgreSQL"),
-    "Events": differs("`register` binds a handler; `worker run`, or the script itself, is the worker"),
+    "Configuration": differs("has no `state`; `database_url` names a PostgreSQL"),
+    "Events": differs("`register` registers a handler; `worker run`, or the script itself, runs the worker"),
     "KnowledgeBase": WORKS,
     "KnowledgeBases": WORKS,
     "LocalTaskTest": WORKS,
-    "MAX_PLAN_RETRIES": differs("it means nothing: plans are not enforced"),
+    "MAX_PLAN_RETRIES": differs("has no effect: plans are not enforced"),
     "MCPServerAuthType": MCP,
     "MCPServerDetails": MCP,
     "MCPServerSSOTokenMode": MCP,
@@ -68,11 +72,11 @@ NAMES: dict[str, MovingName] = {
     "MCPServerType": MCP,
     "ModuleException": WORKS,
     "OutputFormat": WORKS,
-    "PROMISE_CONTINUATION_NUDGE": differs("a text of our own; workers do not judge answers by their words"),
+    "PROMISE_CONTINUATION_NUDGE": differs("the text differs; workers do not classify answers by their wording"),
     "PendingECARequest": CLOUD,
-    "Principal": differs("an input may hold one; `user` says whom a task is done for"),
-    "PrincipalKind": differs("an input may hold one; `user` says whom a task is done for"),
-    "ProviderUnreachableError": differs("it is Unavailable: a task waits for its provider, and is not ended"),
+    "Principal": differs("an input may contain one; use `user` to name the user a task is for"),
+    "PrincipalKind": differs("an input may contain one; use `user` to name the user a task is for"),
+    "ProviderUnreachableError": differs("is Unavailable: a task waits for its provider instead of failing"),
     "Task": WORKS,
     "TaskUpdateEvent": WORKS,
     "TaskUpdateEventType": WORKS,
@@ -80,27 +84,29 @@ NAMES: dict[str, MovingName] = {
     "TasksListItem": WORKS,
     "Tokens": WORKS,
     "Tool": WORKS,
-    "ToolInvocationResult": differs("it has `error` and `execution_time`, too"),
-    "ToolsRepository": differs("`functions` are what Agno takes: their own parameters, no `payload` around them"),
+    "ToolInvocationResult": differs("also has `error` and `execution_time`"),
+    "ToolsRepository": differs(
+        "`functions` are in Agno's format: each has its own parameters, without a `payload` wrapper"
+    ),
     "User": WORKS,
-    "XPanderSharedModel": missing("pydantic's BaseModel"),
-    "build_model_from_schema": differs("no field for a file in a workspace is added"),
-    "get_base_url": missing("`Configuration().base_url`"),
-    "is_promise_only_answer": differs("a rule of thumb of our own; workers do not judge answers by their words"),
-    "on_auth_event": differs("it is never called: agents here ask for no sign-in"),
+    "XPanderSharedModel": missing("use pydantic's BaseModel"),
+    "build_model_from_schema": differs("adds no field for a file in a workspace"),
+    "get_base_url": missing("use `Configuration().base_url`"),
+    "is_promise_only_answer": differs("a heuristic that may differ; workers do not classify answers by their wording"),
+    "on_auth_event": differs("never called: agents here require no sign-in"),
     "on_boot": WORKS,
     "on_shutdown": WORKS,
-    "on_task": differs("`configuration` has no meaning: where a worker works is said by its environment"),
+    "on_task": differs("`configuration` has no effect: the environment configures the worker"),
     "on_tool_after": WORKS,
     "on_tool_before": WORKS,
     "on_tool_error": WORKS,
-    "run_sync": missing("every method `aX` has its sync twin `X`, which works within a running loop, too"),
-    "register_tool": differs("`add_to_graph` has no meaning"),
+    "run_sync": missing("every method `aX` has a sync counterpart `X`, which also works within a running loop"),
+    "register_tool": differs("`add_to_graph` has no effect"),
 }
 """Public names of xpander-sdk."""
 
 MEMBERS: dict[str, MovingName] = {
-    "acompact_session_for_retry": missing("a retry resumes from its journal"),
+    "acompact_session_for_retry": missing("not needed: a retry resumes from its journal"),
     "aget_connection_string": DATABASE,
     "get_connection_string": DATABASE,
     "aget_plan_following_status": PLANS,
@@ -117,15 +123,17 @@ MEMBERS: dict[str, MovingName] = {
     "delete_session": SESSIONS,
     "graph": NO_GRAPH,
     "mcp_servers": NO_MCP,
-    "openai_agents_sdk_tools": missing("agent.tools.functions is for Agno"),
-    "state": missing("handlers are given the task; `context` has the attempt"),
-    "strands_tools": missing("agent.tools.functions is for Agno"),
-    "sync_local_tools": missing("a worker announces its tools by itself"),
+    "openai_agents_sdk_tools": missing("use agent.tools.functions with Agno"),
+    "state": missing("handlers receive the task; `context` has the attempt"),
+    "strands_tools": missing("use agent.tools.functions with Agno"),
+    "sync_local_tools": missing("not needed: workers announce their tools"),
     "handle_task_execution_request": missing(
-        "`register` binds a handler; `worker run`, or the script itself, serves it"
+        "`register` registers a handler; `worker run`, or the script itself, runs the worker"
     ),
-    "register_agent_worker": missing("`register` binds a handler; `worker run`, or the script itself, serves it"),
-    "deployment_type": differs("it is always Container: workers serve agents"),
+    "register_agent_worker": missing(
+        "`register` registers a handler; `worker run`, or the script itself, runs the worker"
+    ),
+    "deployment_type": differs("always Container: workers serve agents"),
     "access_scope": CLOUD,
     "agent_graph": CLOUD,
     "agno_settings": CLOUD,
@@ -147,7 +155,7 @@ MEMBERS: dict[str, MovingName] = {
     "is_standalone": CLOUD,
     "is_synced": CLOUD,
     "live_surface_sharing_enabled": CLOUD,
-    "llm_credentials": differs("it is None: they are in the worker's environment"),
+    "llm_credentials": differs("always None: credentials are in the worker's environment"),
     "mark_served_model": CLOUD,
     "max_self_schedules": CLOUD,
     "must_deep_plan": CLOUD,
@@ -193,14 +201,16 @@ MEMBERS: dict[str, MovingName] = {
     "schema_overrides": TOOL_GRAPH,
     "set_schema_overrides": TOOL_GRAPH,
     "should_add_to_graph": TOOL_GRAPH,
-    "adelete_multiple_documents": differs("xpander-sdk sends no ids, so it removes nothing; this does"),
-    "aadd_documents": differs("it waits until the documents can be found, unless sync=False"),
-    "aevents": differs("every task can be followed; text needs events_streaming=True"),
-    "acreate": differs("by position it is agent, prompt, files; xpander-sdk's order is understood, too"),
-    "astop": differs("a task that is over stays as it is, and is answered: to repeat a stop does no harm"),
-    "areport_metrics": differs("tokens, tools and duration are the task's own, and are saved with it"),
-    "auth_events_callback": differs("it is never called: agents here ask for no sign-in"),
-    "to_message": differs("without a time unless with_timestamp=True: a retry must ask the same again"),
-    "run_locally": differs("with a worker_id: the caller does the task itself"),
+    "adelete_multiple_documents": differs(
+        "removes the documents; xpander-sdk does not send their ids and removes none"
+    ),
+    "aadd_documents": differs("waits until the documents can be found, unless sync=False"),
+    "aevents": differs("every task can be followed; text requires events_streaming=True"),
+    "acreate": differs("positional arguments are agent, prompt, files; xpander-sdk's order is accepted too"),
+    "astop": differs("a finished task is returned unchanged; stopping it again is harmless"),
+    "areport_metrics": differs("tokens, tools and duration belong to the task and are saved with it"),
+    "auth_events_callback": differs("never called: agents here require no sign-in"),
+    "to_message": differs("omits the time unless with_timestamp=True, so that a retry sends the same message"),
+    "run_locally": differs("requires worker_id, and the caller runs the task itself"),
 }
 """Attributes, methods and keywords that differ or are missing; all others work."""

@@ -121,7 +121,7 @@ def attempt_rows(attempts: "Iterable[Attempt]") -> list[tuple[str, ...]]:
             "" if each.ended_at is None else f"{(each.ended_at - each.started_at).total_seconds():.1f} s",
             each.worker or each.worker_id or "",
             str(each.outcome).replace("_", " "),
-            one_line("; ".join(["retry by hand"] * each.by_hand + _error_of(each))),
+            one_line("; ".join(["manual retry"] * each.by_hand + _error_of(each))),
         )
         for each in attempts
     ]
@@ -229,4 +229,4 @@ def settings_panel() -> "RenderableType":
     grid.add_column()
     for name, default, help_text in table():
         grid.add_row(name, Text(help_text) + Text(f" [{default}]" if default else "", style="dim"))
-    return Panel(grid, title="Environment, or a .env file", title_align="left", border_style="dim")
+    return Panel(grid, title="Environment variables, or a .env file", title_align="left", border_style="dim")

@@ -23,7 +23,7 @@ def problems(declared: dict[str, str] | None) -> list[str]:
     """Return the problems of the Procfile, one line each, with a remedy."""
     if declared is None:
         lines = " and ".join(f"`{name}: exec worker {command}`" for name, command in COMMANDS.items())
-        return [f"there is no Procfile: write one with the lines {lines}"]
+        return [f"there is no Procfile: create one with the lines {lines}"]
     found: list[str] = []
     for name, command in COMMANDS.items():
         line = declared.get(name)
@@ -33,9 +33,11 @@ def problems(declared: dict[str, str] | None) -> list[str]:
             continue
         ours = _OURS.search(line)
         if ours is None or ours[1] != command:
-            found.append(f"Procfile: {name} does not run `worker {command}`: write {wanted}")
+            found.append(f"Procfile: {name} does not run `worker {command}`: use {wanted}")
         elif not line.startswith("exec "):
-            found.append(f"Procfile: {name} lacks exec, so its shell may take the signal and end first: write {wanted}")
+            found.append(
+                f"Procfile: {name} lacks exec, so its shell may receive the signal and exit first: use {wanted}"
+            )
     return [*found, *_web(declared.get("web", ""))]
 
 
@@ -44,7 +46,7 @@ def _web(line: str) -> list[str]:
     host = re.search(r"--host[ =]+(\S+)", line)
     found: list[str] = []
     if port is not None and "PORT" not in port[1]:
-        found.append(f"Procfile: web listens on port {port[1]}, and Heroku asks for $PORT: leave --port out")
+        found.append(f"Procfile: web listens on port {port[1]}, but Heroku requires $PORT: remove --port")
     if host is not None and host[1].strip("\"'") not in ("0.0.0.0", "::"):  # noqa: S104 - Heroku's router needs that
-        found.append(f"Procfile: web listens on {host[1]}, where Heroku's router is not: leave --host out")
+        found.append(f"Procfile: web listens on {host[1]}, which Heroku's router cannot reach: remove --host")
     return found

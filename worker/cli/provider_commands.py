@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 providers = typer.Typer(
     no_args_is_help=True,
-    help="Providers of models that are away: list them, have the tasks that wait for one go on, or end.",
+    help="Unavailable model providers: list them, and resume or fail the tasks that wait for one.",
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Name = Annotated[str, typer.Argument(metavar="PROVIDER", help="As the list names it.")]
+Name = Annotated[str, typer.Argument(metavar="PROVIDER", help="The provider, as named in the list.")]
 
 
 @providers.command("list")
@@ -26,7 +26,7 @@ def list_providers(as_json: AsJson = False) -> None:
     if as_json:
         output.print_json(found)
         return
-    headings = ("provider", "error", "tasks wait since", "waiting", "next probe", "message")
+    headings = ("provider", "error", "tasks waiting since", "waiting", "next probe", "message")
     output.print_rows(headings, [_row(each) for each in found])
 
 
@@ -34,7 +34,7 @@ def list_providers(as_json: AsJson = False) -> None:
 def resume(provider: Name) -> None:
     """Run the tasks that wait for a provider now."""
     state = ask(lambda platform: platform.tasks.resume_provider(provider))
-    output.say(f"{state.id}: {state.waiting} tasks are tried again")
+    output.say(f"{state.id}: {state.waiting} tasks will be tried again")
 
 
 @providers.command()

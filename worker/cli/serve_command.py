@@ -10,9 +10,9 @@ from worker.cli.platform import read_settings
 def serve(
     host: Annotated[
         str | None,
-        typer.Option(help="Address to listen on. Default: every one where PORT or a key is set, else loopback."),
+        typer.Option(help="Address to listen on. Default: all addresses if PORT or a key is set, otherwise loopback."),
     ] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port. Default: PORT.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on. Default: PORT.")] = None,
 ) -> None:
     """Serve the platform over HTTP, until SIGTERM or Ctrl-C."""
     settings = read_settings(port=port)

@@ -19,28 +19,30 @@ if TYPE_CHECKING:
     from worker.words.attempts import Attempt
     from worker.words.tasks import TaskRecord
 
-tasks = typer.Typer(no_args_is_help=True, help="Create, look at, follow, answer, stop and retry tasks.")
+tasks = typer.Typer(no_args_is_help=True, help="Create, show, follow, answer, stop and retry tasks.")
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; of events one object a line.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; for events, one object per line.")]
 
 
 @tasks.command()
 @takes(CREATE)
 def create(
     *,
-    agent: Annotated[str, typer.Option(metavar="ID", help="The agent it is for.")],
-    text: Annotated[str, typer.Option(help="What is asked; - reads it from standard input.")] = "",
+    agent: Annotated[str, typer.Option(metavar="ID", help="The agent to run.")],
+    text: Annotated[str, typer.Option(help="The prompt, or - to read it from standard input.")] = "",
     file: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATH_OR_URL", help="A file to attach; may be repeated. A local one is uploaded."),
+        typer.Option(metavar="PATH_OR_URL", help="A file to attach; may be repeated. Local files are uploaded."),
     ] = None,
     existing: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="A finished task to run again with this input.")
     ] = None,
-    user_id: Annotated[str | None, typer.Option(metavar="ID", help="The user it is done for.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; exit 0 only if it is completed.")] = False,
-    follow: Annotated[bool, typer.Option("--follow", help="The same, showing events and text live.")] = False,
+    user_id: Annotated[str | None, typer.Option(metavar="ID", help="The user the task is for.")] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until the task ends, and exit with 0 only if it completed.")
+    ] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Like --wait, and show events and text live.")] = False,
     as_json: AsJson = False,
     options: dict[str, Any],
 ) -> None:
@@ -57,7 +59,7 @@ def create(
     prompt = sys.stdin.read() if text == "-" else text
     files = [source_of(each) for each in file or ()]
     if not prompt and not files:
-        raise typer.BadParameter("give --text, or --file, or both", param_hint="--text")
+        raise typer.BadParameter("give --text, --file or both", param_hint="--text")
 
     async def call(platform: "Platform") -> int:
         from worker.face.options import new_task
@@ -75,7 +77,7 @@ def create(
 def show(
     task_id: TaskId,
     save: Annotated[
-        Path | None, typer.Option("--save", metavar="DIR", help="Save its artifacts, the files it has made, there.")
+        Path | None, typer.Option("--save", metavar="DIR", help="Folder to save the task's artifacts in.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -99,18 +101,25 @@ def show(
         output.print_rows(output.ATTEMPT_HEADINGS, output.attempt_rows(attempts))
     if save is not None:
         output.say("")
-        output.say("\n".join(f"saved {each}" for each in saved) or "It has no artifacts to save.")
+        output.say("\n".join(f"saved {each}" for each in saved) or "The task has no artifacts to save.")
 
 
 @tasks.command("list")
 @takes(FILTERS, called="filters", limit=20)
 def list_tasks(
     *,
-    agent: Annotated[list[str] | None, typer.Option(metavar="ID", help="Of this agent; may be repeated.")] = None,
-    user: Annotated[str | None, typer.Option(metavar="ID", help="Done for this user.")] = None,
-    status: Annotated[list[AgentExecutionStatus] | None, typer.Option(help="In this status; may be repeated.")] = None,
+    agent: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Only tasks of this agent; may be repeated.")
+    ] = None,
+    user: Annotated[str | None, typer.Option(metavar="ID", help="Only tasks for this user.")] = None,
+    status: Annotated[
+        list[AgentExecutionStatus] | None, typer.Option(help="Only tasks with this status; may be repeated.")
+    ] = None,
     paused: Annotated[
-        bool, typer.Option("--paused", help="What waits for a person, the longest waiting first, and how to name it.")
+        bool,
+        typer.Option(
+            "--paused", help="List open requests instead, longest waiting first, with the ids needed to answer them."
+        ),
     ] = False,
     as_json: AsJson = False,
     filters: dict[str, Any],
@@ -144,8 +153,8 @@ def list_tasks(
 @tasks.command()
 def events(
     task_id: TaskId,
-    after: Annotated[int, typer.Option(min=0, help="Only events numbered above this.")] = 0,
-    follow: Annotated[bool, typer.Option("--follow", help="Wait for more, until the task is finished.")] = False,
+    after: Annotated[int, typer.Option(min=0, help="Only events with a higher number than this.")] = 0,
+    follow: Annotated[bool, typer.Option("--follow", help="Keep waiting for events until the task ends.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print a task's events, one per line."""
@@ -184,8 +193,8 @@ def retry(
         bool | None,
         typer.Option(
             "--resume/--start-over",
-            help="Go on where it stood, where no call that is journaled is made again, or begin from the start."
-            " Default: a completed task starts over, any other resumes.",
+            help="--resume continues from the journal without repeating recorded calls; --start-over begins again."
+            " Default: a completed task starts over, any other task resumes.",
             show_default=False,
         ),
     ] = None,

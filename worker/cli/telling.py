@@ -34,7 +34,7 @@ def line_of(event: TaskUpdateEvent) -> str:
         case SubAgentTrigger() as trigger:
             return f"⇢ {trigger.agent_id}: {one_line(trigger.query, VALUE_CHARACTERS)}"
         case Thought() as thought:
-            return f"· {thought.title or 'thinks'}: {one_line(thought.thought or thought.analysis, VALUE_CHARACTERS)}"
+            return f"· {thought.title or 'thinking'}: {one_line(thought.thought or thought.analysis, VALUE_CHARACTERS)}"
         case WorkflowStep() as step:
             more = f", round {step.iteration}" if step.iteration else ""
             return f"▸ {step.place or ''} {' / '.join(step.path)}{more}: {step.error or step.phase}"
@@ -52,11 +52,11 @@ def _line_of_others(event: TaskUpdateEvent) -> str:
             return f"? {one_line(asked(request), VALUE_CHARACTERS)}  (worker task answer {event.task_id} {request.id})"
         case ReceivedAnswer() as answer:
             value = answer.value if answer.value is not None else "yes" if answer.approve else "no"
-            return f"! {answer.answered_by or 'somebody'} answered {answer.tool_name or answer.kind}: {_value(value)}"
+            return f"! {answer.answered_by or 'someone'} answered {answer.tool_name or answer.kind}: {_value(value)}"
         case CustomData() as said:
             return f"· {said.name}: {_value(said.data)}"
         case ReceivedMessage() as message:
-            return f"> {message.sent_by or 'somebody'} said: {one_line(message.text, VALUE_CHARACTERS)}"
+            return f"> {message.sent_by or 'someone'} wrote: {one_line(message.text, VALUE_CHARACTERS)}"
         case _:
             return f"{event.type} {_value(event.data)}" if event.data is not None else str(event.type)
 

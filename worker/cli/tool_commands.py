@@ -15,18 +15,19 @@ if TYPE_CHECKING:
     from worker.contracts import Platform
     from worker.words.tools import AgentTool, ToolInvocationResult
 
-tools = typer.Typer(no_args_is_help=True, help="Tools that workers have for their agents: list, look at, call them.")
+tools = typer.Typer(no_args_is_help=True, help="Tools that workers offer to their agents: list, show and call them.")
 
-Name = Annotated[str, typer.Argument(metavar="TOOL", help="As the list names it.", show_default=False)]
+Name = Annotated[str, typer.Argument(metavar="TOOL", help="The tool, as named in the list.", show_default=False)]
 Agent = Annotated[
-    str | None, typer.Option("--agent", metavar="ID", help="Whose tool. Default: the only agent that has it.")
+    str | None,
+    typer.Option("--agent", metavar="ID", help="Agent that has the tool. Default: the only agent that has it."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @tools.command("list")
 def list_tools(
-    agent: Annotated[str | None, typer.Option("--agent", metavar="ID", help="Of this agent alone.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", metavar="ID", help="Only tools of this agent.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the tools of running workers, by agent."""
@@ -60,10 +61,11 @@ def show(tool: Name, agent: Agent = None, as_json: AsJson = False) -> None:
 def invoke(
     tool: Name,
     payload: Annotated[
-        str, typer.Argument(metavar="JSON", help="The arguments as a JSON object; - reads it from standard input.")
+        str,
+        typer.Argument(metavar="JSON", help="The arguments as a JSON object, or - to read them from standard input."),
     ] = "{}",
     agent: Agent = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all that came of it, as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole outcome as JSON.")] = False,
 ) -> None:
     """Have a worker call a tool, and print the result. The call is a task of the agent, with its own log."""
     given = object_of(sys.stdin.read() if payload == "-" else payload, "JSON", example='{"region": "north"}')
@@ -94,8 +96,8 @@ async def _one(platform: "Platform", name: str, agent: str | None) -> "AgentTool
     if agent is not None and not found:
         raise ToolNotFound(agent, name)
     if not found:
-        raise NotFound(f"No worker that is running has a tool {name[:80]!r}.")
+        raise NotFound(f"No running worker has a tool {name[:80]!r}. See `worker tool list`.")
     if len(found) > 1:
         owners = ", ".join(each.agent_id for each in found)
-        raise typer.BadParameter(f"several agents have {name}: {owners}; say which", param_hint="--agent")
+        raise typer.BadParameter(f"several agents have {name}: {owners}; choose one", param_hint="--agent")
     return found[0]

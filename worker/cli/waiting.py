@@ -76,7 +76,7 @@ class TaskWait:
         try:
             yield
         except asyncio.CancelledError:
-            output.aside(f"task {self._task.id} goes on without you: worker task show {self._task.id}")
+            output.aside(f"task {self._task.id} is still running; see: worker task show {self._task.id}")
             raise
 
     @contextmanager

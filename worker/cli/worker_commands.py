@@ -22,7 +22,7 @@ HandlersOption = Annotated[
     typer.Option(
         "--handlers",
         metavar="FOLDER",
-        help="Folder with the handlers' modules; sub-folders count, but not those of '.'.",
+        help="Folder with the handlers' modules. Subfolders are included, unless the folder is '.'.",
     ),
 ]
 AgentOption = Annotated[
@@ -34,15 +34,15 @@ AgentOption = Annotated[
 def run(
     concurrency: Annotated[
         int | None,
-        typer.Option(min=1, max=10_000, help="Tasks to run at once. Default: WORKER_CONCURRENCY."),
+        typer.Option(min=1, max=10_000, help="Maximum number of tasks to run at a time. Default: WORKER_CONCURRENCY."),
     ] = None,
     agent: AgentOption = None,
     handlers: HandlersOption = HANDLERS,
     max_tasks: Annotated[
-        int | None, typer.Option(min=1, help="Leave after so many tasks. Default: WORKER_MAX_TASKS.")
+        int | None, typer.Option(min=1, help="Exit after this many tasks. Default: WORKER_MAX_TASKS.")
     ] = None,
     max_memory: Annotated[
-        str | None, typer.Option(help="Leave when it uses more memory, as 1GiB. Default: WORKER_MAX_MEMORY.")
+        str | None, typer.Option(help="Exit when memory exceeds this size, such as 1GiB. Default: WORKER_MAX_MEMORY.")
     ] = None,
 ) -> None:
     """Run a worker: claim tasks and run them, until SIGTERM or Ctrl-C."""
@@ -61,7 +61,7 @@ def _bytes(text: str) -> int:
     try:
         return TypeAdapter(ByteSize).validate_python(text)
     except ValidationError:
-        raise typer.BadParameter(f"{text!r} is no amount of memory: write it as 1GiB or 800MB") from None
+        raise typer.BadParameter(f"{text!r} is not a size: use a format such as 1GiB or 800MB") from None
 
 
 def migrate() -> None:
@@ -70,7 +70,7 @@ def migrate() -> None:
 
     settings = read_settings()
     engine = wiring.engine(settings)
-    for name in asyncio.run(_migrated(engine, wiring.connector(settings))) or ["nothing to do: the schema is current"]:
+    for name in asyncio.run(_migrated(engine, wiring.connector(settings))) or ["the schema is already up to date"]:
         output.say(name)
     output.say(f"on {engine.description}")
 

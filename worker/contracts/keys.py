@@ -166,8 +166,8 @@ def check_organization(organization_id: str) -> str:
     check_id(organization_id, "organization")
     if organization_id in RESERVED_ORGANIZATIONS:
         raise ValidationError(
-            f"no organization can be named {organization_id!r}: its addresses could not be told from those of the"
-            f" server itself (reserved: {', '.join(sorted(RESERVED_ORGANIZATIONS))})",
+            f"{organization_id!r} is reserved and cannot be the name of an organization, since it is part of the"
+            f" server's own URLs (reserved: {', '.join(sorted(RESERVED_ORGANIZATIONS))})",
             field="organization",
         )
     return organization_id

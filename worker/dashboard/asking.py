@@ -41,7 +41,7 @@ TOLD = {
 
 
 class Forged(ModuleException):
-    """This form was not made for this visit, or the page is too old: go back, load it again, and send it once more."""
+    """This form does not belong to your session, or has expired: go back, reload the page, and submit it again."""
 
     status = 403
 

@@ -98,11 +98,12 @@ def check(settings: Settings, folder: Path) -> None:
     named = [name for name, value in _elsewhere(settings) if value]
     if named:
         raise ConfigurationError(
-            f"{' and '.join(named)} {'lead' if len(named) > 1 else 'leads'} to another platform, and `worker dev` is"
-            f" one of its own: unset {'them' if len(named) > 1 else 'it'}, or use `worker run` to serve that platform"
+            f"{' and '.join(named)} {'point' if len(named) > 1 else 'points'} to another platform, but `worker"
+            f" dev` runs its own: unset {'them' if len(named) > 1 else 'it'}, or use `worker run` to serve that"
+            " platform"
         )
     if not folder.is_dir():
-        raise ConfigurationError(f"there is no folder {folder.name!r} here: make one, with a module such as\n\n{FIRST}")
+        raise ConfigurationError(f"there is no folder {folder.name!r}: create it, with a module such as\n\n{FIRST}")
     check_organization_of(settings)
 
 
@@ -156,7 +157,9 @@ class Development:
         await self._engine.open()
         missing = await self._engine.pending_migrations()
         if missing:
-            raise ConfigurationError(f"the database's schema lacks {', '.join(missing)}: run `worker migrate`")
+            raise ConfigurationError(
+                f"the database's schema is out of date; missing migrations: {', '.join(missing)}. Run `worker migrate`."
+            )
         has_key = self._settings.server_key is not None or await self._engine.keys.exist()
         check_reach(self._host, has_key=has_key)
         return has_key
@@ -243,7 +246,9 @@ class Development:
             self._interrupts += 1
             if self._interrupts == 1:
                 if supervisor.running:
-                    structlog.get_logger("worker").info("what runs may finish; Ctrl-C again hands it back at once")
+                    structlog.get_logger("worker").info(
+                        "finishing running tasks; press Ctrl-C again to hand them back immediately"
+                    )
                 supervisor.stop()
             else:
                 server.force_exit = True

@@ -29,7 +29,9 @@ def listen_near(host: str, port: int, *, exactly: bool) -> socket.socket:
         return listen(host, port)
     except ConfigurationError as error:
         if exactly:
-            raise ConfigurationError(f"{error.description}; choose another: --port N, or --port 0 for any") from None
+            raise ConfigurationError(
+                f"{error.description}; choose another port with --port N, or any free one with --port 0"
+            ) from None
         for near in range(port + 1, min(port + NEXT_PORTS, 65535) + 1):
             try:
                 return listen(host, near)

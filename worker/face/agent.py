@@ -130,7 +130,7 @@ class Agent(AgentSessions, AgentRecord):
         """
         wanted = knowledge_base.id if knowledge_base is not None else knowledge_base_id
         if not wanted:
-            raise ValidationError("give a knowledge base, or the id of one", field="knowledge_base")
+            raise ValidationError("give a knowledge base or its id", field="knowledge_base")
         if not any(each.id == wanted for each in self.knowledge_bases):
             self.knowledge_bases = [*self.knowledge_bases, AgentKnowledgeBase(id=wanted)]
 
@@ -272,9 +272,9 @@ def agent_meant(agent_id: str | None, configuration: Configuration | None = None
         return named
     configured = (configuration or Configuration()).agent_id
     if not configured:
-        raise ConfigurationError("no agent is named: give agent_id, or set XPANDER_AGENT_ID")
+        raise ConfigurationError("no agent is given: pass agent_id, or set XPANDER_AGENT_ID")
     if "," in configured:
-        raise ConfigurationError(f"XPANDER_AGENT_ID names several agents ({configured}): give agent_id")
+        raise ConfigurationError(f"XPANDER_AGENT_ID names several agents ({configured}): pass agent_id")
     return configured
 
 
@@ -294,5 +294,5 @@ def check_version(record: "AgentRecord", version: str | int | None) -> None:
     """
     if version is not None and str(version) != str(record.version):
         raise Unsupported(
-            f"answer version {version} of agent {record.id!r}, which is at {record.version}", "The platform"
+            f"return version {version} of agent {record.id!r}, which is at version {record.version}", "The platform"
         )

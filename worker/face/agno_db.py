@@ -31,7 +31,7 @@ def agno_db() -> "PostgresDb":
     settings = Configuration().settings
     if (settings.base_url or settings.api_key) and settings.database_url is None:
         where = settings.base_url or "a platform over HTTP"
-        raise Unsupported("keep Agno's sessions in its database, unless DATABASE_URL names it", where)
+        raise Unsupported("store Agno's sessions in its database; set DATABASE_URL to use your own", where)
     url = settings.database_url.get_secret_value() if settings.database_url else ""
     place = (url, str(settings.home), settings.organization_id)
     with _lock:

@@ -41,7 +41,7 @@ def answers_of(request_id: str | None, said: Said) -> list[InputAnswer]:
     if listed is None:
         return [_answer({"id": request_id, **fields})]
     if request_id is not None or any(value is not None for value in fields.values()):
-        raise ValidationError("Give one answer, or a list of them.", field="answers")
+        raise ValidationError("Give an answer or a list of answers.", field="answers")
     return [_answer(each) for each in said.get("answers") or ()]
 
 

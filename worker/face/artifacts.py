@@ -43,7 +43,7 @@ class Saving:
 
     def __init__(self, run: Run, name: str, data: Content, media_type: str | None) -> None:
         if run.attempt is None:
-            raise Conflict("A file can be saved only by the run of a task.")
+            raise Conflict("A file can only be saved by a task's run.")
         self._run = run
         self._attempt = run.attempt
         self._name = file_name(name)
@@ -87,13 +87,13 @@ async def keep_produced(platform: Platform, run: Run, made: "Sequence[Produced]"
             kept.append(await _kept(platform, each))
         except (TooLarge, ValidationError, Unsupported, OSError) as error:
             why = error.description if isinstance(error, TooLarge | ValidationError | Unsupported) else str(error)
-            text = f"{each.name}, which the agent made, could not be kept: {why}"
+            text = f"{each.name}, which the agent created, could not be stored: {why}"
             notes.append(NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="artifact").model_dump()))
     if kept and run.attempt is not None:
         try:
             await work_of(run, platform).save_artifacts(run.task_id, run.attempt, kept)
         except Unsupported as error:
-            text = f"{len(kept)} files that the agent made are not kept: {error.description}"
+            text = f"{len(kept)} files that the agent created could not be stored: {error.description}"
             notes.append(NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="artifact").model_dump()))
     return notes
 
@@ -103,7 +103,7 @@ async def _kept(platform: Platform, made: "Produced") -> Artifact:
     media_type = made.media_type if is_media_type(made.media_type) else UNKNOWN
     if isinstance(made.content, str):
         if not made.content.lower().startswith(("https://", "http://")):
-            raise ValidationError("it is neither content, nor a file, nor a URL")
+            raise ValidationError("it is neither content nor a file nor a URL")
         return Artifact(name=name, media_type=media_type, url=made.content)
     content = made.content
     if isinstance(content, Path):
@@ -114,9 +114,9 @@ async def _kept(platform: Platform, made: "Produced") -> Artifact:
 async def _stored(platform: Platform, name: str, media_type: str, content: bytes) -> Artifact:
     most = Settings().file_bytes
     if len(content) > most:
-        raise TooLarge(f"{name} has {len(content):,} bytes; at most {most:,} are kept (WORKER_FILE_BYTES)")
+        raise TooLarge(f"{name} has {len(content):,} bytes; the maximum is {most:,} (WORKER_FILE_BYTES)")
     reference = await until_answered(
-        lambda: platform.tasks.store_file(name, media_type, content), "storing a file of a run"
+        lambda: platform.tasks.store_file(name, media_type, content), "storing a run's file"
     )
     digest = sha256(content).hexdigest()
     return Artifact(name=name, media_type=media_type, size=len(content), sha256=digest, url=reference)
@@ -127,7 +127,7 @@ def _read(path: Path) -> bytes:
         raise ValidationError(f"there is no file {str(path)!r}", field="data")
     size, most = path.stat().st_size, Settings().file_bytes
     if size > most:
-        raise TooLarge(f"{path.name} has {size:,} bytes; at most {most:,} are kept (WORKER_FILE_BYTES)")
+        raise TooLarge(f"{path.name} has {size:,} bytes; the maximum is {most:,} (WORKER_FILE_BYTES)")
     return path.read_bytes()
 
 
@@ -140,7 +140,7 @@ def file_name(name: str) -> str:
     last = PurePosixPath(name.replace("\\", "/")).name if isinstance(name, str) else ""
     cleaned = UNSEEN.sub(" ", last).strip()
     if not cleaned or cleaned in (".", ".."):
-        raise ValidationError(f"{name!r} is no name of a file", field="name")
+        raise ValidationError(f"{name!r} is not a valid file name", field="name")
     if len(cleaned) <= NAME_CHARACTERS:
         return cleaned
     suffix = PurePosixPath(cleaned).suffix[:20]
@@ -149,7 +149,7 @@ def file_name(name: str) -> str:
 
 def _checked_type(media_type: str) -> str:
     if not is_media_type(media_type):
-        raise ValidationError(f"{media_type!r} is no media type, such as image/png", field="media_type")
+        raise ValidationError(f"{media_type!r} is not a media type, such as image/png", field="media_type")
     return media_type
 
 
@@ -162,7 +162,7 @@ def named(artifacts: Sequence[Artifact], name: str) -> Artifact:
     found = next((each for each in artifacts if each.name == name), None)
     if found is None:
         known = ", ".join(each.name for each in artifacts) or "none"
-        raise NotFound(f"The task has no artifact {name!r}; it has {known}.")
+        raise NotFound(f"The task has no artifact {name!r}; its artifacts are {known}.")
     return found
 
 
@@ -174,5 +174,5 @@ async def content_of(platform: Platform, artifact: Artifact) -> bytes:
         FileNotStored: Its file no longer exists.
     """
     if artifact.sha256 is None:
-        raise Conflict(f"{artifact.name} is not stored with the task; it is at {artifact.url}")
+        raise Conflict(f"{artifact.name} is not stored with the task; download it from {artifact.url}")
     return (await platform.tasks.open_file(artifact.url)).content

@@ -26,11 +26,11 @@ def request_of(
         Conflict: The platform does not keep journals, so the handler could not continue after the answer.
     """
     if not isinstance(question, str) or not question.strip():
-        raise ValidationError("A question is a text.", field="question")
+        raise ValidationError("The question must be a non-empty string.", field="question")
     if schema is not None and choices is not None:
-        raise ValidationError("A question has a schema, or choices.", field="choices")
+        raise ValidationError("A question can have a schema or choices, but not both.", field="choices")
     if choices is not None and (not choices or not all(isinstance(each, str) for each in choices)):
-        raise ValidationError("Choices are texts, at least one.", field="choices")
+        raise ValidationError("Choices must be a non-empty list of strings.", field="choices")
     journal = journal_of(run)
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     until = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)

@@ -155,7 +155,7 @@ def wait(future: Future[T]) -> T:
     try:
         return future.result()
     except CancelledError:
-        raise Unavailable("The platform was closed before it answered.") from None
+        raise Unavailable("The platform was closed before it responded.") from None
     except BaseException:
         future.cancel()
         raise

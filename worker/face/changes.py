@@ -52,7 +52,9 @@ def _kept(name: str, value: Any) -> Any:
     try:
         return _copied(value)
     except Exception as error:  # noqa: BLE001 - the code that copies the value may be the user's
-        raise ValidationError(f"{name} cannot be copied, nor saved: {message_of(error)}", field=name) from None
+        raise ValidationError(
+            f"{name} cannot be copied and therefore not saved: {message_of(error)}", field=name
+        ) from None
 
 
 def _holds(model: BaseModel, saved: Any) -> bool:
@@ -139,7 +141,7 @@ def as_json(value: Any, field: str) -> str:
         return _without_nan(_json(value), field)
     except Exception as error:  # noqa: BLE001 - the code that writes the value may be the user's
         raise ValidationError(
-            f"{field} cannot be put into JSON: {message_of(error)}. Give text, a dictionary, a list or a model.",
+            f"{field} cannot be converted to JSON: {message_of(error)}. Use text, a dictionary, a list or a model.",
             field=field,
         ) from None
 
@@ -182,7 +184,7 @@ def as_refusal(error: pydantic.ValidationError) -> ValidationError:
 
 def _why_not(name: str) -> str:
     if name in TaskRecord.model_fields:
-        return f"{name} is fixed when a task is created and cannot be changed"
+        return f"{name} is set when a task is created and cannot be changed"
     near = get_close_matches(name, MUTABLE, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"a task has no field {name!r}{hint}"

@@ -44,7 +44,7 @@ class ChildTask:
         self, run: Run, agent_id: str, prompt: str | None, files: Sequence[FileSource] | None, options: TaskOptions
     ) -> None:
         for name in sorted(options.keys() & NOT_OF_CHILDREN):
-            raise ValidationError(f"A child has no option {name!r}.", field=name)
+            raise ValidationError(f"A child task does not support the option {name!r}.", field=name)
         self._wish = agent_id, prompt, files, options
         self.run = run
         self.agent_id = agent_id
@@ -68,7 +68,7 @@ class ChildTask:
     def __del__(self) -> None:
         if not getattr(self, "is_begun", True):
             warnings.warn(
-                f"a task of agent {self.agent_id!r} was never made: await context.run_task(…)",
+                f"a task of agent {self.agent_id!r} was never created: await context.run_task(…)",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -87,7 +87,7 @@ class _Family:
 
     def __init__(self, children: Sequence[ChildTask]) -> None:
         if len(children) > MOST:
-            raise ValidationError(f"At most {MOST:,} tasks are waited for at once.", field="children")
+            raise ValidationError(f"At most {MOST:,} tasks can be awaited together.", field="children")
         self._children = children
         self._run = children[0].run
         for each in children:
@@ -141,7 +141,7 @@ class _Family:
             if (record := records.get(each.id or "")) is not None and record.status.is_terminal
         }
         said = {at: json.loads(record.model_dump_json(exclude=SECRETS)) for at, (_, record) in ended.items()}
-        await note(self._run, said, platform, lambda at: f"The end of task {ended[at][1].id}")
+        await note(self._run, said, platform, lambda at: f"The outcome of task {ended[at][1].id}")
         for child, record in ended.values():
             child.ended = Task.of(record)
 
@@ -181,7 +181,7 @@ def of_run(run: Run, children: Iterable[Any]) -> list[ChildTask]:
     found = list(children)
     for each in found:
         if not isinstance(each, ChildTask) or each.run is not run:
-            raise ValidationError("context.gather takes what context.run_task(…) answers.", field="children")
+            raise ValidationError("context.gather accepts only tasks from context.run_task(…).", field="children")
     return found
 
 

@@ -20,7 +20,7 @@ async def text_of(item: "Attachment") -> tuple[Text | None, list[str]]:
 
     if item.text is not None:
         is_markdown = item.media_type in MARKDOWN or item.name.lower().endswith(MARKDOWN_NAMES)
-        cut = [f"{item.name} is longer: its end cannot be found."] if item.is_cut else []
+        cut = [f"{item.name} is too long: only its beginning is searchable."] if item.is_cut else []
         return Text(item.text, is_markdown=is_markdown), cut
     try:
         if item.kind is Kind.PDF:
@@ -30,7 +30,7 @@ async def text_of(item: "Attachment") -> tuple[Text | None, list[str]]:
     except UnreadableError as cause:
         return None, [f"{item.name} could not be read: {cause}."]
     if item.kind in (Kind.AUDIO, Kind.VIDEO):
-        return None, [f"{item.name} could not be read: it is {item.media_type}, which has no text in it."]
+        return None, [f"{item.name} could not be read: it is {item.media_type}, which contains no text."]
     return None, []  # the attachment's own note gives the reason
 
 
@@ -41,10 +41,10 @@ async def _of_pdf(item: "Attachment") -> tuple[Text | None, list[str]]:
     found = await words_of_pdf(item.content, PDF_CHARACTERS, PDF_SECONDS, PDF_SECONDS)
     read = found.read
     if not read.texts:
-        raise UnreadableError(f"there is no text in it (it may be a scan){found.why_none}")
+        raise UnreadableError(f"it contains no text (it may be a scan){found.why_none}")
     notes = [_recognized(item.name)] if found.is_scan else [f"{item.name}: {each}." for each in found.notes]
     if read.read < read.pages:
-        notes.append(f"{item.name}: its first {read.read:,} pages of {read.pages:,} can be found, and no more.")
+        notes.append(f"{item.name}: only the first {read.read:,} of {read.pages:,} pages are searchable.")
     return Text(read.text, has_pages=True, is_markdown=False), notes
 
 
@@ -53,12 +53,12 @@ async def _of_picture(item: "Attachment") -> tuple[Text | None, list[str]]:
     from worker.inputs.causes import UnreadableError
 
     if not recognition.is_installed():
-        raise UnreadableError(f"it is a picture; {recognition.NOT_INSTALLED}")
+        raise UnreadableError(f"it is an image; {recognition.NOT_INSTALLED}")
     words = await recognition.picture_text(item.content)
     if not words:
-        raise UnreadableError("it is a picture, and no text was recognized in it")
+        raise UnreadableError("it is an image, and no text was recognized in it")
     return Text(words, is_markdown=False), [_recognized(item.name)]
 
 
 def _recognized(name: str) -> str:
-    return f"{name} is found by the text that was recognized in it, which may have errors."
+    return f"The text of {name} was recognized automatically and may contain errors."

@@ -48,7 +48,7 @@ async def read_documents(task: Task) -> Task:
     """Read the documents that a task names; the handler of such tasks in every worker."""
     run = run_in_hand.get()
     if run is None or run.attempt is None:
-        raise RuntimeError("documents are read within an attempt")
+        raise RuntimeError("documents can only be read within an attempt")
     attempt = run.attempt
     task.result = await bridge.across(lambda platform: DocumentReading(platform, task, attempt).read())
     return task
@@ -127,7 +127,7 @@ class DocumentReading:
         """
         asked = ingestion_of(self._task)
         if asked is None:
-            raise ModuleException(422, "The task names no documents to be read.")
+            raise ModuleException(422, "The task names no documents to read.")
         base = await self._platform.knowledge.get(asked.knowledge_base_id)
         on_behalf_of.set(base.organization_id)
         pending = await self._pending(asked)
@@ -150,7 +150,7 @@ class DocumentReading:
             count = await self._store(base, document_id, said)
             if not count:
                 if not said.notes:
-                    said.notes.append(f"{said.name or 'the document'} could not be read: there is no text in it.")
+                    said.notes.append(f"{said.name or 'the document'} could not be read: it contains no text.")
                 await self._put(base, document_id, 0, [], said, is_unreadable=True)
         except KnowledgeBaseNotFound:
             raise

@@ -185,7 +185,7 @@ class Invocation:
         took = time.perf_counter() - began
         if not call.done():
             call.cancel()
-            result = self._failed(TOO_LONG, f"{self._name} took longer than {seconds:g} s and was ended")
+            result = self._failed(TOO_LONG, f"{self._name} exceeded its time limit of {seconds:g} s and was ended")
             result.execution_time = took
             return result, TimeoutError(result.error)
         answer, raised = (None, asyncio.CancelledError()) if call.cancelled() else call.result()
@@ -256,7 +256,7 @@ async def run_hook(hook: Callable[..., Any], given: tuple[Any, ...]) -> None:
         import structlog
 
         name = getattr(hook, "__name__", repr(hook))
-        structlog.get_logger("worker").warning("a hook of tools failed", hook=name, reason=message_of(error))
+        structlog.get_logger("worker").warning("tool hook failed", hook=name, reason=message_of(error))
 
 
 async def _caught(call: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:

@@ -27,7 +27,7 @@ def journal_of(run: Run) -> Journal:
         Conflict: The run has none.
     """
     if run.journal is None:
-        raise Conflict("A handler can wait, or ask a person, only in a task, on a platform that keeps journals.")
+        raise Conflict("A handler can only wait or ask a person within a task, on a platform that keeps journals.")
     return run.journal
 
 

@@ -69,7 +69,7 @@ class TaskKeeper:
             if refused:
                 await self._platform.work.emit(self._task_id, self._attempt, [_not_kept(refused, most)])
         except Unavailable as error:
-            announce(PlatformTrouble(doing="keeping a task's files", error=error))
+            announce(PlatformTrouble(doing="storing a task's files", error=error))
 
     async def _stored(self, files: "Sequence[tuple[str, Fetched]]", left: int) -> tuple[list[KeptFile], list[str]]:
         """Store the files that there is room for, one at a time, since each passes through memory once more."""
@@ -106,9 +106,7 @@ class TaskKeeper:
         if self._attempt == 1 or not self._platform.capabilities.keeps_files:
             return []
         try:
-            return await asked_by_run(
-                lambda: self._platform.tasks.kept_files(self._task_id), "looking for a task's files"
-            )
+            return await asked_by_run(lambda: self._platform.tasks.kept_files(self._task_id), "listing a task's files")
         except TaskNotFound:  # the task was deleted, but a caller who still holds it may read its URLs
             return []
 
@@ -118,7 +116,7 @@ def _not_kept(names: Sequence[str], most: int) -> NewEvent:
     from worker.inputs import size_words
 
     text = (
-        f"{', '.join(names)} could not be kept for a retry, which would fetch again:"
-        f" of a task's files {size_words(most)} are kept (WORKER_KEEP_BYTES)."
+        f"{', '.join(names)} could not be stored for a retry, which will fetch them again: at most"
+        f" {size_words(most)} of a task's files are stored (WORKER_KEEP_BYTES)."
     )
     return NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="attachment").model_dump())

@@ -302,7 +302,7 @@ async def _remove_one(knowledge_base_id: str, document: DocumentRecord | str, pl
 
     document_id = document if isinstance(document, str) else document.id
     if not await platform.knowledge.remove(knowledge_base_id, [document_id]):
-        raise NotFound(f"There is no document {document_id[:128]!r} in that knowledge base.")
+        raise NotFound(f"There is no document {document_id[:128]!r} in this knowledge base.")
 
 
 async def add_documents(
@@ -324,7 +324,7 @@ async def add_documents(
                 await _read(platform, task_id)
         except TimeoutError:
             is_taken = (await platform.tasks.get(task_id)).started_at is not None
-            why = "" if is_taken else ": no worker has taken it; is one running?"
+            why = "" if is_taken else ": no worker has claimed the task; check that a worker is running"
             raise Unavailable(f"the documents were not read within {seconds:g} s by task {task_id}{why}") from None
     now = {each.id: each for each in await platform.knowledge.documents(knowledge_base_id)}
     return _told([now.get(each.id, each) for each in added])

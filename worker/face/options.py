@@ -70,11 +70,11 @@ def in_order(
     is_theirs = isinstance(files, str) and (prompt is None or "://" not in files)  # otherwise ``files`` is a single URL
     if not is_theirs and more:
         raise ValidationError(
-            "by position a new task takes its agent, prompt and files; name the rest", field="options"
+            "only agent, prompt and files can be positional arguments; pass the others by name", field="options"
         )
     if is_theirs:  # the order of xpander-sdk: existing_task_id, prompt, file_urls, user_details
         if len(more) > 2:  # noqa: PLR2004
-            raise ValidationError("name what comes after user_details", field="options")
+            raise ValidationError("arguments after user_details must be passed by name", field="options")
         given |= dict(zip(("existing_task_id", "user_details"), (prompt, *more[1:]), strict=False))
         prompt, files = cast("str", files), more[0] if more else None
     return prompt, cast("Sequence[FileSource] | None", files), cast("TaskOptions", given)
@@ -95,7 +95,7 @@ async def new_task(
     unknown = options.keys() - TaskOptions.__annotations__.keys()
     if unknown:
         name = min(unknown)
-        raise ValidationError(f"a new task has no option {name!r}", field=name)
+        raise ValidationError(f"unknown option {name!r} for a new task", field=name)
     fields = {name: value for name, value in options.items() if value is not None}
     fields |= _renamed(fields)
     # Validate with placeholders for the files, so that nothing is uploaded for a task that is refused.

@@ -115,4 +115,4 @@ def _raise_what_ended(running: Future[None]) -> None:
     try:
         running.result()
     except CancelledError:
-        raise Unavailable("The platform was closed before the last item came.") from None
+        raise Unavailable("The platform was closed before all items were received.") from None

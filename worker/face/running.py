@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from worker.words.conversations import ConversationTurn
 
 IGNORED = {
-    "mcp_servers": "a worker connects to the servers that its own agents name, and to none that a task brings.",
-    "harness_cli": "there is no harness here.",
-    "permission_mode": "there is no harness here.",
-    "test_run_node_id": "agents here are no graphs of nodes.",
+    "mcp_servers": "workers connect only to the MCP servers of their own agents.",
+    "harness_cli": "this platform has no command-line agents.",
+    "permission_mode": "this platform has no command-line agents.",
+    "test_run_node_id": "this platform has no graphs of agents.",
 }
 """Task options that the protocol defines but workers ignore, with the reason."""
 
@@ -242,12 +242,12 @@ def _check(agent: Any, given: Mapping[str, Any]) -> None:
     """
     for name in given:
         if name in OWN:
-            raise ValidationError(f"run_agent sets {name} itself", field=name)
+            raise ValidationError(f"{name} is set by run_agent and cannot be passed", field=name)
     known = signature(agent.arun).parameters if hasattr(agent, "arun") else {}
     has_more = any(each.kind is Parameter.VAR_KEYWORD for each in known.values())
     unknown = next((name for name in given if name not in known), None)
     if unknown is not None and not has_more:
-        raise ValidationError(f"{type(agent).__name__}.arun has no keyword {unknown!r}", field=unknown)
+        raise ValidationError(f"{type(agent).__name__}.arun has no argument {unknown!r}", field=unknown)
 
 
 def _with(material: "Material", given: Mapping[str, Any]) -> "Material":

@@ -103,7 +103,7 @@ class _Form:
         try:
             self._adapter = None if hint in PLAIN else TypeAdapter[Any](hint)
         except PydanticUserError as error:
-            what = f"Step {name!r} answers {hint!r}, which cannot be put into JSON: {error.message.splitlines()[0]}"
+            what = f"Step {name!r} returns {hint!r}, which cannot be converted to JSON: {error.message.splitlines()[0]}"
             raise ValidationError(what, field="step") from None
 
     def write(self, value: Any) -> str:

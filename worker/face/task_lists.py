@@ -78,7 +78,7 @@ def query_of(filters: Mapping[str, Any]) -> TaskQuery:
     given = {name: value for name, value in filters.items() if value is not None}
     unknown = given.keys() - TaskQuery.model_fields.keys()
     if unknown:
-        raise ValidationError(f"tasks cannot be filtered by {min(unknown)!r}", field=min(unknown))
+        raise ValidationError(f"unknown filter {min(unknown)!r} for tasks", field=min(unknown))
     try:
         return TaskQuery.model_validate(given)
     except pydantic.ValidationError as error:

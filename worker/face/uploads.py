@@ -29,7 +29,7 @@ async def references(platform: Platform, files: Sequence[FileSource] | None) -> 
         TooLarge: A file is larger than workers accept (``WORKER_FILE_BYTES``).
     """
     if isinstance(files, str | os.PathLike):
-        raise ValidationError("file_urls is a list: put the one file into brackets", field="file_urls")
+        raise ValidationError("file_urls must be a list; put a single file in brackets", field="file_urls")
     checked = [
         check_url(each) if isinstance(each, str) else await asyncio.to_thread(_check_file, Path(each))
         for each in files or ()
@@ -74,9 +74,7 @@ def check_url(text: str) -> str:
     if scheme in SCHEMES:
         return text
     shown = text if len(text) <= 100 else f"{text[:100]}…"  # noqa: PLR2004 - enough to recognize it
-    raise ValidationError(
-        f"{shown!r} is no URL; a local file is given as pathlib.Path(...) and uploaded", field="file_urls"
-    )
+    raise ValidationError(f"{shown!r} is not a URL; pass a local file as pathlib.Path(...)", field="file_urls")
 
 
 def _check_file(path: Path) -> Path:
@@ -84,5 +82,5 @@ def _check_file(path: Path) -> Path:
         raise ValidationError(f"there is no file {str(path)!r}", field="file_urls")
     size, most = path.stat().st_size, Settings().file_bytes
     if size > most:
-        raise TooLarge(f"{path.name} has {size:,} bytes; at most {most:,} are read (WORKER_FILE_BYTES)")
+        raise TooLarge(f"{path.name} has {size:,} bytes; the maximum is {most:,} (WORKER_FILE_BYTES)")
     return path

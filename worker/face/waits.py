@@ -35,7 +35,7 @@ def seconds_of(given: timedelta | float, name: str) -> float:
     """
     seconds = given.total_seconds() if isinstance(given, timedelta) else given
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
-        raise ValidationError(f"{name} is a time, as a timedelta or in seconds, and not {given!r}.", field=name)
+        raise ValidationError(f"{name} must be a timedelta or a number of seconds, not {given!r}.", field=name)
     return float(seconds)
 
 
@@ -59,7 +59,7 @@ class Sleep:
 
     def suspend(self, left: float) -> asyncio.CancelledError:
         """End the attempt for the remaining seconds, and return the exception to raise."""
-        return self._run.suspend(HandBack(min(left, YEAR_SECONDS), waiting_for=f"sleeps {_words(self._seconds)}"))
+        return self._run.suspend(HandBack(min(left, YEAR_SECONDS), waiting_for=f"sleeps for {_words(self._seconds)}"))
 
 
 async def sleep(run: Run, seconds: float) -> None:
@@ -147,7 +147,7 @@ class SignalWait:
 
     def _answered(self, value: Any) -> list[Any]:
         if value.get("timed_out"):
-            raise TimeoutError(f"no signal {self._name!r} within {_words(self._timeout or 0.0)}")
+            raise TimeoutError(f"no signal {self._name!r} was received within {_words(self._timeout or 0.0)}")
         self._journal.used_signals.add(value["signal"])
         return [value.get("data")]
 

@@ -74,8 +74,8 @@ def named(embedder: "Embedder | str", name: str | None = None) -> str:
         provider = embedder.partition(":")[0]
         if embedder not in _known and provider not in KNOWN:
             raise ConfigurationError(
-                f"there is no embedder {embedder!r}: the provider is one of {', '.join(sorted(KNOWN))}, as in"
-                " openai:text-embedding-3-small; name your own with embedder=YourEmbedder(…)"
+                f"unknown embedder {embedder!r}: use one of the providers {', '.join(sorted(KNOWN))}, as in"
+                " openai:text-embedding-3-small, or pass your own with embedder=YourEmbedder(…)"
             )
         return embedder
     kind = type(embedder).__name__
@@ -120,7 +120,7 @@ async def embed_all(name: str, texts: Sequence[str]) -> list[tuple[float, ...]]:
     except TimeoutError:
         raise ModuleException(504, f"{name} did not answer within {PASSAGES_SECONDS:g} s") from None
     if len(vectors) != len(given):
-        raise ModuleException(502, f"{name} answered {len(vectors)} vectors for {len(given)} texts")
+        raise ModuleException(502, f"{name} returned {len(vectors)} vectors for {len(given)} texts")
     return _checked(vectors)
 
 
@@ -153,7 +153,7 @@ def _checked(vectors: Sequence[Any]) -> list[tuple[float, ...]]:
     for each in vectors:
         vector = tuple(float(value) for value in (each if each is not None else ()))
         if not vector or not all(map(math.isfinite, vector)):
-            raise ValidationError("the embedder answered no vector", field="vector")
+            raise ValidationError("the embedder returned an invalid vector", field="vector")
         checked.append(vector)
     return checked
 
@@ -172,8 +172,8 @@ def _made(name: str) -> "Embedder":
                 raise ConfigurationError(f"this process has no embedder {name!r}")
             if provider in LOADED and name != Settings().embedder:
                 raise ConfigurationError(
-                    f"{name!r} would be loaded into this process, from a file or the internet, because a knowledge base"
-                    " says so: name it by WORKER_EMBEDDER, or as an object that this process knows"
+                    f"{name!r} would have to be loaded from a file or the internet, which a knowledge base alone"
+                    " cannot request: name it in WORKER_EMBEDDER, or create the embedder in this process"
                 )
             module, kind = KNOWN[provider]
             try:
@@ -181,7 +181,7 @@ def _made(name: str) -> "Embedder":
                 found = made(id=model) if model and model != "default" else made()
                 found.enable_batch = True  # many texts per request, if the embedder supports it
             except Exception as error:
-                raise ConfigurationError(f"the embedder {name!r} cannot be made: {message_of(error)}") from error
+                raise ConfigurationError(f"the embedder {name!r} cannot be created: {message_of(error)}") from error
             _known[name] = found
         return found
 
@@ -193,4 +193,4 @@ def _base() -> Any:
 
 
 def _trouble(error: ModuleException) -> None:
-    announce(PlatformTrouble(doing="making the vector of a question", error=error))
+    announce(PlatformTrouble(doing="computing the vector of a search query", error=error))

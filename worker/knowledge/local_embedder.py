@@ -38,7 +38,7 @@ class LocalEmbedder(Embedder):
 
     def __post_init__(self) -> None:
         if self.id != MODEL:
-            raise ValueError(f"wordllama has the model {MODEL} in its wheel, and no {self.id!r}")
+            raise ValueError(f"wordllama includes only the model {MODEL}, not {self.id!r}")
         if find_spec("wordllama") is None:
             raise ModuleNotFoundError("wordllama is not installed: pip install 'agno-worker[embedder]'")
 

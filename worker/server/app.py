@@ -24,11 +24,8 @@ from worker.server.routes.common import service_of
 from worker.server.service import Service
 from worker.settings import Settings
 
-ABOUT = """
-The public protocol of an xpander platform, and a route of our own (`POST /work`).
-
-Every route is also served under `/{organization_id}`, and with a slash at its end. Errors have one shape everywhere.
-"""
+ABOUT = "\nThe public protocol of an xpander platform, plus `POST /work` for native workers.\n\nEvery route is"
+" also served under `/{organization_id}` and with a trailing slash. All errors have the same format.\n"
 
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """Turns off FastAPI's own telemetry: each poll of a worker would be a trace, and its spans contain query strings.
@@ -50,8 +47,10 @@ class Readiness(BaseModel):
     """The server can handle requests."""
 
     status: Literal["ready"] = "ready"
-    hung_threads: int = Field(description="threads of all workers that go on though nobody waits for them any more")
-    hung_workers: dict[str, int] = Field(description="how many of them in which workers, the most first, by their ids")
+    hung_threads: int = Field(
+        description="Number of threads that still run after their task was abandoned, in all workers."
+    )
+    hung_workers: dict[str, int] = Field(description="Number of such threads by worker id, highest first.")
 
 
 health = APIRouter(tags=["health"])

@@ -84,7 +84,7 @@ class Gate:
                 scope["row"] = row.name
                 scope["access"] = access = await self._admitted(row.rule, scope, parameters)
             elif leads(self._routes, scope):
-                raise NotFound("This route is not served: nobody has said who may use it.")
+                raise NotFound("This route is not served because no access rule is defined for it.")
             organization = self._room_for(scope)
             async with self._service.intake.organization(*organization):
                 with as_actor(actor_of(scope, access)):

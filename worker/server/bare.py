@@ -220,7 +220,7 @@ def fit(told: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
         del told[name]
     for name, check in REQUIRED.items():
         if not check(told.get(name)):
-            return told, f"its {name} is not of a form that the worker can read"
+            return told, f"the task's {name} is not in a format that the worker can parse"
     told["hitl_request"] = _waiting(told.get("hitl_request"))
     _empty_what_does_not_fit(told, OPTIONAL)
     told |= {name: value for name, value in NEVER_NULL.items() if told.get(name) is None}
@@ -228,7 +228,7 @@ def fit(told: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
     given["user"] = _person(given.get("user"))
     _empty_what_does_not_fit(given, INPUT)
     if not given.get("text") and not given.get("files"):
-        return told, "its input has neither text nor files that the worker can read"
+        return told, "the task's input has neither text nor files that the worker can read"
     return told, None
 
 

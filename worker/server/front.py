@@ -149,7 +149,7 @@ class ServerFront:
             return await self._service.keyring.admit(None, organization_id)
         known = await self._service.host.sessions.find(mark) if self._service.is_open else ""
         if known is None:
-            raise Unauthorized(description="This session has ended: sign in again.")
+            raise Unauthorized(description="Your session has ended. Sign in again.")
         return replace(await self._service.keyring.readmit(known, organization_id), session=mark)
 
     async def enter_queue(self, access: Access, agent_id: str) -> None:

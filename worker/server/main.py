@@ -111,8 +111,8 @@ def check_reach(address: str, *, has_key: bool) -> None:
     """
     if not has_key and not is_loopback(address):
         raise ConfigurationError(
-            f"the server does not listen on {address} without a key: set WORKER_API_KEY, or run `worker key create"
-            " --organization O`"
+            f"the server cannot listen on {address} without an API key: set WORKER_API_KEY, or run `worker key"
+            " create --organization O`"
         )
 
 
@@ -125,8 +125,8 @@ def check_strength(address: str, settings: Settings) -> None:
     key = settings.server_key.get_secret_value() if settings.server_key else None
     if key is not None and len(key) < LEAST_KEY and not is_loopback(address):
         raise ConfigurationError(
-            f"WORKER_API_KEY has {len(key)} characters; beyond loopback it must have at least {LEAST_KEY}:"
-            " `openssl rand -hex 32` makes one"
+            f"WORKER_API_KEY has {len(key)} characters; on addresses other than loopback it needs at least"
+            f" {LEAST_KEY}: generate one with `openssl rand -hex 32`"
         )
 
 
@@ -196,5 +196,6 @@ def _say(platform: Host, listening: socket.socket, *, has_key: bool) -> None:
     log.info("server ready", address=f"http://{host}:{port}", platform=platform.description, docs="/docs")
     if not has_key:
         log.warning(
-            "NO KEY: whoever reaches this address may do everything. Set WORKER_API_KEY, or run `worker key create`."
+            "No API key: anyone who can reach this address has full access. Set WORKER_API_KEY, or run `worker"
+            " key create`."
         )

@@ -20,7 +20,9 @@ async def check_new_task(service: Service, access: Access, new: NewTask) -> None
     if new.parent_execution is not None:
         await access.check_task(new.parent_execution)  # the parent would list the new task among its children
     if new.webhook_url and not new.webhook_url.startswith("https:") and not service.settings.allow_private_urls:
-        raise ValidationError("webhook_url must be https (WORKER_ALLOW_PRIVATE_URLS)", field="webhook_url")
+        raise ValidationError(
+            "webhook_url must use https, unless WORKER_ALLOW_PRIVATE_URLS is set on the server", field="webhook_url"
+        )
 
 
 async def check_files(access: Access, given: AgentExecutionInput) -> None:
@@ -34,6 +36,6 @@ async def check_files(access: Access, given: AgentExecutionInput) -> None:
         if not each.lower().startswith(SCHEMES):
             shown = each[:100].encode("utf-8", "replace").decode()
             raise ValidationError(
-                f"{shown!r} is no URL of http, https or data; upload the file first (POST /files)", field="input.files"
+                f"{shown!r} is not an http, https or data URL; upload the file first (POST /files)", field="input.files"
             )
     await access.check_files(given.files or ())

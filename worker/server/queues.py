@@ -17,7 +17,10 @@ class QueueFull(ModuleException):
     status = 429
 
     def __init__(self, agent_id: str, most: int) -> None:
-        super().__init__(None, f"Agent {agent_id!r} has {most:,} tasks waiting; come again later (WORKER_MAX_QUEUED).")
+        super().__init__(
+            None,
+            f"Agent {agent_id!r} already has {most:,} pending tasks, the maximum (WORKER_MAX_QUEUED). Try again later.",
+        )
         self.retry_after = RETRY_SECONDS
 
 

@@ -80,7 +80,7 @@ class Service:
         try:
             await self.keyring.begin()
         except ModuleException as error:  # an outdated schema, for example, which ``/ready`` reports
-            announce(PlatformTrouble(doing="reading the keys", error=error))
+            announce(PlatformTrouble(doing="loading the API keys", error=error))
         await self.keyring.look_after(self.closing)
 
     async def _open_later(self) -> None:
@@ -99,7 +99,7 @@ class Service:
                 if self.is_open:
                     await self.host.end_silent()
             except ModuleException as error:
-                announce(PlatformTrouble(doing="ending silent tasks", error=error, again_in=SILENCE_LOOK_SECONDS))
+                announce(PlatformTrouble(doing="handling expired tasks", error=error, again_in=SILENCE_LOOK_SECONDS))
 
     async def _settle_refusals(self) -> None:
         while not await self.pause(REFUSALS_SECONDS):
@@ -151,5 +151,7 @@ class Service:
             raise Unavailable("the database cannot be reached", retry_after=2)
         missing = await self.host.pending_migrations()
         if missing:
-            raise ConfigurationError(f"the database's schema lacks {', '.join(missing)}: run `worker migrate`")
+            raise ConfigurationError(
+                f"the database's schema is out of date; missing migrations: {', '.join(missing)}. Run `worker migrate`."
+            )
         return await self.host.hung_threads()

@@ -15,16 +15,17 @@ TOLD = 10  # tasks named in one line
 OURS = str(Path(__file__).resolve().parent.parent)
 
 NOT_ISOLATED = (
-    "a task that workers die of runs beside all others here, until its fifth worker has died: WORKER_CHILDREN is 0, or"
-    " the handlers come from no folder, where a process of its own would find them"
+    "this worker cannot isolate tasks suspected of crashing workers, and runs them alongside others until"
+    " their fifth crash, because WORKER_CHILDREN is 0 or the handlers were not loaded from a folder"
 )
 
 NO_KEY_LEFT = (
-    "no valid key is left: every request is answered 401; run `worker key create --role admin`, or set WORKER_API_KEY"
+    "no valid API key is left, and every request is answered with 401; run `worker key create --role"
+    " admin`, or set WORKER_API_KEY"
 )
 KEYS_ASSUMED = (
-    "keys without a role are admin, so they may do what they could before; to give less, run `worker key create --role"
-    " viewer|client|worker` and revoke them"
+    "keys without a role have the role admin, which preserves their permissions; to restrict them, run"
+    " `worker key create --role viewer|client|worker` and revoke the old keys"
 )
 
 _least = logging.INFO
@@ -63,7 +64,7 @@ def write(notice: notices.Notice) -> None:
         case notices.CleanedUp():
             log.info("cleaned up", seconds=round(notice.seconds, 3), **asdict(notice.removed))
         case notices.PlatformTrouble():
-            log.warning("trouble with the platform", doing=notice.doing, error=str(notice.error), again=notice.again_in)
+            log.warning("platform operation failed", doing=notice.doing, error=str(notice.error), again=notice.again_in)
         case _:
             _write_of_task(log, notice)
 
@@ -74,7 +75,7 @@ def _write_of_process(log: Any, notice: notices.Notice) -> None:
             log.info("handlers reloaded", handlers=", ".join(notice.handlers))
         case notices.HandlersBroken():
             for problem in notice.problems:
-                log.error("handlers not reloaded, those before go on", problem=problem)
+                log.error("handlers could not be reloaded; the previous ones remain in use", problem=problem)
         case notices.KeysAssumed():
             log.warning(KEYS_ASSUMED, keys=", ".join(notice.names))
         case notices.NoKeyLeft():
@@ -88,7 +89,7 @@ def _write_of_provider(log: Any, notice: notices.ProviderAway | notices.Provider
         log.info("provider back", provider=notice.provider)
         return
     told = {"provider": notice.provider, "code": notice.error_code, "error": notice.message}
-    log.error("provider away, its tasks wait", **told)
+    log.error("provider unavailable; its tasks wait", **told)
 
 
 def _write_of_task(log: Any, notice: notices.Notice) -> None:
@@ -100,19 +101,17 @@ def _write_of_task(log: Any, notice: notices.Notice) -> None:
             seconds = round(notice.seconds, 3)
             level(f"task {notice.status}", seconds=seconds, **_task(notice), **_raised(notice.error))
         case notices.TaskRetried():
-            log.warning(
-                "task will be tried again", delay=round(notice.delay, 3), **_task(notice), **_raised(notice.error)
-            )
+            log.warning("task will be retried", delay=round(notice.delay, 3), **_task(notice), **_raised(notice.error))
         case notices.TaskHandedBack():
             log.info("task handed back", **_task(notice))
         case notices.ResultPassedOver():
             log.warning(
-                "the handler returned a result after it had ended its task with another, which stands: return it, or"
-                " save it, but not both",
+                "the handler returned a result after it had already saved a different one, which is kept; either"
+                " return the result or save it",
                 **_task(notice),
             )
         case notices.TaskTaken():
-            log.info("task taken from this run", status=notice.status, **_task(notice))
+            log.info("the run no longer owns its task", status=notice.status, **_task(notice))
         case _:
             _write_of_processes(log, notice)
 
@@ -120,24 +119,29 @@ def _write_of_task(log: Any, notice: notices.Notice) -> None:
 def _write_of_processes(log: Any, notice: notices.Notice) -> None:
     match notice:
         case notices.WorkerCutOff():
-            log.warning("cut off from the platform for as long as the lease: runs are ended", running=notice.running)
+            log.warning(
+                "worker lost contact with the platform for the length of its lease; ending its runs",
+                running=notice.running,
+            )
         case notices.WorkerWorn():
             level = log.error if notice.by_fault else log.info
-            level("worker leaves by itself", reason=notice.reason)
+            level("worker is exiting", reason=notice.reason)
         case notices.StandsStill():
             log.warning(
-                "every place of this worker is held by a task that waits for others: if those need this worker, all"
-                " wait for ever; wait with context.run_task, which keeps no place, raise WORKER_CONCURRENCY, bound the"
-                " parents with concurrency=, or run more workers",
+                "all slots of this worker are held by tasks that wait for others; if those need this worker, none"
+                " can continue. Wait with context.run_task, which frees the slot; or raise WORKER_CONCURRENCY, limit"
+                " the parents with concurrency=, or run more workers",
                 tasks=", ".join(notice.task_ids[:TOLD]),
                 waits_for=", ".join(notice.awaited[:TOLD]),
             )
         case notices.TaskIsolated():
             log.warning(
-                "task runs alone in a process: workers died of it", suspicions=notice.suspicions, **_task(notice)
+                "running the task in a child process, since workers crashed while running it",
+                suspicions=notice.suspicions,
+                **_task(notice),
             )
         case notices.TaskCrashed():
-            log.error("the task's process died", reason=notice.reason, crashes=notice.crashes, **_task(notice))
+            log.error("the task's child process crashed", reason=notice.reason, crashes=notice.crashes, **_task(notice))
         case notices.ChildEnded():
             log.debug("child process ended", status=notice.status, **_task(notice))
         case _:
@@ -200,7 +204,7 @@ def _write_of_delivery(log: Any, notice: notices.Notice) -> None:
         case notices.ProviderAway() | notices.ProviderBack():
             _write_of_provider(log, notice)
         case notices.VectorsMissing():
-            log.warning("knowledge bases have no vectors here", reason=notice.reason)
+            log.warning("knowledge bases have no vectors; search matches words only", reason=notice.reason)
         case _:
             _write_of_loop(log, notice)
 

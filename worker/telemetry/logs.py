@@ -57,7 +57,7 @@ def configure(settings: Settings) -> None:
     lines.begin(least)
     if not _configured:
         if traces.is_missing():
-            structlog.get_logger("worker").warning("traces are off: pip install 'agno-worker[otel]'")
+            structlog.get_logger("worker").warning("tracing is disabled: pip install 'agno-worker[otel]'")
         notices.subscribe(_remember_worker)  # first, so that the first line already has the worker's name
         notices.subscribe(lines.write)
         _configured = True

@@ -73,7 +73,7 @@ class Output:
             text = "".join(self._lines)
             self._lines.clear()
             if self._dropped:
-                text += f"{self._dropped} lines were dropped here: nobody read this output\n"
+                text += f"{self._dropped} lines were dropped because the output was not read\n"
                 self._dropped = 0
             self._writing = True
             return text

@@ -20,7 +20,7 @@ def check_depth(value: Any) -> None:
     while level:
         depth += 1
         if depth > DEPTH:
-            raise ValueError(f"it is nested deeper than {DEPTH} levels")
+            raise ValueError(f"the value is nested more than {DEPTH} levels deep")
         level = [
             inner
             for each in level

@@ -97,7 +97,7 @@ def delivery_of(data: Mapping[str, Any]) -> Delivery:
     """
     event, task = event_of(data.get("event")), task_of(data.get("task"))
     if event is None:
-        raise UnreadableRecord("a delivery", "its event is of no type that is known here")
+        raise UnreadableRecord("a delivery", "the type of its event is unknown")
     try:
         asked = data["subscription"]
         return Delivery(

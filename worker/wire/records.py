@@ -44,7 +44,7 @@ class UnreadableRecord(ModuleException):
     status = 502
 
     def __init__(self, what: str, why: str) -> None:
-        super().__init__(None, f"The platform sent {what} that cannot be read: {why}")
+        super().__init__(None, f"The platform sent {what} that cannot be parsed: {why}")
 
 
 def decode(content: bytes | str, what: str) -> Any:
@@ -71,7 +71,7 @@ def task_of(data: Any) -> TaskRecord:
 
 def item_of(data: Any) -> TaskItem:
     """Read an item of a list of tasks."""
-    return _read(TaskItem, data, "a list's item")
+    return _read(TaskItem, data, "an item of a list")
 
 
 def provider_of(data: Any) -> ProviderState:
@@ -91,7 +91,7 @@ def conversation_of(data: Any) -> ConversationRecord:
 
 def conversation_item_of(data: Any) -> ConversationItem:
     """Read an item of a list of conversations."""
-    return _read(ConversationItem, data, "a list's conversation")
+    return _read(ConversationItem, data, "a conversation of a list")
 
 
 def message_of(data: Any) -> ReceivedMessage:
@@ -101,7 +101,7 @@ def message_of(data: Any) -> ReceivedMessage:
 
 def audit_of(data: Any) -> AuditEntry:
     """Read an entry of the audit log."""
-    return _read(AuditEntry, data, "a line of the audit log")
+    return _read(AuditEntry, data, "an entry of the audit log")
 
 
 def agent_of(data: Any) -> AgentRecord:
@@ -146,7 +146,7 @@ def entries(answer: Any, what: str) -> list[Mapping[str, Any]]:
         UnreadableRecord: The answer is not a list of objects.
     """
     if not isinstance(answer, list) or not all(isinstance(each, dict) for each in answer):
-        raise UnreadableRecord(what, "it is no list of objects")
+        raise UnreadableRecord(what, "not a list of objects")
     return answer
 
 
@@ -158,7 +158,7 @@ def assignment_of(data: Mapping[str, Any]) -> Assignment:
     """
     attempt = data.get("attempt")
     if not isinstance(attempt, int):
-        raise UnreadableRecord("an assignment", "it has no attempt")
+        raise UnreadableRecord("an assignment", "it has no attempt number")
     return Assignment(task_of(data.get("task")), attempt)
 
 
@@ -197,7 +197,7 @@ def _event_data(event: TaskUpdateEvent) -> Any:
 def _read(model: type[T], data: Any, what: str) -> T:
     """Read a record. If that fails, try again without null fields, and then without other fields that are invalid."""
     if not isinstance(data, dict):
-        raise UnreadableRecord(what, "it is no object")
+        raise UnreadableRecord(what, "not an object")
     given = cast("dict[str, Any]", data)
     try:
         return model.model_validate(given)

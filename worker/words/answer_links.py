@@ -33,7 +33,7 @@ Told = TypeVar("Told", bound=TaskRecord | TaskUpdateEvent | OpenRequest)
 
 
 class LinkUsedUp(ModuleException):
-    """This link cannot be used any more."""
+    """This link can no longer be used."""
 
     status = 410
 
@@ -85,11 +85,12 @@ class AnswerLink:
         except (binascii.Error, ValueError):
             text, given = b"", b""
         if not any(hmac.compare_digest(_signature(each, text), given) for each in secrets):
-            raise NotFound("This link is none of ours: it may have been cut off when it was copied.")
+            raise NotFound("This link is not valid. It may have been truncated when it was copied.")
         link = cls(*json.loads(text.decode("utf-8", "surrogatepass")))  # trusted, since the signature is ours
         if link.expires < now:
             raise LinkUsedUp(
-                description="This link has expired. The task may still wait: whoever sent the link can get a new one."
+                description="This link has expired. If the task is still waiting, the sender of the link can get a"
+                " new one."
             )
         return link
 
@@ -103,7 +104,7 @@ class AnswerLink:
         for each in waits:
             if each.id == self.request_id and _microseconds(each.asked_at) == self.asked:
                 return each
-        raise LinkUsedUp(description="This was answered before, or is not asked any more.")
+        raise LinkUsedUp(description="This request has already been answered, or is no longer open.")
 
 
 def linked(record: Told, sign: Sign) -> Told:

@@ -72,9 +72,9 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
 def _text(most: int | None = None) -> FieldRule:
     def check(name: str, value: Any) -> str | None:
         if not isinstance(value, str):
-            raise ValidationError(f"{name} must be text", field=name)
+            raise ValidationError(f"{name} must be a string", field=name)
         if most is not None and len(value) > most:
-            raise ValidationError(f"{name} has {len(value)} characters; at most {most} are allowed", field=name)
+            raise ValidationError(f"{name} has {len(value)} characters; the maximum is {most}", field=name)
         return clean(value)
 
     return FieldRule(check, {"type": "string"} if most is None else {"type": "string", "maxLength": most})
@@ -87,7 +87,9 @@ def _model(model: type[BaseModel], schema: dict[str, Any]) -> FieldRule:
         try:
             return model.model_validate(_object(name, value)).model_dump(mode="json")
         except ValueError:
-            raise ValidationError(f"{name} is not of its form: {', '.join(model.model_fields)}", field=name) from None
+            raise ValidationError(
+                f"{name} must be an object with the fields {', '.join(model.model_fields)}", field=name
+            ) from None
 
     return FieldRule(check, schema)
 
@@ -104,7 +106,7 @@ def _result(name: str, value: Any) -> str | None:  # noqa: ARG001 - all checks s
     text = clean(value) if isinstance(value, str) else encode(value).decode()
     size = len(text) if text.isascii() else len(text.encode())
     if size > FILE_BYTES:
-        raise TooLarge(f"The result has {size:,} bytes; at most {FILE_BYTES:,} are taken.")
+        raise TooLarge(f"The result has {size:,} bytes; the maximum is {FILE_BYTES:,}.")
     return text
 
 
@@ -128,13 +130,13 @@ def _object(name: str, value: Any) -> dict[str, Any]:
 
 def _texts(name: str, value: Any) -> list[str]:
     if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
-        raise ValidationError(f"{name} must be a list of texts", field=name)
+        raise ValidationError(f"{name} must be a list of strings", field=name)
     return [clean(each) for each in value]
 
 
 def _duration(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_DURATION:
-        raise ValidationError(f"{name} must be a number of seconds, 0 to {LONGEST_DURATION:.0e}", field=name)
+        raise ValidationError(f"{name} must be a number of seconds from 0 to {LONGEST_DURATION:.0e}", field=name)
     return float(value)
 
 

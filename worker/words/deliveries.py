@@ -74,5 +74,5 @@ class DeliveryRetry(DeliveryFilter):
     @model_validator(mode="after")
     def _something(self) -> "DeliveryRetry":
         if not self.all and self.ids is None and not (self.handler or self.task_id or self.agent_id):
-            raise ValueError("name ids, a handler, a task or an agent, or say that all are meant")
+            raise ValueError('give ids, a handler, a task or an agent, or set "all" to true')
         return self

@@ -9,7 +9,7 @@ SHOWN_CHARACTERS = 1_000  # of a result quoted in an error
 
 
 class ModuleException(Exception):  # noqa: N818 - the public name comes from the contract
-    """Something asked of the platform could not be done.
+    """The platform could not carry out the operation.
 
     Args:
         status_code: The corresponding HTTP status on the wire.
@@ -39,7 +39,7 @@ def _again(kind: type[ModuleException], args: tuple[Any, ...], fields: dict[str,
 
 
 class ValidationError(ModuleException):
-    """What was given does not fit, and nothing was stored."""
+    """The input is not valid, and nothing was stored."""
 
     status = 422
 
@@ -49,7 +49,7 @@ class ValidationError(ModuleException):
 
 
 class NotFound(ModuleException):
-    """There is no such thing here."""
+    """The requested object does not exist."""
 
     status = 404
 
@@ -77,7 +77,7 @@ class ToolNotFound(NotFound):
     """The agent has no such tool, or no live worker offers it."""
 
     def __init__(self, agent_id: str, tool: str) -> None:
-        super().__init__(f"Agent {agent_id!r} has no tool {tool[:80]!r}, or no worker that has it is here.")
+        super().__init__(f"Agent {agent_id!r} has no tool {tool[:80]!r}, or no running worker offers it.")
         self.agent_id = agent_id
         self.tool = tool
 
@@ -91,7 +91,7 @@ class FileNotStored(NotFound):
 
 
 class Conflict(ModuleException):
-    """It is not in a state in which this can be done."""
+    """The current state does not allow this operation."""
 
     status = 409
 
@@ -103,7 +103,7 @@ class LeaseLost(Conflict):
     """The attempt no longer owns the task, so its write was refused."""
 
     def __init__(self, task_id: str, attempt: int) -> None:
-        super().__init__(f"Attempt {attempt} no longer owns task {task_id!r}; nothing was changed.")
+        super().__init__(f"Attempt {attempt} no longer owns task {task_id!r}. Nothing was changed.")
         self.task_id = task_id
         self.attempt = attempt
 
@@ -133,12 +133,13 @@ class CutOff(LeaseLost):
     def __init__(self, task_id: str, attempt: int) -> None:
         super().__init__(task_id, attempt)
         self.description = (
-            f"The worker was cut off for as long as its lease: attempt {attempt} may own task {task_id!r} no longer."
+            f"The worker lost contact with the platform for the length of its lease; attempt {attempt} may no"
+            f" longer own task {task_id!r}."
         )
 
 
 class TooLarge(ModuleException):
-    """It is larger than is taken here."""
+    """The data exceeds the size limit."""
 
     status = 413
     error_code = ErrorCode.InvalidRequest
@@ -148,7 +149,7 @@ class TooLarge(ModuleException):
 
 
 class Unsupported(ModuleException):
-    """This platform cannot do that."""
+    """The platform does not support this operation."""
 
     status = 501
 
@@ -158,7 +159,7 @@ class Unsupported(ModuleException):
 
 
 class Unavailable(ModuleException):
-    """The platform cannot be reached now; try again."""
+    """The platform is currently unavailable; try again later."""
 
     status = 503
 
@@ -172,7 +173,7 @@ ProviderUnreachableError = Unavailable
 
 
 class GiveUp(ModuleException):
-    """A handler of an event gives it up: it is set aside at once, to be retried by hand alone."""
+    """The handler gives up on the event, which is set aside immediately and only retried manually."""
 
     status = 410
 
@@ -181,7 +182,7 @@ class GiveUp(ModuleException):
 
 
 class ConfigurationError(ModuleException):
-    """The configuration or the handlers do not fit; nothing was started."""
+    """The configuration or a handler is not valid; nothing was started."""
 
     status = 400
     error_code = ErrorCode.Handler

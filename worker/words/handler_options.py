@@ -47,7 +47,7 @@ def checked(options: HandlerOptions, event_type: TaskUpdateEventType | str) -> d
     """
     for name in options:
         if name not in CHECKS:
-            raise TypeError(f"a handler has no option {name!r}; its options are {', '.join(CHECKS)}")
+            raise TypeError(f"unknown handler option {name!r}; the options are {', '.join(CHECKS)}")
     values = {name: CHECKS[name](value, name) for name, value in options.items()}
     return {**values, "retries": policy_of(options.get("retries"), event_type)}
 
@@ -57,8 +57,8 @@ def event_type_of(value: TaskUpdateEventType | str) -> TaskUpdateEventType:
     if value in BINDABLE:
         return TaskUpdateEventType(value)
     near = get_close_matches(str(value), [str(each) for each in BINDABLE], n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else f": one of {', '.join(BINDABLE)}"
-    raise ConfigurationError(f"no handler can be bound to {str(value)!r}{hint}")
+    hint = f"; did you mean {near[0]!r}?" if near else f"; use one of {', '.join(BINDABLE)}"
+    raise ConfigurationError(f"no handler can be registered for {str(value)!r}{hint}")
 
 
 def positive(value: Any, name: str) -> Any:

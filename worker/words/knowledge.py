@@ -194,7 +194,7 @@ class KnowledgeBaseNotFound(NotFound):
 
 
 class DocumentGone(NotFound):
-    """The document was removed, or added anew, while it was being read."""
+    """The document was removed or replaced while it was being read."""
 
 
 def vector_text(vector: Sequence[float]) -> str:
@@ -214,7 +214,7 @@ def vector_of(text: str) -> tuple[float, ...]:
     except (ValueError, struct.error):
         vector = ()
     if not vector or not all(math.isfinite(each) for each in vector):
-        raise ValidationError("a vector is 32-bit floats, little-endian, in base64", field="chunks.vector")
+        raise ValidationError("a vector must be 32-bit floats, little-endian, encoded as base64", field="chunks.vector")
     return vector
 
 
@@ -236,17 +236,17 @@ def check_documents(urls: Sequence[str]) -> list[str]:
     """
     named = list(dict.fromkeys(urls))
     if not named:
-        raise ValidationError("name at least one document", field="document_url")
+        raise ValidationError("give at least one document", field="document_url")
     if len(named) > DOCUMENTS:
-        raise ValidationError(f"at most {DOCUMENTS:,} documents are added at once", field="document_url")
+        raise ValidationError(f"at most {DOCUMENTS:,} documents can be added at a time", field="document_url")
     for each in named:
         if not each.startswith(("http://", "https://", "data:", "worker:")):
             raise ValidationError(
-                "a document is named by an http:, https: or data: URL, or was uploaded", field="document_url"
+                "a document must be an http:, https: or data: URL, or an uploaded file", field="document_url"
             )
         if len(each) > URL_CHARACTERS and not each.startswith("data:"):
             raise ValidationError(
-                f"the URL of a document has at most {URL_CHARACTERS:,} characters", field="document_url"
+                f"the URL of a document can have at most {URL_CHARACTERS:,} characters", field="document_url"
             )
     return named
 

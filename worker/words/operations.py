@@ -68,9 +68,9 @@ def outcome(task: TaskRecord, tool: str, payload: Mapping[str, Any]) -> ToolInvo
         found = cast("dict[str, Any]", said)
         return ToolInvocationResult.model_validate({**{name: found[name] for name in KEPT if name in found}, **known})
     if task.status is AgentExecutionStatus.Completed:
-        why = f"the worker that took the call has no tool {tool!r}"
+        why = f"the worker that received the call has no tool {tool!r}"
     else:
-        why = task.result or f"the call is {task.status}"
+        why = task.result or f"the call's task is {task.status}"
     return failed(WITHOUT_THE_TOOL, why, tool, payload)
 
 

@@ -96,7 +96,7 @@ class Principal(Words):
     def _plain(cls, value: str) -> str:
         value = value.strip()
         if not value or ":" in value or any(each.isspace() for each in value):
-            raise ValueError("an id is text without spaces and colons")
+            raise ValueError("an id must not be empty or contain spaces or colons")
         return value
 
 

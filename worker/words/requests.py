@@ -221,17 +221,17 @@ def matched(answers: Iterable[InputAnswer], requests: Sequence[InputRequest]) ->
     found: dict[str, InputAnswer] = {}
     for answer in answers:
         if not requests and answer.id is None:
-            raise Conflict("The task waits for no answer.")
+            raise Conflict("The task has no open request.")
         only = still_open if len(still_open) == 1 else requests
         if answer.id is None and len(only) != 1:
             known = ", ".join(each.id for each in still_open or requests)
-            raise ValidationError(f"The task waits for several answers: name the id of one of {known}.", field="id")
+            raise ValidationError(f"The task has several open requests: set the id to one of {known}.", field="id")
         request_id = answer.id if answer.id is not None else only[0].id
         if request_id in found:
             raise ValidationError(f"Request {request_id!r} is answered twice.", field="id")
         found[request_id] = answer
     if not found:
-        raise ValidationError("There is no answer in it.", field="answers")
+        raise ValidationError("The request contains no answer.", field="answers")
     return found
 
 
@@ -242,17 +242,24 @@ def check_answer(request: InputRequest, answer: InputAnswer) -> None:
         ValidationError: The answer is of the wrong kind; the error says which is wanted.
     """
     if answer.unanswered is not None:
-        raise ValidationError("That nobody has answered is not for anybody to say.", field="unanswered")
+        raise ValidationError(
+            "`unanswered` is set by the platform only and cannot be part of an answer.", field="unanswered"
+        )
     if request.is_approved:
         if answer.approve is None:
-            raise ValidationError(f"A {request.kind} is answered with approve: true or false.", field="approve")
+            raise ValidationError(
+                f"A request of kind {request.kind} must be answered with approve: true or false.", field="approve"
+            )
     elif answer.approve is False:
         if answer.value is not None:
-            raise ValidationError("approve: false declines; it has no value.", field="value")
+            raise ValidationError("approve: false declines the request and cannot have a value.", field="value")
     elif answer.value is None:
-        raise ValidationError(f"A {request.kind} is answered with a value.", field="value")
+        raise ValidationError(f"A request of kind {request.kind} must be answered with a value.", field="value")
     if answer.value is not None and request.is_approved and request.kind is not RequestKind.OutputReview:
-        raise ValidationError(f"A {request.kind} has no value; it is answered by yes or no.", field="value")
+        raise ValidationError(
+            f"A request of kind {request.kind} cannot be answered with a value; set approve to true or false.",
+            field="value",
+        )
     if request.choices is not None and answer.value is not None:
         _check_choice(request, answer.value)
     _check_arguments(request, answer)
@@ -272,12 +279,12 @@ def _check_arguments(request: InputRequest, answer: InputAnswer) -> None:
     if answer.arguments is None:
         return
     if request.tool_name is None or request.kind is not RequestKind.Confirmation or answer.approve is not True:
-        raise ValidationError("Arguments can be changed only where a tool is approved.", field="arguments")
+        raise ValidationError("Arguments can only be changed when a tool call is approved.", field="arguments")
 
 
 def no_request(request_id: str, still_open: Sequence[InputRequest]) -> NotFound | Conflict:
     """Return the error for an answer to an unknown request."""
     if not still_open:
-        return Conflict("The task waits for no answer.")
+        return Conflict("The task has no open request.")
     known = ", ".join(each.id for each in still_open)
-    return NotFound(f"The task asks for nothing under the id {request_id!r}; it waits for {known}.")
+    return NotFound(f"The task has no open request {request_id!r}; its open requests are {known}.")

@@ -25,4 +25,4 @@ def role_of(text: str) -> Role:
     try:
         return Role(text)
     except ValueError:
-        raise ValueError(f"{text[:50]!r} is no role; there are {', '.join(Role)}") from None
+        raise ValueError(f"{text[:50]!r} is not a role; the roles are {', '.join(Role)}") from None

@@ -201,7 +201,7 @@ class NewTask(TaskSettings):
     @classmethod
     def _named(cls, value: str | None) -> str | None:
         if value is not None and is_address(value):
-            raise ValueError("the name of a model is no address")
+            raise ValueError("a model's name must not be a URL or path")
         return value
 
     @model_validator(mode="after")
@@ -293,7 +293,7 @@ def effective(fields: dict[str, Any]) -> dict[str, Any]:
 def _url_of(attachment: Any) -> str:
     url = attachment.get("url") if isinstance(attachment, dict) else getattr(attachment, "url", None)
     if not isinstance(url, str) or not url:
-        raise ValueError("attachments must be objects with a url")
+        raise ValueError("attachments must be objects with a `url`")
     return url
 
 
@@ -315,5 +315,5 @@ def check_webhook_url(value: str) -> str:
     except ValueError:
         fits = False
     if not fits or not value.isprintable() or " " in value:
-        raise ValueError("webhook_url must be a URL of https without user and password")
+        raise ValueError("webhook_url must be an https URL without user and password")
     return value

@@ -82,4 +82,4 @@ def check_name(name: str) -> str:
     """
     if NAME.fullmatch(name):
         return name
-    raise ConfigurationError(f"a tool's name has 1 to 64 letters, digits, _ and -, unlike {name[:80]!r}")
+    raise ConfigurationError(f"a tool's name must have 1 to 64 letters, digits, _ or -, not {name[:80]!r}")

@@ -13,13 +13,13 @@ from worker.words.tasks import TaskRecord
 
 
 class Unauthorized(ModuleException):
-    """The key is missing or wrong."""
+    """The API key is missing or not valid."""
 
     status = 401
 
 
 class Forbidden(ModuleException):
-    """The key's role does not allow it."""
+    """The key's role does not allow this request."""
 
     status = 403
 
@@ -53,7 +53,9 @@ class Access:
         scope = rule.scopes.get(self.role)
         if scope is None:
             roles = " or ".join(rule.roles)
-            raise Forbidden(None, f"This key's role is {self.role}; what was asked takes a key of the role {roles}.")
+            raise Forbidden(
+                None, f"This request requires a key with the role {roles}; your key has the role {self.role}."
+            )
         return scope
 
     def allows(self, rule: AccessRule) -> bool:

@@ -83,7 +83,9 @@ class SignedAnswerLinks:
             access = await self._keyring.behind_link(link.by, link.organization_id)
             task = await access.task(link.task_id)
         except Unauthorized:
-            raise LinkUsedUp(description="This link was revoked, with the key that it came from.") from None
+            raise LinkUsedUp(
+                description="This link is no longer valid: the key that created it has been revoked or has expired."
+            ) from None
         except NotFound:
-            raise LinkUsedUp(description="The task of this link is gone.") from None
+            raise LinkUsedUp(description="The task of this link no longer exists.") from None
         return access, task, link.fits(task)

@@ -154,7 +154,7 @@ class Claims:
         """
         if not await self.owned([(task_id, None)]):
             await self._access.task(task_id)
-            raise Conflict(f"No worker of this session has claimed task {task_id[:128]!r}; nothing was changed.")
+            raise Conflict(f"No worker of this session has claimed task {task_id[:128]!r}. Nothing was changed.")
 
     async def task_or_event(self, task_id: str) -> None:
         """Check that a worker of this session holds a delivery of one of the task's events, or has claimed the task.

@@ -79,7 +79,7 @@ class Keyring:
         if await self.is_open():
             return Access(self._host.organization(organization_id or self._organization))
         await self._look()  # announces it if the last valid key is gone
-        raise Unauthorized(description="The header x-api-key is missing or wrong.")
+        raise Unauthorized(description="The x-api-key header is missing or not a valid key.")
 
     async def is_open(self) -> bool:
         """Return whether requests need no key: none has ever existed, and the server listens on loopback only."""
@@ -107,7 +107,7 @@ class Keyring:
             return await self._own_mark()
         found = await self._find(key)
         if found is None:
-            raise Unauthorized(description="The server does not know this key.")
+            raise Unauthorized(description="This key is not valid.")
         return found.id
 
     async def readmit(self, mark: str, organization_id: str | None) -> Access:
@@ -127,7 +127,9 @@ class Keyring:
             return self._own_access(organization_id)
         found = await self._remembered(f"id {mark}", lambda: self._host.keys.get(mark))
         if found is None:
-            raise Unauthorized(description="The key of this session opens nothing any more.")
+            raise Unauthorized(
+                description="The key of this session has been revoked or has expired. Sign in with another key."
+            )
         return self._access(found, organization_id)
 
     async def own_mark(self) -> str:
@@ -252,7 +254,7 @@ class Keyring:
     @staticmethod
     def _check_organization(own: str, asked: str | None) -> None:
         if asked is not None and asked != own:
-            raise NotFound("This key's organization is not the one that the address names.")
+            raise NotFound("Your key does not belong to the organization in the URL.")
 
     async def _own_mark(self) -> str:
         secret = await self._host.keys.secret(MARKS)

@@ -50,7 +50,7 @@ class Links:
     def _signed(self, organization_id: str, sha256: str, name: str, expires: int) -> list[str]:
         """Return the signature under each accepted secret, newest first."""
         if not self._current:
-            raise RuntimeError("the secrets were not fetched")
+            raise RuntimeError("the secrets have not been loaded")
         text = f"{organization_id}\n{sha256}\n{expires}\n{name}".encode("utf-8", "replace")
         return [hmac.new(secret, text, hashlib.sha256).hexdigest() for secret in self._current]
 

@@ -33,17 +33,21 @@ def check_own(scope: Scope, origins: Sequence[str]) -> None:
     """
     authority = header(scope, "host") or ""
     if not is_own(_host_of(authority)):
-        raise Forbidden(None, "Without a key this server answers as localhost alone: run `worker key create`.")
+        raise Forbidden(
+            None,
+            "Without an API key, this server only answers requests to localhost. Run `worker key"
+            " create` to create a key.",
+        )
     if _follows_a_link(scope):
         return
     origin = header(scope, "origin")
     if origin in origins:
         return
     if origin is not None and urlsplit(origin).netloc.lower() != authority.lower():
-        raise Forbidden(None, "Without a key this server answers no page of another site.")
+        raise Forbidden(None, "Without an API key, this server rejects requests from pages of other sites.")
     site = header(scope, "sec-fetch-site")
     if site is not None and site not in OWN_SITES:
-        raise Forbidden(None, "Without a key this server answers no page of another site.")
+        raise Forbidden(None, "Without an API key, this server rejects requests from pages of other sites.")
 
 
 def check_program(scope: Scope) -> None:
@@ -53,7 +57,7 @@ def check_program(scope: Scope) -> None:
         Forbidden: The request has no such header.
     """
     if not any(header(scope, name) for name in SENT_BY_PROGRAMS):
-        raise Forbidden(None, "A worker sends the header x-api-key, whatever its value where no key is needed.")
+        raise Forbidden(None, "Workers must send the x-api-key header; any value is accepted while no key is required.")
 
 
 def is_own(host: str) -> bool:

@@ -25,7 +25,7 @@ Spent = Callable[[str, int], Awaitable[float]]
 
 
 class TooManyGuesses(ModuleException):
-    """Too many wrong keys came from this address: try again later."""
+    """Too many wrong keys were sent from this address; try again later."""
 
     status = 429
 

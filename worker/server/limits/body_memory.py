@@ -42,7 +42,9 @@ class BodyMemory:
                 await self._freed.wait_for(lambda: self._fits(key, size))
                 self._taken[key] += size
         except TimeoutError:
-            raise Unavailable("too many large requests at once; come again later", retry_after=RETRY_SECONDS) from None
+            raise Unavailable(
+                "the server is processing too many large requests; try again later", retry_after=RETRY_SECONDS
+            ) from None
         try:
             yield
         finally:

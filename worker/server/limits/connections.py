@@ -67,7 +67,7 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_made(transport)
         self._peer = self.client[0] if self.client else ""
         if not self.peers.enter(self._peer):
-            self._refuse(429, "Too many connections of this address.")
+            self._refuse(429, "Too many connections from this address.")
             return
         self._await_headers()
 
@@ -89,7 +89,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._header_bytes += len(piece)
             super().data_received(piece)
             if self._header_bytes >= (HEADER_BYTES if self._in_headers else 2 * HEADER_BYTES):
-                self._refuse(431, f"The headers are larger than {HEADER_BYTES:,} bytes.")
+                self._refuse(431, f"The request headers exceed {HEADER_BYTES:,} bytes.")
 
     def on_message_begin(self) -> None:
         """Reset the counters for a new request and start the header timeout."""
@@ -100,7 +100,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Accept a header, unless there are too many."""
         if len(self.headers) >= HEADERS:
-            self._refuse(431, f"There are more than {HEADERS} headers.")
+            self._refuse(431, f"The request has more than {HEADERS} headers.")
             return
         if not self._in_headers:
             return  # a trailer after the body: ignored
@@ -139,13 +139,13 @@ class BoundedConnection(HttpToolsProtocol):
         self._start_timer(min(SILENT_SECONDS, max(0.0, self._body_until - self.loop.time())), self._body_late)
 
     def _headers_late(self) -> None:
-        self._refuse(408, f"The headers took longer than {HEADER_SECONDS:g} s.")
+        self._refuse(408, f"The request headers were not received within {HEADER_SECONDS:g} s.")
 
     def _body_late(self) -> None:
         if self.flow.read_paused and self.loop.time() < self._body_until:  # the server has paused reading, not the peer
             self._await_body()
             return
-        self._refuse(408, "The body took too long.")
+        self._refuse(408, "The request body was not received in time.")
 
     def _start_timer(self, seconds: float, late: Any) -> None:
         self._stop_timer()

@@ -27,22 +27,22 @@ class ErrorBody(BaseModel):
 
     status_code: int
     description: str
-    kind: str = Field(description="the name of the error, such as TaskNotFound or LeaseLost")
+    kind: str = Field(description="The name of the error, such as TaskNotFound or LeaseLost.")
     field: str | None = None
     errors: list[FieldError] | None = None
 
 
 _MEANINGS = {
-    401: "no key, or a wrong one",
-    404: "there is no such thing in this organization",
-    409: "it is not in a state in which this can be done, or the attempt is stale",
-    413: "the body is too large",
-    416: "the file has no such part",
-    422: "a value does not fit; the field is named",
-    424: "the tool was called and failed, or is gone; the call is not to be repeated",
-    429: "the agent's queue is full; come again after Retry-After seconds",
-    503: "the database is away; come again after Retry-After seconds",
-    504: "the tool took too long",
+    401: "The API key is missing or not valid.",
+    404: "Not found in this organization.",
+    409: "The current state does not allow the operation, or the attempt is stale.",
+    413: "The request body is too large.",
+    416: "The requested range is outside the file.",
+    422: "A value is not valid; `field` names it.",
+    424: "The tool was called and failed, or is no longer available; do not repeat the call.",
+    429: "The agent's queue is full; try again after the Retry-After seconds.",
+    503: "The database is unavailable; try again after the Retry-After seconds.",
+    504: "The tool exceeded its time limit.",
 }
 
 
@@ -99,7 +99,7 @@ async def _module(_: Request, error: Exception) -> JSONResponse:
 async def _validation(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered only for this class
     found = [{"field": _place(each["loc"]), "message": _readable(str(each["msg"]))} for each in error.errors()]
-    first = found[0] if found else {"field": "body", "message": "it cannot be read"}
+    first = found[0] if found else {"field": "body", "message": "cannot be parsed"}
     description = f"{first['field']}: {first['message']}"
     body = {"status_code": 422, "description": description, "kind": "ValidationError", "field": first["field"]}
     return JSONResponse({**body, "errors": found}, 422)
@@ -133,5 +133,5 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 async def _defect(_: Request, error: Exception) -> JSONResponse:
     del error  # it is logged with its traceback; the response does not reveal it
-    body = {"status_code": 500, "description": "The server made a mistake.", "kind": "ModuleException"}
+    body = {"status_code": 500, "description": "Internal server error.", "kind": "ModuleException"}
     return JSONResponse(body, 500)

@@ -63,7 +63,7 @@ def _without_texts(body: bytes) -> bytes:
 
 
 def _too_many() -> HTTPException:
-    return HTTPException(413, f"The body holds more than {VALUES:,} values.")
+    return HTTPException(413, f"The request body contains more than {VALUES:,} values.")
 
 
 def check(body: bytes) -> None:
@@ -81,4 +81,4 @@ def check(body: bytes) -> None:
         raise _too_many()
     brackets = bare.translate(None, _OTHERS)
     if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > DEPTH:
-        raise HTTPException(422, f"The body is nested deeper than {DEPTH} levels.")
+        raise HTTPException(422, f"The request body is nested more than {DEPTH} levels deep.")

@@ -156,9 +156,9 @@ def file_too_large(scope: Scope, announced: int) -> HTTPException:
     """Return the error for a file over the size limit."""
     name = dict(parse_qsl(scope.get("query_string", b"").decode("ascii", "replace"))).get("name", "the file")
     has = f"{name[:255]} has {announced} bytes" if announced else f"{name[:255]} is too large"
-    return HTTPException(413, f"{has}; at most {FILE_BYTES} are taken")
+    return HTTPException(413, f"{has}; the maximum is {FILE_BYTES} bytes")
 
 
 def too_large(most: int) -> HTTPException:
     """Return the error for a body over the size limit."""
-    return HTTPException(413, f"The body is larger than {most:,} bytes.")
+    return HTTPException(413, f"The request body exceeds {most:,} bytes.")

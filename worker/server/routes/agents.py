@@ -54,7 +54,9 @@ async def save(request: Request, access: Admitted, agent_id: str, body: AgentBod
     """Create an agent, or update it under a new version number."""
     agent = body.record()
     if agent.id != agent_id:
-        raise Conflict(f"The agent's id is {agent.id[:128]!r}, and the address names {agent_id[:128]!r}.")
+        raise Conflict(
+            f"The agent's id in the body, {agent.id[:128]!r}, differs from the id in the URL, {agent_id[:128]!r}."
+        )
     return _answer(request, await access.organization.tasks.save_agent(agent))
 
 

@@ -20,15 +20,22 @@ Text = Annotated[str | None, Query(max_length=500)]
 async def audit(
     *,
     access: Admitted,
-    action: Annotated[str | None, Query(max_length=500, description="such as key.create, task.stop, refused")] = None,
-    subject: Annotated[str | None, Query(max_length=500, description="a row's kind and id, or its id alone")] = None,
-    key: Annotated[str | None, Query(max_length=500, description="a key's id or name")] = None,
+    action: Annotated[
+        str | None,
+        Query(max_length=500, description="Only entries with this action, such as key.create, task.stop or refused."),
+    ] = None,
+    subject: Annotated[
+        str | None, Query(max_length=500, description="Only entries about this row: its kind and id, or its id alone.")
+    ] = None,
+    key: Annotated[
+        str | None, Query(max_length=500, description="Only entries made with this key, by id or name.")
+    ] = None,
     address: Text = None,
-    after: Annotated[datetime | None, Query(description="then or later")] = None,
-    until: Annotated[datetime | None, Query(description="earlier")] = None,
+    after: Annotated[datetime | None, Query(description="Only entries at this time or later.")] = None,
+    until: Annotated[datetime | None, Query(description="Only entries before this time.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: Annotated[
-        str | None, Query(max_length=200, description="the id of the last line of the page before")
+        str | None, Query(max_length=200, description="Continue after this id, the last one on the previous page.")
     ] = None,
 ) -> Response:
     """List audit log entries, newest first: who did what to which row, when, and from which address."""

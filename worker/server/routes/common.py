@@ -17,7 +17,7 @@ from worker.words.events import TaskUpdateEvent
 from worker.words.requests import OpenRequest
 from worker.words.tasks import TaskRecord
 
-KEY = APIKeyHeader(name="x-api-key", auto_error=False, description="a key made by `worker key create`")
+KEY = APIKeyHeader(name="x-api-key", auto_error=False, description="An API key, as created by `worker key create`.")
 NATIVE = "native"
 JSON = "application/json"
 
@@ -32,7 +32,7 @@ async def admit(request: Request, key: Annotated[str | None, Security(KEY)] = No
     del key
     access = await maybe_admit(request)
     if access is None:
-        raise RuntimeError("the route asks for what its row in the table does not give")
+        raise RuntimeError("the route requires an access that its rule in the table does not grant")
     return access
 
 
@@ -40,7 +40,7 @@ async def maybe_admit(request: Request) -> Access | None:
     """Return the permissions that the gate granted, or None if no key is needed or the decision is still pending."""
     row = f"{request.method} {request.scope['route'].path}"
     if request.scope["row"] not in (row, row.replace("HEAD ", "GET ", 1)):
-        raise RuntimeError(f"{row} went through the gate as {request.scope['row']}")
+        raise RuntimeError(f"{row} passed the gate as {request.scope['row']}")
     return request.scope["access"]
 
 

@@ -15,10 +15,10 @@ router = APIRouter(tags=["conversations"], route_class=JsonRoute)
 
 
 def _filters(
-    agent_id: Annotated[str | None, Query(description="only this agent's tasks")] = None,
-    user_id: Annotated[str | None, Query(description="only tasks done for this user")] = None,
+    agent_id: Annotated[str | None, Query(description="Only this agent's tasks.")] = None,
+    user_id: Annotated[str | None, Query(description="Only tasks for this user.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    before: Annotated[datetime | None, Query(description="only tasks created earlier")] = None,
+    before: Annotated[datetime | None, Query(description="Only tasks created before this time.")] = None,
 ) -> ConversationQuery:
     return ConversationQuery(agent_id=agent_id or None, user_id=user_id or None, limit=limit, before=before)
 

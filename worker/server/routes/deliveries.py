@@ -21,7 +21,7 @@ Before = Annotated[
     str | None,
     Query(
         max_length=200,
-        description="the id of the last one of the page before",
+        description="Continue after this id, the last one on the previous page.",
         json_schema_extra={"pattern": DELIVERY},
     ),
 ]

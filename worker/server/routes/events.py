@@ -25,7 +25,7 @@ router = APIRouter(tags=["events"], route_class=JsonRoute)
 
 STREAM = {
     200: {
-        "description": "server-sent events: `connected` first, then each event with its number as `id:`",
+        "description": "Server-sent events: first `connected`, then each event with its number as `id:`.",
         "content": {
             "text/event-stream": {
                 "schema": {
@@ -46,9 +46,9 @@ async def follow(
     request: Request,
     access: Admitted,
     task_id: str,
-    after: Annotated[int, Query(ge=0, le=HIGHEST, description="only events numbered above this")] = 0,
-    last_event_id: Annotated[str | None, Header(description="the number of the last event seen")] = None,
-    follow: Annotated[bool, Query(description="wait for more until the task is finished")] = True,
+    after: Annotated[int, Query(ge=0, le=HIGHEST, description="Only events with a higher number than this.")] = 0,
+    last_event_id: Annotated[str | None, Header(description="The number of the last event received.")] = None,
+    follow: Annotated[bool, Query(description="Keep the stream open until the task ends.")] = True,
 ) -> Response:
     """Stream a task's events: each once, in order, starting after the last event number seen."""
     task = await access.task(task_id)

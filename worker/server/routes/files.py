@@ -63,7 +63,7 @@ async def _of_form(request: Request, name: str) -> tuple[str, str, bytes]:
     async with request.form(max_files=2, max_fields=FORM_FIELDS) as form:
         files = [each for _, each in form.multi_items() if isinstance(each, UploadFile)]
         if len(files) != 1:
-            raise ValidationError("a form stores one file: send one request for each", field="file")
+            raise ValidationError("the form must contain exactly one file; send one request per file", field="file")
         sent = file_name(files[0].filename or "")
         return sent or name, files[0].content_type or "", await files[0].read()
 
@@ -72,8 +72,11 @@ async def _of_form(request: Request, name: str) -> tuple[str, str, bytes]:
     "/files/{sha256}/{name:path}",
     response_class=Response,
     responses={
-        200: {"description": "the file", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}},
-        206: {"description": "a part of it", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}},
+        200: {"description": "The file.", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}},
+        206: {
+            "description": "Part of the file.",
+            "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+        },
         **documented(404, 416),
     },
 )
@@ -126,7 +129,7 @@ async def _signed(
     service.check_open()
     await service.links.load()
     if not service.links.fits(organization, sha256, name, expires, signature):
-        raise Unauthorized(description="The signature of this URL is wrong, or it has expired.")
+        raise Unauthorized(description="The signature of this URL is wrong or has expired.")
     return service.host.organization(organization)
 
 
@@ -148,7 +151,7 @@ def _part(file: StoredFile, wanted: str | None) -> Response:
     else:
         first, last = max(0, size - int(match[2])), size - 1
     if first > last:
-        refused = response(ModuleException(416, f"The file has {size} bytes."))
+        refused = response(ModuleException(416, f"The file has only {size} bytes."))
         refused.headers["content-range"] = f"bytes */{size}"
         return refused
     headers["content-range"] = f"bytes {first}-{last}/{size}"

@@ -26,10 +26,14 @@ LONGEST_SECONDS = 100 * 365 * 86_400.0
 class KeyBody(Body):
     """A key to create."""
 
-    name: str = Field(default="", max_length=200, description="what it is for")
+    name: str = Field(default="", max_length=200, description="What the key is for.")
     role: Role = Role.Client
-    agents: list[str] | None = Field(default=None, max_length=1000, description="agents it reaches; None: every one")
-    expires_in: float | None = Field(default=None, gt=0, le=LONGEST_SECONDS, description="seconds; None means no end")
+    agents: list[str] | None = Field(
+        default=None, max_length=1000, description="Agents that the key can access; null means all."
+    )
+    expires_in: float | None = Field(
+        default=None, gt=0, le=LONGEST_SECONDS, description="Seconds until the key expires; null means never."
+    )
 
 
 class KeyRecord(BaseModel):
@@ -85,7 +89,9 @@ async def make_key(service: Service, access: Access, wish: KeyBody) -> tuple[str
     agents = sorted(set(wish.agents or ()))
     if access.agents is not None and not (agents and access.agents.issuperset(agents)):
         reached = ", ".join(sorted(access.agents))
-        raise ValidationError(f"this key makes keys for its own agents alone: name some of {reached}", field="agents")
+        raise ValidationError(
+            f"your key can only create keys for its own agents: name some of {reached}", field="agents"
+        )
     return await service.host.keys.create(
         access.organization.organization_id, role=wish.role, name=wish.name, agents=agents, seconds=wish.expires_in
     )

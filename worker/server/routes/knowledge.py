@@ -127,7 +127,7 @@ async def add(request: Request, access: Admitted, knowledge_base_id: str, body: 
 async def search(
     access: Admitted,
     knowledge_base_id: str,
-    search_query: Annotated[str, Query(description="what is looked for")] = "",
+    search_query: Annotated[str, Query(description="A question or search words.")] = "",
     top_k: Annotated[int, Query(ge=1, le=MOST_RESULTS)] = TOP_K,
 ) -> Response:
     """Return the passages that best match a query, best first."""
@@ -144,8 +144,8 @@ async def remove(request: Request, access: Admitted, knowledge_base_id: str) -> 
     """Remove documents; the body is a list of their ids."""
     ids = await _ids(request)
     if not ids and not is_native(request):
-        said = "the body must be the list of the documents' ids; xpander-sdk means to send them, and sends no body"
-        raise ValidationError(f"{said}: nothing was removed", field="body")
+        said = "the body must be a list of document ids (xpander-sdk sends no body here)"
+        raise ValidationError(f"{said}; nothing was removed", field="body")
     return Removal(removed=await access.organization.knowledge.remove(knowledge_base_id, ids))
 
 
@@ -155,5 +155,5 @@ async def _ids(request: Request) -> list[str]:
     except json.JSONDecodeError:
         given = None
     if not isinstance(given, list) or not all(isinstance(each, str) for each in given) or len(given) > DOCUMENTS:
-        raise ValidationError("the body must be the list of the documents' ids", field="body")
+        raise ValidationError("the body must be a list of document ids", field="body")
     return given

@@ -14,7 +14,7 @@ router = APIRouter(tags=["health"], route_class=JsonRoute)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-Bearer = Annotated[str | None, Header(description="the key as a bearer token, as Prometheus sends it")]
+Bearer = Annotated[str | None, Header(description="The API key as a bearer token, as Prometheus sends it.")]
 
 
 @router.get("/metrics", response_class=Response, responses={**documented(), 200: {"content": {"text/plain": {}}}})

@@ -73,9 +73,11 @@ async def skip(request: Request, access: Admitted, task_id: str) -> Response:
 async def requests(
     request: Request,
     access: Admitted,
-    agent_id: Annotated[str | None, Query(description="only this agent's tasks")] = None,
-    limit: Annotated[int, Query(ge=1, le=1000, description="how many tasks at the most")] = 100,
-    after: Annotated[str | None, Query(description="the id of the last task of the page before")] = None,
+    agent_id: Annotated[str | None, Query(description="Only this agent's tasks.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="The most tasks to list.")] = 100,
+    after: Annotated[
+        str | None, Query(description="Continue after this id, the last one on the previous page.")
+    ] = None,
 ) -> Response:
     """List the requests that wait for a person, longest wait first; keys that may answer also get an ``answer_url``."""
     query = RequestQuery(agent_id=agent_id or None, limit=limit, after=after or None)

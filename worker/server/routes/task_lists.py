@@ -20,7 +20,7 @@ router = APIRouter(tags=["tasks"], route_class=JsonRoute)
 class Filters(TaskFilter):
     """The filters that every list supports; an empty string is ignored."""
 
-    status: str | None = Field(default=None, description="In one of these, with commas between them.")
+    status: str | None = Field(default=None, description="Only tasks with one of these statuses, comma-separated.")
 
     @model_validator(mode="before")
     @classmethod
@@ -36,13 +36,13 @@ class Filters(TaskFilter):
 class UserFilters(Filters):
     """The filters, and the user for whom tasks were created."""
 
-    user_id: str | None = Field(default=None, description="Done for this user.")
+    user_id: str | None = Field(default=None, description="Only tasks for this user.")
 
 
 class AllFilters(UserFilters):
     """The filters, the user, and a choice of agents."""
 
-    agent_id: str | None = Field(default=None, description="Of these agents, with commas between them.")
+    agent_id: str | None = Field(default=None, description="Only tasks of these agents, comma-separated.")
 
 
 @router.get(

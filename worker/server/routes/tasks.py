@@ -68,14 +68,18 @@ class SavingRoute(JsonRoute):
 saving = APIRouter(tags=["tasks"], route_class=SavingRoute)
 
 
-Writing = Annotated[int | None, Header(ge=0, le=2**31 - 1, description="the attempt that writes; stale: 409")]
-Origin = Annotated[str | None, Header(description="the delivery handler that saves")]
-Trace = Annotated[str | None, Header(description="the trace that the task belongs to, as W3C writes it")]
+Writing = Annotated[
+    int | None,
+    Header(ge=0, le=2**31 - 1, description="Number of the attempt that writes; a stale attempt is rejected with 409."),
+]
+Origin = Annotated[str | None, Header(description="Name of the delivery handler that saves the task.")]
+Trace = Annotated[str | None, Header(description="W3C trace context that the task belongs to.")]
 Text = Annotated[str | None, Query()]
 Key = Annotated[
     str | None,
     Header(
-        description="the same key and body make one task; another body: 409",
+        description="Requests with the same key and body create one task; the same key with another body is rejected"
+        " with 409.",
         json_schema_extra={"maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     ),
 ]
@@ -200,8 +204,8 @@ async def retry(
     resume: Annotated[
         bool | None,
         Query(
-            description="go on from what is journaled (true), or begin from the start (false); by default a completed"
-            " task begins from its start, any other goes on"
+            description="True continues from the journal, false begins again. Default: a completed task begins"
+            " again, any other task continues."
         ),
     ] = None,
 ) -> Response:

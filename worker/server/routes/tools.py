@@ -41,8 +41,10 @@ async def invoke(
     access: Admitted,
     agent_id: str,
     tool_id: str,
-    x_preflight_check: Annotated[str | None, Header(description="true: may the caller make the call itself?")] = None,
-    x_execution_id: Annotated[str | None, Header(description="the task whose log the call belongs in")] = None,
+    x_preflight_check: Annotated[
+        str | None, Header(description="If true, only check whether the caller may make the call.")
+    ] = None,
+    x_execution_id: Annotated[str | None, Header(description="The task whose event log records the call.")] = None,
     idempotency_key: Key = None,
 ) -> Response:
     """Call a tool on a worker; the body is an object with its arguments. The call is a task with its own log.
@@ -86,7 +88,9 @@ async def _unless_closing(service: Service, call: Coroutine[Any, Any, ToolInvoca
     finally:
         calling.cancel()
         closing.cancel()
-    raise Unavailable("the server is closing; ask again under the same idempotency-key", retry_after=CLOSING_SECONDS)
+    raise Unavailable(
+        "the server is shutting down; send the request again with the same idempotency-key", retry_after=CLOSING_SECONDS
+    )
 
 
 async def _arguments(request: Request) -> dict[str, Any]:
@@ -95,7 +99,7 @@ async def _arguments(request: Request) -> dict[str, Any]:
     except ValueError:
         given = None
     if not isinstance(given, dict):
-        raise ValidationError("the body must be the object of the tool's arguments", field="body")
+        raise ValidationError("the body must be an object with the tool's arguments", field="body")
     return given
 
 

@@ -37,7 +37,7 @@ async def work(request: Request, access: Admitted, body: WorkBody) -> Response:
     names = [verb.get("verb") for verb in body.verbs]
     waits = any(name in POLLS for name in names)
     if waits and len(names) > 1:
-        raise ValidationError("assignments and deliveries come alone in a request", field="verbs")
+        raise ValidationError("a request for assignments or deliveries must contain no other verb", field="verbs")
     service = service_of(request)
     claims = claims_of(service, request.scope, access, worker_id=body.worker_id, names_worker=True)
     runner = VerbRunner(
@@ -53,7 +53,7 @@ async def work(request: Request, access: Admitted, body: WorkBody) -> Response:
         if runner.gone:  # the client has disconnected
             await runner.take_back(result)
         if invalid.is_set():
-            raise Unauthorized(description="This key opens nothing any more.")
+            raise Unauthorized(description="Your key has been revoked or has expired.")
         return _answer([result])
     finally:
         for each in watching:

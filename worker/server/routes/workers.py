@@ -40,10 +40,12 @@ async def stream(
     agent_id: str,
     access: MaybeAdmitted,
     key: Annotated[str | None, Security(KEY)] = None,
-    worker_id: Annotated[str | None, Query(description="a native worker's own id")] = None,
-    native: Annotated[bool, Query(description="whether the worker takes its work by POST /work")] = False,
-    handler: Annotated[str | None, Query(max_length=500, description="announces a handler of other events")] = None,
-    events: Annotated[str | None, Query(max_length=500, description="the types it wants, comma-separated")] = None,
+    worker_id: Annotated[str | None, Query(description="Id of a native worker.")] = None,
+    native: Annotated[bool, Query(description="Whether the worker receives its work through POST /work.")] = False,
+    handler: Annotated[str | None, Query(max_length=500, description="Name of a handler for other events.")] = None,
+    events: Annotated[
+        str | None, Query(max_length=500, description="Event types for the handler, comma-separated.")
+    ] = None,
 ) -> Response:
     """Open the stream that assigns work; while the database is unavailable it waits, and never returns 503.
 

@@ -265,7 +265,7 @@ class BareSession:
 
     async def _refuse(self, assignment: Assignment, problem: str) -> None:
         changes: dict[str, Any] = {
-            "result": f"it could not be given to a worker: {problem}",
+            "result": f"the task could not be sent to a worker: {problem}",
             "error_code": ErrorCode.InvalidRequest,
         }
         outcome = Outcome(AgentExecutionStatus.Failed, changes)

@@ -47,11 +47,11 @@ def announced(handler: str | None, events: str | None, agent_id: str) -> tuple[S
     if handler is None and events is None:
         return ()
     if not handler or not events:
-        raise ValidationError("handler and events are announced together", field="handler" if events else "events")
+        raise ValidationError("handler and events must be given together", field="handler" if events else "events")
     known = {str(kind) for kind in BINDABLE}
     kinds = dict.fromkeys(each.strip() for each in events.split(","))
     if not kinds.keys() <= known:
-        raise ValidationError(f"events are some of {', '.join(sorted(known))}", field="events")
+        raise ValidationError(f"events must be among {', '.join(sorted(known))}", field="events")
     return tuple(Subscription(clean(handler), TaskUpdateEventType(kind), agent_id) for kind in kinds)
 
 

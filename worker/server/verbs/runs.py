@@ -138,7 +138,7 @@ def _type(text: str) -> TaskUpdateEventType:
     try:
         return TaskUpdateEventType(text)
     except ValueError:
-        raise ValidationError("an event's type is not known", field="events.type") from None
+        raise ValidationError("unknown event type", field="events.type") from None
 
 
 def _check_unguessable(child_id: str) -> None:
@@ -146,4 +146,6 @@ def _check_unguessable(child_id: str) -> None:
     try:
         UUID(child_id)
     except ValueError:
-        raise ValidationError("with a key of some agents it is a UUID", field="children.child_id") from None
+        raise ValidationError(
+            "with a key limited to some agents, this must be a UUID", field="children.child_id"
+        ) from None

@@ -28,7 +28,7 @@ class WorkerVerbs:
     async def _worker(self) -> str:
         """Return the worker's id after checking that the worker belongs to this session."""
         if self._claims.worker_id is None:
-            raise ValidationError("worker_id is needed here", field="worker_id")
+            raise ValidationError("worker_id is required", field="worker_id")
         await self._claims.worker(self._claims.worker_id)
         return self._claims.worker_id
 

@@ -42,9 +42,11 @@ class PresenceVerbs(WorkerVerbs):
         if self._access.agents is not None and (
             ANY_AGENT in card.conversations or card.any_agent or any(not each.agent_id for each in card.subscriptions)
         ):
-            raise ValidationError("this key reaches some agents only, so a worker names them", field="card.any_agent")
+            raise ValidationError(
+                "this key can only access some agents, so the worker must name its agents", field="card.any_agent"
+            )
         if self._claims.worker_id is not None and self._claims.worker_id != card.id:
-            raise ValidationError("card.id is not worker_id", field="card.id")
+            raise ValidationError("card.id differs from worker_id", field="card.id")
         subscriptions = tuple(each.subscription() for each in card.subscriptions)
         await self._organization.work.register(
             WorkerCard(
