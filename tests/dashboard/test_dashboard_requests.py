@@ -69,7 +69,7 @@ async def sent(browser: Browser, engine: Engine, task_id: str, request: InputReq
 
 
 async def test_the_inbox_shows_what_waits_with_its_forms(browser: Browser, paused: Any) -> None:
-    assert "Nothing waits" in await browser.look("/ui/inbox")
+    assert "No open requests" in await browser.look("/ui/inbox")
     task_id = await paused(PAY, ROUTE)
     page = await browser.look("/ui/inbox")
     assert f"/ui/tasks/{task_id}/answer" in page

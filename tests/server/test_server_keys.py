@@ -63,7 +63,7 @@ async def test_keys_on_their_page(serving: Serving, client: httpx.AsyncClient) -
         await browser.sign_in(KEY)
         await browser.look("/ui/keys")
         wrong = await browser.send("/ui/keys", {"name": "<b>ci</b>", "role": "root"})
-        assert (wrong.status_code, "the role is one of" in wrong.text) == (422, True)
+        assert (wrong.status_code, "the role must be one of" in wrong.text) == (422, True)
         assert "<b>ci</b>" not in wrong.text
         assert (await browser.send("/ui/keys", {"role": "client", "days": "0"})).status_code == 422
         made = await browser.send("/ui/keys", {"name": "ci", "role": "viewer", "agents": "mine, ours", "days": "30"})

@@ -14,7 +14,7 @@ HEADERS = {"referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow"
 """The URL itself grants the right to answer, so other pages must not receive it as a referrer."""
 
 TOKEN = "token"  # noqa: S105 - the name of a field
-DONE = "Your answer was taken. You can close this page."
+DONE = "Your answer has been received. You can close this page."
 
 
 async def ask(asking: AdmittedRequest) -> Response:
@@ -32,7 +32,7 @@ async def answer(asking: AdmittedRequest) -> Response:
         with asking.front.by_link(asking.request.scope, reach):
             await reach.organization.tasks.answer(task.id, [given])
     except (Conflict, NotFound):
-        raise LinkUsedUp(description="This was answered before, or is not asked any more.") from None
+        raise LinkUsedUp(description="This request has already been answered, or is no longer open.") from None
     except ValidationError as error:
         return await _page(asking, 422, form=form_of(request, task.id, typed_in(sent), error.description), task=task)
     return await _page(asking, form=None, task=task, said=DONE)

@@ -56,14 +56,14 @@ HEADERS = {
 }
 TITLES = {
     401: "Sign in",
-    403: "Refused",
+    403: "Not allowed",
     404: "Not found",
-    409: "Not now",
-    410: "Used up",
+    409: "Not possible",
+    410: "No longer valid",
     413: "Too large",
-    422: "That does not fit",
+    422: "Invalid input",
     429: "The queue is full",
-    503: "The database is away",
+    503: "The database is unavailable",
 }
 
 
@@ -80,7 +80,7 @@ def create_pages(front: Front) -> ASGIApp:
 
 
 async def _nowhere(_: AdmittedRequest) -> Response:
-    raise NotFound("There is no such page.")
+    raise NotFound("This page does not exist.")
 
 
 SERVED: dict[str, Page] = {

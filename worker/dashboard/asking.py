@@ -22,20 +22,20 @@ FORM_FILES = 50
 FORM_FIELDS = 1_100  # enough for a page of dead letters with a checkbox each
 
 TOLD = {
-    "created": "Created. It is picked up as soon as a worker is free.",
+    "created": "Task created. It starts as soon as a worker is free.",
     "stopped": "Stopped.",
-    "sent": "The agent reads it before its next model call.",
-    "signalled": "The task has the signal.",
-    "skipped": "The others of its conversation go on without it.",
-    "retried": "It is queued again, from its start.",
+    "sent": "Message sent. The agent reads it before its next model call.",
+    "signalled": "Signal sent.",
+    "skipped": "The other tasks of the conversation continue.",
+    "retried": "The task is queued again and starts from the beginning.",
     "answered": "Answered.",
-    "answered before": "That was answered before, or is not asked any more.",
-    "many": "Queued again. What could not be is still listed.",
-    "deliveries": "They are delivered once more.",
+    "answered before": "This request has already been answered, or is no longer open.",
+    "many": "Tasks queued again. Those that could not be queued are still listed.",
+    "deliveries": "The deliveries will be retried.",
     "out": "You are signed out.",
-    "reading": "They are read as soon as a worker is free.",
+    "reading": "Documents added. They are read as soon as a worker is free.",
     "removed": "Removed.",
-    "revoked": "Revoked: it opens nothing any more.",
+    "revoked": "Key revoked.",
 }
 """Messages after a form was submitted, by the code in the URL, so that a URL cannot inject any text."""
 
@@ -66,7 +66,7 @@ class AdmittedRequest:
     def may(self) -> Reach:
         """The visitor's permissions."""
         if self.reach is None:
-            raise RuntimeError("this page is served to whoever signed in")
+            raise RuntimeError("this page is only served to visitors who have signed in")
         return self.reach
 
     def can(self, page: str) -> bool:

@@ -138,7 +138,7 @@ async def _content(organization: Organization, url: str, kept: KeptFile | None) 
         try:
             fetched = read_data_url(url, FILE_BYTES)
         except UnreadableError as error:
-            raise NotFound(f"This file cannot be read: {error}") from None
+            raise NotFound(f"The file cannot be read: {error}") from None
         return fetched.content, fetched.declared
     if kept is None:
         raise FileNotStored(url[:100])

@@ -51,12 +51,14 @@ def _role(text: str) -> Role:
     try:
         return Role(text or Role.Client)
     except ValueError:
-        raise ValidationError(f"the role is one of {', '.join(Role)}", field="role") from None
+        raise ValidationError(f"the role must be one of {', '.join(Role)}", field="role") from None
 
 
 def _seconds(text: str) -> float | None:
     if not text:
         return None
     if not text.isascii() or DAYS.fullmatch(text) is None:
-        raise ValidationError("give its life in days, 1 to 36500, or leave it out", field="days")
+        raise ValidationError(
+            "enter the number of days until the key expires, from 1 to 36500, or leave the field empty", field="days"
+        )
     return min(int(text), 36_500) * DAY_SECONDS

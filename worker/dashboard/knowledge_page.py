@@ -33,7 +33,7 @@ async def create(asking: AdmittedRequest) -> Response:
     form = await asking.form()
     given = {"name": text_of(form, "name"), "description": text_of(form, "description")}
     if not given["name"] or len(given["name"]) > NAME_CHARACTERS or len(given["description"]) > DESCRIPTION_CHARACTERS:
-        return await _list(asking, 422, given=given, wrong=f"Give it a name of at most {NAME_CHARACTERS} characters.")
+        return await _list(asking, 422, given=given, wrong=f"Enter a name of at most {NAME_CHARACTERS} characters.")
     agents = None if asking.may.agents is None else sorted(asking.may.agents)
     new = NewKnowledgeBase(name=given["name"], description=given["description"] or None, embedder=asking.front.embedder)
     try:
@@ -108,13 +108,13 @@ async def _add(asking: AdmittedRequest, form: FormData, links: str) -> None:
     uploads = [each for each in form.getlist("files") if isinstance(each, UploadFile) and (each.filename or each.size)]
     urls = [each for each in re.split(r"\s+", links) if each]
     if not uploads and not urls:
-        raise ValidationError("Choose a file, or give a link.", field="files")
+        raise ValidationError("Choose a file, or enter a link.", field="files")
     for upload in uploads:
         if (upload.size or 0) > asking.front.file_bytes:
             most, size = size_words(asking.front.file_bytes), size_words(upload.size or 0)
-            raise ValidationError(f"{upload.filename} has {size}; of a file at most {most} are read.", field="files")
+            raise ValidationError(f"{upload.filename} has {size}; the maximum is {most}.", field="files")
     if any(not each.lower().startswith(("http://", "https://")) for each in urls):
-        raise ValidationError("A link begins with http:// or https://.", field="links")
+        raise ValidationError("A link must begin with http:// or https://.", field="links")
     await asking.may.organization.knowledge.get(_id(asking))
     await asking.front.enter_queue(asking.may, AGENT)
     for upload in uploads:

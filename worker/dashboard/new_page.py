@@ -118,7 +118,7 @@ async def _created(asking: AdmittedRequest, draft: Draft, form: FormData) -> Tas
     schema = await _schema(values["output_schema"])
     uploads = [each for each in form.getlist("files") if isinstance(each, UploadFile) and (each.filename or each.size)]
     if not values["text"] and not uploads and not draft.kept:
-        raise ValidationError("Say what is to be done, or add a file.", field="text")
+        raise ValidationError("Enter a prompt, or add a file.", field="text")
     _check_sizes(asking, uploads)
     await asking.front.enter_queue(asking.may, agent_id)
     tasks = asking.may.organization.tasks
@@ -136,13 +136,11 @@ def _check_sizes(asking: AdmittedRequest, uploads: list[UploadFile]) -> None:
         if (upload.size or 0) > front.file_bytes:
             name, size = file_name(upload.filename or "") or "The file", size_words(upload.size or 0)
             most = size_words(front.file_bytes)
-            raise ValidationError(f"{name} has {size}; of a file at most {most} are read.", field="file")
+            raise ValidationError(f"{name} has {size}; the maximum is {most}.", field="file")
     total = sum(upload.size or 0 for upload in uploads)
     if total > front.task_bytes:
         most = size_words(front.task_bytes)
-        raise ValidationError(
-            f"The files have {size_words(total)} together; of a task at most {most} are read.", field="file"
-        )
+        raise ValidationError(f"The files have {size_words(total)} in total; the maximum is {most}.", field="file")
 
 
 def _files(origin: TaskRecord | None) -> list[str]:
@@ -154,19 +152,19 @@ async def _schema(text: str) -> dict[str, Any] | None:
         return None
     if len(text) > SCHEMA_CHARACTERS:
         most = f"{SCHEMA_CHARACTERS:,}"
-        raise ValidationError(f"A JSON Schema may have {most} characters here.", field="output_schema")
+        raise ValidationError(f"The JSON Schema is too long; the maximum is {most} characters.", field="output_schema")
     try:
         schema = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValidationError(f"This is no JSON: {error}", field="output_schema") from None
+        raise ValidationError(f"This is not valid JSON: {error}", field="output_schema") from None
     if not isinstance(schema, dict):
-        raise ValidationError("A JSON Schema is an object.", field="output_schema")
+        raise ValidationError("A JSON Schema must be an object.", field="output_schema")
     try:
         await bounded.checks.run(_CHECK, schema, bounds=SCHEMA_BOUNDS, patience=SCHEMA_PATIENCE)
     except Busy as error:
-        raise Unavailable("other schemas are being checked; try again", retry_after=5) from error
+        raise Unavailable("the server is checking other schemas; try again", retry_after=5) from error
     except (Refused, BoundedError) as refused:
-        raise ValidationError(f"This is no JSON Schema: {str(refused)[:300]}", field="output_schema") from None
+        raise ValidationError(f"This is not a valid JSON Schema: {str(refused)[:300]}", field="output_schema") from None
     return schema
 
 

@@ -106,10 +106,14 @@ def fields_of(request: InputRequest) -> tuple[FormInput, ...]:
     if schema is not None:
         return (_field("", schema, is_required=True),)
     if request.kind is Kind.ExternalExecution:
-        return (FormInput("", "long", "Result", "Text, or JSON.", is_required=True),)
+        return (FormInput("", "long", "Result", "Text or JSON.", is_required=True),)
     if request.kind is Kind.OutputReview:
         output = (request.arguments or {}).get("output")
-        return (FormInput("", "long", "Output", "It may be edited.", value=output if isinstance(output, str) else ""),)
+        return (
+            FormInput(
+                "", "long", "Output", "You can edit the output.", value=output if isinstance(output, str) else ""
+            ),
+        )
     return ()
 
 

@@ -96,7 +96,7 @@ async def send(asking: AdmittedRequest) -> Response:
     task = await task_of(asking)
     text = text_of(form, "text")
     if not 0 < len(text) <= TEXT_CHARACTERS:
-        raise ValidationError(f"A message has 1 to {TEXT_CHARACTERS:,} characters.", field="text")
+        raise ValidationError(f"A message must have 1 to {TEXT_CHARACTERS:,} characters.", field="text")
     await asking.may.organization.tasks.send(task.id, NewMessage(text=text))
     return await asking.go(f"/ui/tasks/{task.id}", told="sent")
 
@@ -111,7 +111,7 @@ async def signal(asking: AdmittedRequest) -> Response:
     except pydantic.ValidationError as error:
         raise ValidationError(error.errors()[0]["msg"], field="name") from None
     except (ValueError, RecursionError):
-        raise ValidationError("The data of a signal is JSON.", field="data") from None
+        raise ValidationError("The data of a signal must be JSON.", field="data") from None
     await asking.may.organization.tasks.signal(task.id, sent)
     return await asking.go(f"/ui/tasks/{task.id}", told="signalled")
 

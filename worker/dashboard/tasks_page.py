@@ -69,7 +69,7 @@ def _query(filters: dict[str, str], before: str | None) -> TaskQuery:
     """Return the query for the filters. Invalid filters are ignored, except for an unknown status."""
     status = filters["status"]
     if status and status not in set(AgentExecutionStatus):
-        raise NotFound(f"There is no status {status[:50]!r}.")
+        raise NotFound(f"Unknown status {status[:50]!r}.")
     period = PERIODS.get(filters["since"])
     since = _moment(filters["since"])
     if period is not None:

@@ -290,7 +290,7 @@ class Timeline:
 def _moved(task: TaskRecord) -> str:
     if task.status == "pending":
         return f"{task.waiting_for[0].upper()}{task.waiting_for[1:]}" if task.waiting_for else "Queued again"
-    return "Waits for a person" if task.status == "paused" else task.status.capitalize()
+    return "Waiting for a person" if task.status == "paused" else task.status.capitalize()
 
 
 def _level(step: WorkflowStep) -> int:
