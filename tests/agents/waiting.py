@@ -24,7 +24,7 @@ NO = InputAnswer(approve=False, note="far too dear")
 
 REVIEW = {"requires_output_review": True}
 FIELD = [{"name": "who", "field_type": "str", "required": True}]
-LATE = InputAnswer(approve=False, note="Nobody has answered within 1 h.", unanswered=True)
+LATE = InputAnswer(approve=False, note="Nobody answered within 1 h.", unanswered=True)
 
 CALLS: Counter[str] = Counter()
 

@@ -150,7 +150,7 @@ def test_a_database_url_that_cannot_be_read_is_a_problem_and_is_not_shown(
     """)
     checked = here.worker("check")
     assert checked.returncode == 1
-    assert "DATABASE_URL cannot be read" in checked.stderr
+    assert "DATABASE_URL is not a valid PostgreSQL URL" in checked.stderr
     assert "canary" not in checked.stdout + checked.stderr
 
 

@@ -43,4 +43,4 @@ def test_a_name_that_several_have_is_not_enough(environment: Path) -> None:
     refused = worker("search", "rules", "soup")
     assert (refused.exit_code, first in refused.stderr, second in refused.stderr) == (2, True, True)
     assert "no embedder" in worker("create", "x", "--embedder", "os:system").stderr
-    assert "the language is one of" in worker("create", "x", "--language", "klingon").stderr
+    assert "the language must be one of" in worker("create", "x", "--language", "klingon").stderr

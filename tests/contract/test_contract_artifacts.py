@@ -153,7 +153,7 @@ async def test_only_the_owner_notes_files_and_only_stored_ones(platform: Platfor
     assert (await platform.tasks.get(held.task.id)).artifacts == [known]
     with pytest.raises(LeaseLost):
         await platform.work.save_artifacts(held.task.id, held.attempt + 1, [known])
-    with pytest.raises(ValidationError, match="sha256 is not that of the file"):
+    with pytest.raises(ValidationError, match="sha256 does not match the file"):
         await platform.work.save_artifacts(*owner, [known.model_copy(update={"sha256": "0" * 64})])
     absent = known.model_copy(update={"url": f"worker:{'0' * 64}/f", "sha256": "0" * 64})
     with pytest.raises(NotFound):

@@ -297,7 +297,7 @@ async def test_a_child_that_its_conversation_does_not_take_is_refused_by_what_it
         done = await until(platform, task.id, Status.Completed, Status.Error)
         goes_on.set()
     assert done.status is Status.Error
-    assert ("has taken its text" if mode == "steer" else "is busy with task") in (done.result or "")
+    assert ("received its text" if mode == "steer" else "is busy with task") in (done.result or "")
 
 
 def test_options_that_no_child_has_are_refused() -> None:

@@ -267,7 +267,7 @@ async def test_the_death_of_the_process_that_ran_a_task_alone_is_charged_and_by_
     await platform.work.crashed(assignment.task.id, assignment.attempt, "was killed by SIGSEGV")
     task = await platform.tasks.get(assignment.task.id)
     assert (task.status, task.crashes) == (Status.Failed, 3)
-    assert task.result == "its process died 3 times; the last time it was killed by SIGSEGV"
+    assert task.result == "the task's process died 3 times; the last time it was killed by SIGSEGV"
     assert task.finished_at is not None
     assert (await log(platform, task.id))[-1].type is Type.TaskFinished
     again = await platform.tasks.retry(task.id)

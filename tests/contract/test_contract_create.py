@@ -205,6 +205,6 @@ async def test_hostile_characters_in_a_task_come_back_as_replacement_characters(
 async def test_a_task_cannot_run_again_as_another_agents(platform: Platform) -> None:
     before = await create(platform)
     await platform.tasks.stop(before.id)
-    with pytest.raises(Conflict, match="cannot run again as another's"):
+    with pytest.raises(Conflict, match="cannot be run again by another agent"):
         await platform.tasks.create(wish("Something else.", id=before.id).model_copy(update={"agent_id": "another"}))
     assert (await platform.tasks.get(before.id)).status is Status.Stopped

@@ -237,7 +237,7 @@ async def test_what_is_uploaded_is_known_by_its_name(platform: Platform) -> None
     (first,) = await platform.knowledge.add(base.id, [old])
     (second,) = await platform.knowledge.add(base.id, [new])
     assert (first.id, first.name) == (second.id, "rules.txt")
-    with pytest.raises(ValidationError, match="two documents are called"):
+    with pytest.raises(ValidationError, match="two documents are named"):
         await platform.knowledge.add(base.id, [old, new])
     for wrong in ([], ["/etc/passwd"], ["file:///etc/passwd"], ["ftp://example.com/x"]):
         with pytest.raises(ValidationError):

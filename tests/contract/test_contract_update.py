@@ -138,7 +138,7 @@ async def test_a_run_that_ended_its_task_may_still_say_what_came_of_it(platform:
     await platform.tasks.update(task_id, {"status": "completed"}, attempt=attempt)
     saved = await platform.tasks.update(task_id, {"result": "R", "title": "T"}, attempt=attempt)
     assert (saved.status, saved.result, saved.title) == (Status.Completed, "R", "T")
-    with pytest.raises(Conflict, match="with another result"):
+    with pytest.raises(Conflict, match="already has a different result"):
         await platform.tasks.update(task_id, {"result": "another"}, attempt=attempt)
     await finish(platform, assignment, result="another", used_tools=["search"])
     task = await platform.tasks.get(task_id)

@@ -165,7 +165,7 @@ async def test_poison_ends_as_failed_by_its_reason_and_harms_no_neighbour(
     for task_id, tool in poison.items():
         task = ended[task_id]
         assert (task.status, task.crashes, task.errors) == (Status.Failed, 3, 0), task
-        assert task.result == f"its process died 3 times; the last time it {REASONS[tool]}"
+        assert task.result == f"the task's process died 3 times; the last time it {REASONS[tool]}"
         assert task.suspicions == 2
     for task_id in [*good, late.id]:
         task = await rescuer.tasks.get(task_id)
@@ -187,7 +187,7 @@ async def test_a_worker_over_http_runs_suspects_apart_too_and_their_retries_resu
     ended = await all_ended(engine, 120)
     task = ended[notes.id]
     assert (task.status, task.crashes, task.suspicions) == (Status.Failed, 3, 2)
-    assert task.result == f"its process died 3 times; the last time it {REASONS['exit_now']}"
+    assert task.result == f"the task's process died 3 times; the last time it {REASONS['exit_now']}"
     assert (here.folder / "notes").read_text() == "noted\n", "what was journaled is not done again"
     task = ended[good.id]
     assert (task.status, task.result, task.crashes) == (Status.Completed, "well", 0)
@@ -210,7 +210,7 @@ async def test_poison_among_fifty_good_ones(here: Shell, rescuer: Engine) -> Non
     for task_id, tool in poison.items():
         task = ended[task_id]
         assert (task.status, task.crashes, task.errors) == (Status.Failed, 3, 0), task
-        assert task.result == f"its process died 3 times; the last time it {REASONS[tool]}"
+        assert task.result == f"the task's process died 3 times; the last time it {REASONS[tool]}"
     assert {(ended[each].status, ended[each].result, ended[each].crashes) for each in good} == {
         (Status.Completed, "well", 0)
     }

@@ -260,7 +260,7 @@ async def test_while_the_database_is_away_attempts_wait_and_everybody_else_is_to
 async def test_what_nobody_can_know_is_said(far: Engine, way: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     await create(far)  # the writer is connected
     way.cut_at(INSERTED, for_good=True)
-    with pytest.raises(Unavailable, match="whether this was stored is not known"):
+    with pytest.raises(Unavailable, match="the outcome of the write is unknown"):
         await asyncio.wait_for(create(far), SECONDS)
     await way.give()
 

@@ -116,14 +116,14 @@ def test_the_death_of_a_worker_that_runs_suspects_apart_is_a_suspicion_alone(sus
 def test_what_so_many_workers_died_of_goes_on_no_longer() -> None:
     left = release(19)
     assert (left.status, left.crashes) == (Status.Failed, 0)
-    assert left.changed["result"] == "its worker died 20 times while it ran"
+    assert left.changed["result"] == "workers running the task died 20 times"
 
 
 def test_a_suspect_beside_others_in_a_worker_that_cannot_run_it_apart_is_charged_with_its_death() -> None:
     for suspicions, crashes in ((0, 0), (1, 0), (2, 1)):
         assert release(suspicions, isolates=False).crashes == crashes
     ended = release(4, 2, isolates=False)
-    assert (ended.status, ended.changed["result"]) == (Status.Failed, "its worker died 5 times while it ran")
+    assert (ended.status, ended.changed["result"]) == (Status.Failed, "workers running the task died 5 times")
 
 
 def test_the_third_death_of_the_process_that_ran_it_alone_ends_a_task_with_its_reason() -> None:
@@ -133,7 +133,7 @@ def test_the_third_death_of_the_process_that_ran_it_alone_ends_a_task_with_its_r
     assert (first.status, first.crashes, first.changed["available_at"] - BEGIN) == (Status.Pending, 1, timedelta(0, 4))
     assert [event.type for event in crash.decide(third).events] == [TaskUpdateEventType.TaskFinished]
     assert (third.status, third.crashes, third.suspicions) == (Status.Failed, 3, 2)
-    assert third.changed["result"] == "its process died 3 times; the last time it was killed by SIGSEGV"
+    assert third.changed["result"] == "the task's process died 3 times; the last time it was killed by SIGSEGV"
 
 
 @pytest.mark.parametrize("status", [Status.Pending, Status.Executing])

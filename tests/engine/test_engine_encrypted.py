@@ -126,7 +126,7 @@ async def test_a_search_for_text_is_refused_by_name(sealing: Engine) -> None:
 
 
 def test_all_needs_a_key() -> None:
-    with pytest.raises(ConfigurationError, match="WORKER_ENCRYPT=all needs WORKER_ENCRYPTION_KEY"):
+    with pytest.raises(ConfigurationError, match="WORKER_ENCRYPT=all requires WORKER_ENCRYPTION_KEY"):
         Engine("postgresql://nowhere", encrypt_all=True)
 
 

@@ -180,7 +180,7 @@ async def test_the_death_of_a_worker_is_charged_to_suspects_only_where_it_could_
     assert (found.status, found.suspicions) == (status, suspicions + 1)
     assert found.crashes == crashes + (not isolates)
     if status is Status.Failed:
-        assert found.result == "its worker died 5 times while it ran"
+        assert found.result == "workers running the task died 5 times"
         assert found.finished_at is not None
 
 

@@ -117,7 +117,7 @@ def test_a_primary_that_was_replaced_is_not_gone_back_to() -> None:
     home = ServerIdentity()
     home._enter(Way(), KnownServer(cluster=7, started=1.0, timeline=1))
     home._enter(Way(), KnownServer(cluster=7, started=2.0, timeline=2))
-    with pytest.raises(Unavailable, match="timeline 1, and its cluster has come to 2"):
+    with pytest.raises(Unavailable, match="timeline 1, but its cluster has reached 2"):
         home._enter(Way(), KnownServer(cluster=7, started=1.0, timeline=1))
     home._enter(Way(), KnownServer(cluster=8, started=3.0, timeline=1))  # another cluster: a backup that was restored
 

@@ -103,7 +103,7 @@ async def test_a_migration_that_waits_in_vain_says_so(database_url: str, monkeyp
     monkeypatch.setattr(migrate, "LOCK_PAUSE_SECONDS", 0)
     with psycopg.connect(database_url) as backup:
         backup.execute("select count(*) from worker.tasks")
-        with pytest.raises(Unavailable, match=r"9998_test.sql waited 1 s for a table that somebody holds"):
+        with pytest.raises(Unavailable, match=r"9998_test.sql waited 1 s for a lock on a table"):
             await Engine(database_url).migrate()
 
 

@@ -179,7 +179,10 @@ async def test_an_outside_holder_that_is_silent_for_an_hour_is_given_up(
     count = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(serving.engine.end_silent(), loop))
     assert count == 1
     ended = (await client.get(f"/agent-execution/{silent['id']}/status")).json()
-    assert (ended["status"], ended["result"]) == ("failed", "whoever took it said nothing for 60 minutes")
+    assert (ended["status"], ended["result"]) == (
+        "failed",
+        "the client that ran the task sent no heartbeat for 60 minutes",
+    )
     assert (await client.get(f"/agent-execution/{alive['id']}/status")).json()["status"] == "executing"
 
 

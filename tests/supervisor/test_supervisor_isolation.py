@@ -142,7 +142,7 @@ async def test_a_suspect_runs_apart_as_it_would_beside_others(
     assert (task.status, task.result, task.crashes) == (Status.Failed, "time limit of 0.5 s", 0)
     task = await finished(engine, zero)
     reason = "exited with code 0 before the task was done"
-    assert (task.status, task.result) == (Status.Failed, f"its process died 3 times; the last time it {reason}")
+    assert (task.status, task.result) == (Status.Failed, f"the task's process died 3 times; the last time it {reason}")
     assert await asyncio.to_thread(worker.end) == 0
     assert "a handler prints" in worker.log
     assert any("task will be retried" in line and tries.id in line for line in worker.log.splitlines())
@@ -230,7 +230,9 @@ async def test_a_suspect_whose_child_cannot_begin_is_charged_and_says_why(here: 
     await ready(here)
     found = await finished(engine, task)
     assert (found.status, found.crashes) == (Status.Failed, 3)
-    assert found.result == "its process died 3 times; the last time it could not begin: OSError: the port is taken"
+    assert (
+        found.result == "the task's process died 3 times; the last time it could not begin: OSError: the port is taken"
+    )
 
 
 @pytest.mark.parametrize(

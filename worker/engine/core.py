@@ -344,4 +344,4 @@ class Core:
         rows = await self.rows(sql_workers.MISSING_RIGHTS)
         missing = rows[0]["missing"] if rows else []
         if missing:
-            raise ConfigurationError(f"the database's role lacks {', '.join(sorted(missing))}; {GRANTS}")
+            raise ConfigurationError(f"the database role lacks the privileges {', '.join(sorted(missing))}; {GRANTS}")

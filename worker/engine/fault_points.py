@@ -52,7 +52,7 @@ class Wish:
         """Parse ``point[:kind[:times[:signal]]]``; raise ValueError for an unknown point."""
         point, kind, times, name = [*text.split(":"), "", "", ""][:4]
         if point not in POINTS:
-            raise ValueError(f"{VARIABLE}: there is no fault point {point!r}; there are {', '.join(POINTS)}")
+            raise ValueError(f"{VARIABLE}: unknown fault point {point!r}; the fault points are {', '.join(POINTS)}")
         return cls(point, kind, int(times or 1), signal.Signals[f"SIG{name or 'KILL'}"])
 
     def reached(self, point: str, kinds: Iterable[object]) -> bool:

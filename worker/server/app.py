@@ -24,8 +24,11 @@ from worker.server.routes.common import service_of
 from worker.server.service import Service
 from worker.settings import Settings
 
-ABOUT = "\nThe public protocol of an xpander platform, plus `POST /work` for native workers.\n\nEvery route is"
-" also served under `/{organization_id}` and with a trailing slash. All errors have the same format.\n"
+ABOUT = """
+The public protocol of an xpander platform, plus `POST /work` for native workers.
+
+Every route is also served under `/{organization_id}` and with a trailing slash. All errors have the same format.
+"""
 
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """Turns off FastAPI's own telemetry: each poll of a worker would be a trace, and its spans contain query strings.

@@ -111,7 +111,9 @@ class OwnedRows:
         """Return the columns that a row changes, and the values that it must still have."""
         known = self._rows[row.id]
         if not _WRITTEN.issuperset(row.changed):
-            raise RuntimeError(f"a run's write sets {sorted(row.changed.keys() - _WRITTEN)}, which would be lost")
+            raise RuntimeError(
+                f"a run's write sets columns that would not be written: {sorted(row.changed.keys() - _WRITTEN)}"
+            )
         guard = {
             "id": row.id,
             "attempt": known.attempt,

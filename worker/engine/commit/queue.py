@@ -73,7 +73,7 @@ class QueuedWrite:
     def refuse(self, error: Exception) -> None:
         """Report to the caller that the item was not written, or that this is not known."""
         if self.in_doubt is not None and isinstance(error, Unavailable):
-            error = Unavailable(f"{error.description}; whether this was stored is not known", retry_after=5)
+            error = Unavailable(f"{error.description}; the outcome of the write is unknown", retry_after=5)
         self.settle(error)
 
 

@@ -173,7 +173,7 @@ class Writer:
         """Fail a write that has waited too long, whatever the database does with it."""
         error = self._trouble or too_late()
         if not self._queue.drop(waiting):
-            error = Unavailable(f"{error.description}; whether this was stored is not known", retry_after=5)
+            error = Unavailable(f"{error.description}; the outcome of the write is unknown", retry_after=5)
         waiting.give_up(error)
 
     def _beside(self, work: Coroutine[Any, Any, None]) -> None:
@@ -279,7 +279,7 @@ class Writer:
                 self._queue.tell_impatient(error)
                 if not self._queue:
                     return None
-                await within(self._closing, pauses.after("connecting to write", error))
+                await within(self._closing, pauses.after("connecting to the database for writing", error))
             except Exception as error:  # noqa: BLE001 - a wrong configuration, for example: fail all waiting writes
                 for waiting in self._queue.take():
                     waiting.refuse(error)

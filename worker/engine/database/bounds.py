@@ -24,7 +24,7 @@ Answer = TypeVar("Answer")
 
 def too_late() -> Unavailable:
     """Return the error for a call whose time is up."""
-    return Unavailable(f"the database has not answered for {bounds.CALL_SECONDS:g} s", retry_after=5)
+    return Unavailable(f"the database has not responded for {bounds.CALL_SECONDS:g} s", retry_after=5)
 
 
 class StatementBounds:

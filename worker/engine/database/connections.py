@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAME = "agno-worker"
 
-GRANTS = "docs/deploy.md says what it needs, under Roles"
+GRANTS = 'see "Roles" in docs/deploy.md'
 
 DEFAULTS = {
     "connect_timeout": "5",  # seconds, for each address
@@ -69,7 +69,7 @@ def check_url(url: str) -> None:
         ports = str(conninfo_to_dict(normal_url(url)).get("port") or "")
         [int(port) for port in ports.split(",") if port]  # libpq itself checks ports only when it connects
     except (ProgrammingError, ValueError):
-        raise ConfigurationError("DATABASE_URL cannot be read as a PostgreSQL URL") from None
+        raise ConfigurationError("DATABASE_URL is not a valid PostgreSQL URL") from None
 
 
 def whole_url(url: str) -> str:
@@ -203,7 +203,7 @@ async def is_pooled(url: str) -> bool:
     pooled = len({*ours[0::3], *ours[1::3]}) > 1 or len(set(ours[2::3])) > 1 or ours[0] == ours[2]
     if pooled and not style.startswith("ISO"):
         raise ConfigurationError(
-            f"the role's DateStyle is {style}, and behind a transaction pooler no session can set its own:"
+            f"the role's DateStyle is {style}, and sessions cannot change it behind a transaction pooler: run"
             " `alter role … set datestyle = 'ISO'`"
         )
     return pooled
@@ -214,8 +214,8 @@ def check_encoding(connection: "AsyncConnection[Any]") -> None:
     encoding = connection.info.parameter_status("server_encoding") or "UTF8"
     if encoding != "UTF8":
         raise ConfigurationError(
-            f"the database's encoding is {encoding}, and tasks hold any text:"
-            " create it anew with `encoding 'UTF8' template template0`"
+            f"the database's encoding is {encoding}, which cannot store every character: create the database with"
+            " `encoding 'UTF8' template template0`"
         )
 
 
@@ -255,19 +255,19 @@ def translated(error: BaseException) -> ModuleException | None:
 
     match error:
         case psycopg.errors.UndefinedTable() | psycopg.errors.InvalidSchemaName() | psycopg.errors.UndefinedColumn():
-            return ConfigurationError("the database's schema is not current: run `worker migrate`")
+            return ConfigurationError("the database's schema is out of date: run `worker migrate`")
         case psycopg.errors.TooManyConnections():
-            return Unavailable("the database has no connection free", retry_after=5)
+            return Unavailable("the database has no free connections", retry_after=5)
         case psycopg.errors.DiskFull():
             return Unavailable("the database's disk is full", retry_after=30)
         case psycopg_pool.PoolTimeout() | psycopg_pool.PoolClosed() | psycopg_pool.TooManyRequests():
             return Unavailable("the database cannot be reached", retry_after=5)
         case psycopg.errors.ReadOnlySqlTransaction():
-            return Unavailable("the database only reads, as one that is being replaced", retry_after=5)
+            return Unavailable("the database is read-only, as during a failover", retry_after=5)
         case psycopg.errors.LockNotAvailable():
-            return Unavailable("somebody holds a lock on a table of ours, as a migration does", retry_after=5)
+            return Unavailable("another session holds a lock on a table, as during a migration", retry_after=5)
         case psycopg.errors.UniqueViolation():
-            return Conflict("there is one of that id already")
+            return Conflict("an object with this id already exists")
         case (
             psycopg.DataError()
             | psycopg.errors.CheckViolation()
@@ -275,7 +275,7 @@ def translated(error: BaseException) -> ModuleException | None:
             | psycopg.errors.StatementTooComplex()
             | UnicodeEncodeError()
         ):
-            return ValidationError("a value does not fit into the database")
+            return ValidationError("a value cannot be stored in the database")
         case psycopg.OperationalError() | psycopg.InterfaceError() | psycopg.ProgrammingError():
             return _misconfigured(error) or _away(error)
         case _:
@@ -309,13 +309,13 @@ def _misconfigured(error: "psycopg.Error") -> ConfigurationError | None:
     """
     text = str(error)
     if error.sqlstate == "42501":
-        return ConfigurationError(f"the database's role lacks a right: {error.diag.message_primary}; {GRANTS}")
+        return ConfigurationError(f"the database role lacks a privilege: {error.diag.message_primary}; {GRANTS}")
     if error.sqlstate is None and _UNREADABLE.search(text):
-        return ConfigurationError("DATABASE_URL cannot be read as a PostgreSQL URL")
+        return ConfigurationError("DATABASE_URL is not a valid PostgreSQL URL")
     if error.sqlstate in ("28P01", "28000") or (error.sqlstate is None and _REFUSED.search(text)):
-        return ConfigurationError("the database refuses this user or password")
+        return ConfigurationError("the database rejected the user or password")
     if error.sqlstate == "3D000" or (error.sqlstate is None and _NO_DATABASE.search(text)):
-        return ConfigurationError("there is no such database")
+        return ConfigurationError("the database in DATABASE_URL does not exist")
     return None
 
 
@@ -331,7 +331,7 @@ def _away(error: "psycopg.Error") -> Unavailable | None:
     if isinstance(error, psycopg.ProgrammingError):  # wrong SQL is a defect of ours
         return None
     if error.sqlstate is None and _FULL.search(str(error)):
-        return Unavailable("the database has no connection free", retry_after=5)
+        return Unavailable("the database has no free connections", retry_after=5)
     return Unavailable("the database cannot be reached", retry_after=5)
 
 

@@ -75,7 +75,10 @@ async def _apply_in_time(connection: "AsyncConnection", name: str) -> bool:
         except LockNotAvailable:
             await asyncio.sleep(LOCK_PAUSE_SECONDS)
     seconds = LOCK_TRIES * (LOCK_SECONDS + LOCK_PAUSE_SECONDS)
-    raise Unavailable(f"{name} waited {seconds:g} s for a table that somebody holds, as a backup does: try again later")
+    raise Unavailable(
+        f"{name} waited {seconds:g} s for a lock on a table, which another session holds, as during a"
+        " backup: try again later"
+    )
 
 
 async def _apply(connection: "AsyncConnection", name: str) -> bool:

@@ -133,7 +133,7 @@ class ConnectionPool:
 
     def _probe_later(self, pool: "AsyncConnectionPool[Any]") -> None:
         """Make the pool try again soon: it does so when a connection is requested; earlier requests keep waiting."""
-        probe = asyncio.get_running_loop().create_task(_probe(pool), name="looking for the database", context=Context())
+        probe = asyncio.get_running_loop().create_task(_probe(pool), name="checking the database", context=Context())
         self._probes.add(probe)
         probe.add_done_callback(self._probes.discard)
 

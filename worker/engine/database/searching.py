@@ -51,7 +51,9 @@ class Searches:
             async with asyncio.timeout(TURN_SECONDS):
                 await self._turn.acquire()
         except TimeoutError:
-            raise Crowded("other searches are running", retry_after=TURN_SECONDS) from None
+            raise Crowded(
+                "the database is busy with other searches; try again later", retry_after=TURN_SECONDS
+            ) from None
         try:
             async with lasting(await connect(self._url, pooled=pooled, vault=self._vault)) as connection:
                 return await _limited(connection, sql, parameters)
@@ -73,6 +75,7 @@ async def _limited(connection: "AsyncConnection[Any]", sql: Any, parameters: Map
     except Unavailable as error:
         if isinstance(error.__cause__, QueryCanceled):
             raise ValidationError(
-                f"the search takes longer than {SECONDS:g} seconds: narrow it by agent, status or time", field="text"
+                f"the search takes longer than {SECONDS:g} seconds: add a filter for the agent, status or time",
+                field="text",
             ) from None
         raise

@@ -106,8 +106,8 @@ class ServerIdentity:
                 newest = self._timelines.get(server.cluster, server.timeline)
                 if server.timeline < newest:
                     raise Unavailable(
-                        f"this server is on timeline {server.timeline}, and its cluster has come to {newest}: "
-                        "a primary that was replaced came back",
+                        f"this server is on timeline {server.timeline}, but its cluster has reached {newest}: it is a"
+                        " former primary that has been replaced",
                         retry_after=5,
                     )
                 self._timelines[server.cluster] = server.timeline
@@ -121,7 +121,7 @@ class ServerIdentity:
     def _compare(self, connection: object, server: KnownServer, mark: int) -> None:
         with self._lock:
             if self._server is not None and server.started != self._server.started:
-                raise Unavailable("the connection leads to a server that was left", retry_after=1)
+                raise Unavailable("the connection leads to a server that is no longer in use", retry_after=1)
             self._seen[connection] = mark
 
 

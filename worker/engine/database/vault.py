@@ -61,17 +61,17 @@ READABLE = frozenset(
 
 PROBE = b"this key opens what this database holds"
 OTHER_KEY = (
-    "WORKER_ENCRYPTION_KEY does not open what this database holds: name the key that it was encrypted with too,"
-    " behind the new one and a space"
+    "WORKER_ENCRYPTION_KEY cannot decrypt the data in this database: add the key that encrypted it after"
+    " the new one, separated by a space"
 )
-NO_KEY = "this database holds encrypted secrets of tasks: set WORKER_ENCRYPTION_KEY, as where they were created"
-NEEDS_KEY = "WORKER_ENCRYPT=all needs WORKER_ENCRYPTION_KEY: `worker key generate` makes one"
+NO_KEY = "this database contains encrypted secrets of tasks: set WORKER_ENCRYPTION_KEY to the key that encrypted them"
+NEEDS_KEY = "WORKER_ENCRYPT=all requires WORKER_ENCRYPTION_KEY: generate a key with `worker key generate`"
 NO_SEARCH = (
-    "texts are encrypted (WORKER_ENCRYPT=all) and cannot be searched: narrow the list by agent, status, user or time"
+    "texts are encrypted (WORKER_ENCRYPT=all) and cannot be searched: filter by agent, status, user or time instead"
 )
 NO_FORM = (
-    "WORKER_ENCRYPTION_KEY must be one or several keys of 32 bytes as URL-safe base64, with spaces between:"
-    " `worker key generate` makes one"
+    "WORKER_ENCRYPTION_KEY must be one or several keys of 32 bytes in URL-safe base64, separated by"
+    " spaces: generate a key with `worker key generate`"
 )
 
 

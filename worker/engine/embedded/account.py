@@ -97,7 +97,7 @@ class Account:
             EmbeddedFailed: Another user created the folder, or it is a link.
         """
         if folder.is_symlink() or not folder.is_dir() or folder.lstat().st_uid != self.uid:
-            raise EmbeddedFailed(f"{folder} is not a folder of user {self.uid}: somebody else made it. Remove it.")
+            raise EmbeddedFailed(f"{folder} is not a folder of user {self.uid}: another user created it. Remove it.")
 
 
 def environment() -> dict[str, str]:
@@ -161,6 +161,6 @@ def _unprivileged() -> Account:
         if (account := _named(name)) is not None:
             return account
     raise EmbeddedFailed(
-        f"PostgreSQL does not run as root, no user {OWN} can be made, and none of the users {', '.join(CANDIDATES)}"
-        " exists. Run as another user or set DATABASE_URL."
+        f"PostgreSQL cannot run as root, the user {OWN} cannot be created, and none of the users"
+        f" {', '.join(CANDIDATES)} exists. Run as another user or set DATABASE_URL."
     )

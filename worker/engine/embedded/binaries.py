@@ -32,12 +32,14 @@ def require_available(version: int) -> None:
         EmbeddedUnavailable: This is Windows, the extra is not installed, or the wheel lacks that version.
     """
     if sys.platform == "win32":
-        raise EmbeddedUnavailable("The embedded PostgreSQL runs on Linux and macOS, not on Windows: set DATABASE_URL.")
+        raise EmbeddedUnavailable(
+            "The embedded PostgreSQL supports Linux and macOS, but not Windows: set DATABASE_URL."
+        )
     package = _package()
     if package is None:
         raise EmbeddedUnavailable
     if version not in FOLDERS or not (package / FOLDERS[version]).is_dir():
-        raise EmbeddedUnavailable(f"There is no embedded PostgreSQL {version}, only {sorted(FOLDERS)}.")
+        raise EmbeddedUnavailable(f"The embedded PostgreSQL {version} is not available, only {sorted(FOLDERS)}.")
 
 
 def programs(version: int, account: Account, shared: Callable[[], Path]) -> Path:

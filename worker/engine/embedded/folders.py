@@ -69,7 +69,7 @@ class Cluster:
         for folder in (self.data.with_name(f"{self.version}.socket"), *temporary):
             if _fits(folder) and self.account.can_enter(folder.parent):
                 return self.account.make_private(folder)
-        raise EmbeddedFailed(f"no folder is short enough for a unix socket: {SOCKET_PATH_BYTES} bytes")
+        raise EmbeddedFailed(f"no folder has a path short enough for a Unix socket ({SOCKET_PATH_BYTES} bytes)")
 
 
 def find_cluster(home: Path, version: int) -> Cluster:
@@ -109,7 +109,8 @@ def _followed(named: Path) -> Path:
         return named.resolve(strict=True)
     except OSError as error:
         raise EmbeddedFailed(
-            f"{named} points to {named.readlink()}, which is gone, and its tasks too. Remove the link to start empty."
+            f"{named} points to {named.readlink()}, which no longer exists, so its tasks are lost. Remove the link"
+            " to start empty."
         ) from error
 
 
@@ -142,7 +143,7 @@ def _system_folder() -> Path:
     folder.mkdir(mode=0o755, exist_ok=True)
     status = folder.lstat()
     if folder.is_symlink() or status.st_uid != 0 or status.st_mode & 0o022:
-        raise EmbeddedFailed(f"{folder} must be a folder that belongs to root and only root can write to")
+        raise EmbeddedFailed(f"{folder} must be a folder that is owned by root and writable only by root")
     if not status.st_mode & 0o001:
         folder.chmod(0o755)  # it was just created under a narrow umask
     return folder

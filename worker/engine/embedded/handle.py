@@ -99,4 +99,4 @@ def _reported(folder: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise EmbeddedFailed(f"PostgreSQL cannot be run under {folder}: {error}") from error
+        raise EmbeddedFailed(f"PostgreSQL cannot run in {folder}: {error}") from error

@@ -77,7 +77,7 @@ def find(cluster: Cluster) -> RunningServer | None:
         return None
     server = _until_ready(cluster, pid, lambda: is_server(pid, cluster.data))
     if server is None and is_server(pid, cluster.data):
-        raise EmbeddedFailed(f"PostgreSQL (pid {pid}) does not answer for {START_SECONDS} s", log_tail(cluster.log))
+        raise EmbeddedFailed(f"PostgreSQL (pid {pid}) did not respond within {START_SECONDS} s", log_tail(cluster.log))
     return server
 
 
@@ -105,7 +105,7 @@ def start(cluster: Cluster) -> RunningServer:
             return server
         tail = log_tail(cluster.log, since=written)
         if LINGERING not in tail or time.monotonic() > deadline:
-            raise EmbeddedFailed(f"PostgreSQL {cluster.version} did not start on {cluster.data}", tail)
+            raise EmbeddedFailed(f"PostgreSQL {cluster.version} failed to start with {cluster.data}", tail)
         time.sleep(RETRY_SECONDS)
 
 
@@ -135,7 +135,7 @@ def stop(cluster: Cluster) -> None:
         if _gone(pid, cluster.data, seconds):
             break
     else:
-        raise EmbeddedFailed(f"PostgreSQL (pid {pid}) does not stop", log_tail(cluster.log))
+        raise EmbeddedFailed(f"PostgreSQL (pid {pid}) did not stop", log_tail(cluster.log))
     if socket_folder is not None:
         with suppress(OSError):
             socket_folder.rmdir()

@@ -81,7 +81,7 @@ async def watch(core: DatabaseAccess) -> None:
             before = clock, asked
         except ModuleException as error:
             if not isinstance(error, Unavailable):
-                announce(PlatformTrouble(doing="watching the database's clock", error=error, again_in=LOOK_SECONDS))
+                announce(PlatformTrouble(doing="checking the database's clock", error=error, again_in=LOOK_SECONDS))
         await asyncio.sleep(LOOK_SECONDS)
 
 

@@ -176,7 +176,7 @@ class Heartbeat:
                     wait = pauses.next()
                     if time.monotonic() >= quiet_until:
                         quiet_until = time.monotonic() + TROUBLE_SECONDS
-                        announce(PlatformTrouble(doing="keeping the worker's lease", error=error, again_in=wait))
+                        announce(PlatformTrouble(doing="renewing the worker's lease", error=error, again_in=wait))
                     self._stop.wait(wait)
             finally:
                 self._let_go()
@@ -270,7 +270,7 @@ class Heartbeat:
         try:
             yield
         except LockNotAvailable as error:
-            announce(PlatformTrouble(doing="keeping the worker's lease", error=error, again_in=self._timings.scan))
+            announce(PlatformTrouble(doing="renewing the worker's lease", error=error, again_in=self._timings.scan))
 
     def _scan(self, connection: "Connection[Any]", *, trusted: bool) -> None:
         """Scan for dead workers. Neither sign counts until this connection is old enough to be trusted.

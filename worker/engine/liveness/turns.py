@@ -99,7 +99,7 @@ class TurnKeeper:
         """Give free turns in these conversations soon."""
         self._due |= set(turns)
         if self._due and (self._task is None or self._task.done()):
-            self._task = asyncio.create_task(self._run(), name="turns in conversations", context=Context())
+            self._task = asyncio.create_task(self._run(), name="assigning turns in conversations", context=Context())
 
     async def _run(self) -> None:
         while self._due:
@@ -107,7 +107,7 @@ class TurnKeeper:
             try:
                 await self.advance(sorted(due))
             except ModuleException as error:  # the search every two seconds will find them
-                announce(PlatformTrouble(doing="giving turns in conversations", error=error, again_in=LOOK_SECONDS))
+                announce(PlatformTrouble(doing="assigning turns in conversations", error=error, again_in=LOOK_SECONDS))
 
     async def advance(self, turns: Collection[ConversationKey]) -> None:
         """Give the turn to the first task of each of these conversations in which no task has it."""
@@ -140,7 +140,7 @@ class TurnKeeper:
 
     async def look_after(self) -> None:
         """Call ``look`` every two seconds until cancelled."""
-        await repeat(self.look, LOOK_SECONDS, "giving turns in conversations")
+        await repeat(self.look, LOOK_SECONDS, "assigning turns in conversations")
 
     async def close(self) -> None:
         """Wait until the turns requested by ``look_at`` are given."""

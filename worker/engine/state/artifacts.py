@@ -41,7 +41,7 @@ class Produce:
             return Effect()
         files = [_row(each) for each in self.artifacts if each.sha256 is not None]
         if len({**known, **made}) > MOST_ARTIFACTS:
-            raise ValidationError(f"A task has at most {MOST_ARTIFACTS:,} artifacts.", field=ARTIFACTS)
+            raise ValidationError(f"A task can have at most {MOST_ARTIFACTS:,} artifacts.", field=ARTIFACTS)
         delta = put(row, {ARTIFACTS: [*{**known, **made}.values()]})
         return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, delta, self.attempt)], files=files)
 
@@ -50,5 +50,5 @@ def _row(artifact: Artifact) -> FileRow:
     """Return the artifact's row among the task's files; raise ValidationError if its digest does not match."""
     sha256 = Reference.stored(artifact.url).sha256
     if sha256 != artifact.sha256:
-        raise ValidationError("sha256 is not that of the file", field="artifacts.sha256")
+        raise ValidationError("sha256 does not match the file", field="artifacts.sha256")
     return FileRow(url_digest(f"artifact:{artifact.name}:{sha256}"), sha256, artifact.media_type, artifact.name)

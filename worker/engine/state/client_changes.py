@@ -44,7 +44,7 @@ class Abandon:
         """End the task as an error, unless it is no longer pending."""
         if row.status != Status.Pending:
             return Effect()
-        reason = f"{self.provider.id} is away: {self.provider.message}"
+        reason = f"{self.provider.id} is unavailable: {self.provider.message}"
         delta = {"result": reason, **note_error(row, self.provider.error_code, self.provider.provider_code)}
         row.set(result=reason)
         return Effect(events=[end(row, Status.Error, delta, None)])
@@ -86,8 +86,10 @@ class Skip:
             Conflict: The task takes no turns, or is neither pending nor paused.
         """
         if TAKES_TURNS not in row.state or row.status not in (Status.Pending, Status.Paused):
-            what = f"is {row.status}" if TAKES_TURNS in row.state else "takes no turn in a conversation"
-            raise Conflict(f"Task {row.id!r} {what}; only one that waits and keeps others waiting is skipped.")
+            what = f"is {row.status}" if TAKES_TURNS in row.state else "does not take turns in a conversation"
+            raise Conflict(
+                f"Task {row.id!r} {what}. Only a pending or paused task that holds up its conversation can be skipped."
+            )
         delta: dict[str, Any] = {}
         if row.status == Status.Paused or WAITING_FOR in row.state:
             row.set(place=None, state={**row.state, SKIPPED: self.place})
@@ -126,9 +128,11 @@ class Retry:
             Conflict: The task is neither finished nor paused, or belongs to another agent.
         """
         if not row.is_terminal and row.status != Status.Paused:
-            raise Conflict(f"Task {row.id!r} is {row.status}; only a finished or paused task runs again.")
+            raise Conflict(f"Task {row.id!r} is {row.status}. Only a finished or paused task can be retried.")
         if self.renewal is not None and self.renewal.agent_id != row.agent_id:
-            raise Conflict(f"Task {row.id!r} is agent {row.agent_id!r}'s; it cannot run again as another's.")
+            raise Conflict(
+                f"Task {row.id!r} belongs to agent {row.agent_id!r} and cannot be run again by another agent."
+            )
         was_over = row.is_terminal
         resumes = self._resumes(row)
         cleared: dict[str, Any] = {"is_manually_stopped": False, "hitl_request": None, **dict.fromkeys(ERROR)}

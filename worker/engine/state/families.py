@@ -53,7 +53,7 @@ class Adopt:
         if not fresh:
             return Effect()
         if len(known) + len(fresh) > MOST_CHILDREN:
-            raise ValidationError(f"A task has at most {MOST_CHILDREN:,} children.", field=CHILDREN)
+            raise ValidationError(f"A task can have at most {MOST_CHILDREN:,} children.", field=CHILDREN)
         delta = put(row, {CHILDREN: [*known, *fresh]})
         return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, delta, self.attempt)])
 

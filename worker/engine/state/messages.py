@@ -50,12 +50,12 @@ class Message:
             Conflict: The task has ended, or was sent too many messages.
         """
         if row.is_terminal:
-            raise Conflict(f"Task {row.id!r} is {row.status}; nothing reaches it any more.")
+            raise Conflict(f"Task {row.id!r} is {row.status} and no longer receives messages.")
         keys: list[str] = row.state.get(KEYS) or []
         if self.key in keys:
             return Effect()
         if waiting(row.state) >= MOST_MESSAGES:
-            raise Conflict(f"Task {row.id!r} was sent {MOST_MESSAGES:,} messages; it takes no more.")
+            raise Conflict(f"Task {row.id!r} already has {MOST_MESSAGES:,} unread messages, the maximum.")
         number = int(row.state.get(SENT) or 0) + 1
         received = ReceivedMessage(number=number, text=self.text, sent_by=self.by)
         event = log(row, TaskUpdateEventType.MessageReceived, received.model_dump(mode="json", exclude_none=True))
@@ -89,7 +89,7 @@ def unread(row: Row, taken: int, attempt: int) -> list[LoggedEvent]:
     row.set(state={**row.state, READ: int(row.state[SENT]) - count})
     what = "A message was" if count == 1 else f"{count} messages were"
     data: dict[str, Any] = {
-        "text": f"{what} not read: the agent had asked its model for the last time. Continue the task, and it is read.",
+        "text": f"{what} not read: the agent made no further model call. Unread messages are read when the task continues.",
         "kind": "message",
     }
     return [log(row, TaskUpdateEventType.Note, data, attempt)]

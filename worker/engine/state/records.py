@@ -61,7 +61,7 @@ def _public(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _check_open(settings: Mapping[str, Any]) -> None:
     """Raise ConfigurationError if the settings are still sealed."""
     if is_sealed(settings["input"]):
-        raise ConfigurationError(f"{NO_KEY} (or it is another key: {OTHER_KEY})")
+        raise ConfigurationError(f"{NO_KEY} (or it is set to another key: {OTHER_KEY})")
 
 
 def task_record(row: Mapping[str, Any]) -> TaskRecord:

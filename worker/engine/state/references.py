@@ -35,6 +35,6 @@ def kept_rows(files: Sequence[KeptFile]) -> tuple[FileRow, ...]:
     for each in files:
         reference = Reference.read(each.reference)
         if reference is None:
-            raise ValidationError("reference does not name a stored file", field="files.reference")
+            raise ValidationError("reference is not a stored file", field="files.reference")
         rows.append(FileRow(each.url_digest, reference.sha256, clean(each.media_type) or "", clean(each.name) or ""))
     return tuple(rows)

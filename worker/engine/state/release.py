@@ -43,7 +43,7 @@ class Release:
             return Effect()
         delta = self._suspect(row) if self.suspected else {}
         if row.crashes >= CRASHES or row.suspicions >= MOST_SUSPICIONS:
-            return fail(row, f"its worker died {row.suspicions} times while it ran", delta)
+            return fail(row, f"workers running the task died {row.suspicions} times", delta)
         delta |= requeue(row)
         events = [log(row, TaskUpdateEventType.TaskUpdated, delta, row.attempt)]
         return Effect(events=events, wakes_work=True)

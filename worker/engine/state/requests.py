@@ -124,7 +124,7 @@ class AnswerRequests:
             elif request_id not in given:
                 raise no_request(request_id, waits)
             elif given[request_id] != plain(answer.said()):
-                raise Conflict(f"Request {request_id!r} of task {row.id!r} has been answered otherwise.")
+                raise Conflict(f"Request {request_id!r} of task {row.id!r} has already been answered differently.")
         return _answered(row, fresh, clean(self.by)) if fresh else Effect()
 
 
@@ -148,18 +148,18 @@ class ExpireRequests:
             return Effect()
         if wanted.get(UNANSWERED) == FAIL:
             what = late[0].question or late[0].tool_name or late[0].kind
-            reason = f"Nobody has answered within {_hours(late[0])}: {what}"
+            reason = f"Nobody answered within {_hours(late[0])}: {what}"
             row.set(result=reason)
             return Effect(
                 events=[end(row, Status.Failed, {"result": reason, **note_error(row, ErrorCode.Unanswered)}, None)]
             )
-        said = InputAnswer(approve=False, note=f"Nobody has answered within {_hours(late[0])}.", unanswered=True)
+        said = InputAnswer(approve=False, note=f"Nobody answered within {_hours(late[0])}.", unanswered=True)
         return _answered(row, [(each, said) for each in late], None)
 
 
 def _hours(request: InputRequest) -> str:
     if request.asked_at is None or request.answer_by is None:
-        return "the time given"
+        return "the time limit"
     seconds = (request.answer_by - request.asked_at).total_seconds()
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:

@@ -73,7 +73,7 @@ class Append:
         if self.attempt is not None:
             own(row, self.attempt)
         elif row.is_terminal:
-            raise Conflict(f"Task {row.id!r} is {row.status}; nothing is appended until it is retried.")
+            raise Conflict(f"Task {row.id!r} is {row.status}; events can only be added after a retry.")
         note_written(row, self.attempt, self.sequence)
         events = [log(row, event.type, told(event), self.attempt) for event in self.events]
         return Effect(events=events, journal=self.journal)
@@ -166,7 +166,7 @@ def _added(row: Row, changes: dict[str, Any], *, is_repeat: bool) -> Effect:
     """Store fields from a run that has already ended its task by a save; raise Conflict for a different result."""
     kept = left_open(row, changes)
     if changes.get("result") is not None and "result" not in kept and not is_repeat:
-        raise Conflict(f"Task {row.id!r} is {row.status} with another result, which stands.")
+        raise Conflict(f"Task {row.id!r} is {row.status} and already has a different result, which was kept.")
     put(row, kept)
     return Effect()
 
@@ -276,7 +276,7 @@ class Crash:
         row.set(crashes=row.crashes + 1)
         delta: dict[str, Any] = {"crashes": row.crashes, "_error": reason, **note_error(row, ErrorCode.Crash)}
         if row.crashes >= CRASHES:
-            return fail(row, f"its process died {row.crashes} times; the last time it {reason}", delta)
+            return fail(row, f"the task's process died {row.crashes} times; the last time it {reason}", delta)
         delta |= requeue(row, row.now + timedelta(seconds=self.delay))
         delta["available_at"] = row.changed["available_at"]
         return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, delta, self.attempt)], wakes_work=True)

@@ -39,7 +39,7 @@ class Signal:
     def decide(self, row: Row) -> Effect:
         """Store the signal, and make a task that waits for one available; raise Conflict if the task has ended."""
         if row.is_terminal:
-            raise Conflict(f"Task {row.id!r} is {row.status}; it hears nothing any more.")
+            raise Conflict(f"Task {row.id!r} is {row.status} and no longer receives signals.")
         number = int(row.state.get(RECEIVED) or 0) + 1
         received = ReceivedSignal(number=number, name=self.name, data=plain(self.data), sent_by=self.by)
         event = log(row, TaskUpdateEventType.SignalReceived, received.model_dump(mode="json", exclude_none=True))

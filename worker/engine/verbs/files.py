@@ -39,7 +39,7 @@ class FileStore:
         if not content:
             raise ValidationError(f"{name} is empty", field="file")
         if len(content) > FILE_BYTES:
-            raise TooLarge(f"{name} has {len(content)} bytes; at most {FILE_BYTES} are taken")
+            raise TooLarge(f"{name} has {len(content)} bytes; the maximum is {FILE_BYTES}")
         digest = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
         keys: dict[str, Any] = {"organization": self._organization, "sha256": digest}
         if not await self._core.read(sql_files.USE_FILE, keys, patient=self._patient):

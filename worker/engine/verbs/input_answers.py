@@ -67,7 +67,7 @@ def signalling(organization_id: str, task_id: str, signal: NewSignal) -> Signal:
     """
     size = len(encode(signal.data))
     if size > DATA_BYTES:
-        raise ValidationError(f"The data has {size:,} bytes; at most {DATA_BYTES:,} are taken.", field="data")
+        raise ValidationError(f"The data has {size:,} bytes; the maximum is {DATA_BYTES:,}.", field="data")
     return Signal(organization_id, task_id, clean(signal.name), signal.data, _who(), size)
 
 
@@ -108,18 +108,22 @@ async def _check_value(request: InputRequest, answer: InputAnswer) -> None:
         return
     text = json.dumps(answer.value)
     if len(text) > VALUE_BYTES:
-        raise ValidationError(f"The value has {len(text):,} bytes; at most {VALUE_BYTES:,} are taken.", field="value")
+        raise ValidationError(f"The value has {len(text):,} bytes; the maximum is {VALUE_BYTES:,}.", field="value")
     if request.value_schema is None:
         return
     try:
         found = await bounded.checks.run("worker.bounded.json_schema:fitted", text, request.value_schema, bounds=BOUNDS)
     except NotStarted as error:
-        raise Unavailable(f"no process could be started to check an answer ({error})", retry_after=5) from error
+        raise Unavailable(
+            f"an answer could not be checked because no process could be started ({error})", retry_after=5
+        ) from error
     except (Refused, BoundedError) as error:
         raise ValidationError(f"The value cannot be checked: {error}", field="value") from None
     if "unfit" in found:
         where = found.get("at") or ""
-        raise ValidationError(f"The value does not fit: {found['unfit']}", field=f"value/{where}" if where else "value")
+        raise ValidationError(
+            f"The value does not match the schema: {found['unfit']}", field=f"value/{where}" if where else "value"
+        )
 
 
 async def inbox(core: Core, organization_id: str, query: RequestQuery) -> list[OpenRequest]:
@@ -142,7 +146,7 @@ async def inbox(core: Core, organization_id: str, query: RequestQuery) -> list[O
 
 async def look_after_requests(core: Core) -> None:
     """Resolve paused tasks whose requests were not answered in time; runs until cancelled."""
-    await repeat(lambda: expire(core), LOOK_SECONDS, "looking for unanswered requests")
+    await repeat(lambda: expire(core), LOOK_SECONDS, "checking for overdue requests")
 
 
 async def expire(core: Core) -> None:

@@ -161,7 +161,7 @@ class EngineKeys:
         asked = {"organization": organization_id, "key": key, "digest": digest, "task": task_id}
         row = (await self._core.rows(sql_keys.RESERVE, asked))[0]
         if row["digest"] != digest:
-            raise Conflict("This Idempotency-Key was used for another request before.")
+            raise Conflict("This Idempotency-Key has already been used for a different request.")
         return row["task_id"], row["fresh"]
 
     @bounded

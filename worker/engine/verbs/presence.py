@@ -179,7 +179,7 @@ class EnginePresence:
 async def end_silent(core: Core) -> int:
     """End tasks that are held without a lease by a client that has been silent for an hour, and return how many."""
     rows = await core.rows(sql_presence.SILENT, (SILENCE_SECONDS,))
-    reason = f"whoever took it said nothing for {SILENCE_SECONDS / 60:.0f} minutes"
+    reason = f"the client that ran the task sent no heartbeat for {SILENCE_SECONDS / 60:.0f} minutes"
     for row in rows:
         changes: dict[str, Any] = {"status": "failed", "result": reason}
         await core.writer.write(Save(row["organization_id"], row["id"], None, changes))

@@ -170,7 +170,9 @@ class Providers:
     async def _known(self, provider_id: str) -> ProviderState:
         found = next((each for each in await self.listed() if each.id == provider_id), None)
         if found is None:
-            raise NotFound(f"No provider {provider_id!r} fails; worker provider list names those that do.")
+            raise NotFound(
+                f"Provider {provider_id!r} is not failing. Run `worker provider list` to see the providers that are."
+            )
         return found
 
     async def _forget(self, provider_id: str) -> None:
@@ -190,7 +192,7 @@ async def release(core: Core) -> None:
 
 async def look_after(core: Core) -> None:
     """Send probes, release tasks, and end those that have waited too long; runs until cancelled."""
-    await repeat(lambda: look(core), LOOK_SECONDS, "looking after providers")
+    await repeat(lambda: look(core), LOOK_SECONDS, "checking unavailable providers")
 
 
 async def look(core: Core) -> None:

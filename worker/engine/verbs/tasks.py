@@ -115,7 +115,7 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
             return new
         known = (await self._row(new.id))["settings"].get("conversation_id")
         if new.conversation_id not in (None, known or new.id):
-            what = "belongs to no conversation" if known is None else f"belongs to conversation {known!r}"
+            what = "does not belong to a conversation" if known is None else f"belongs to conversation {known!r}"
             raise ValidationError(f"Task {new.id!r} {what}.", field="conversation_id")
         return new if known is None else new.model_copy(update={"conversation_id": known})
 

@@ -33,7 +33,7 @@ async def invoke(
     except TimeoutError:
         if not (await tasks.stop(task.id)).is_manually_stopped:
             return outcome(await tasks.get(task.id), name, payload)
-        return failed(TOO_LONG, f"{name} did not answer within {tool.timeout:g} s", name, payload)
+        return failed(TOO_LONG, f"{name} did not respond within {tool.timeout:g} s", name, payload)
     return outcome(await tasks.get(task.id), name, payload)
 
 

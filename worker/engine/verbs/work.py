@@ -98,7 +98,7 @@ class EngineWork(ClaimVerbs):
             },
         )
         if not rows:
-            raise Conflict(f"Another worker has the id {card.id!r}.")
+            raise Conflict(f"Another worker already has the id {card.id!r}.")
         row = rows[0]
         if card.agents:
             await self._core.rows(sql_workers.ANNOUNCE_AGENTS, (self._organization, list(card.agents)))
@@ -179,7 +179,7 @@ class EngineWork(ClaimVerbs):
     async def finish(self, task_id: str, attempt: int, outcome: Outcome, *, sequence: int | None = None) -> None:
         """Store the attempt's outcome."""
         if not outcome.status.is_terminal and outcome.status is not AgentExecutionStatus.Paused:
-            raise ValidationError(f"no attempt ends as {outcome.status}", field="status")
+            raise ValidationError(f"an attempt cannot end as {outcome.status}", field="status")
         checked = replace(outcome, changes=check_changes(outcome.changes))
         await self._core.writer.write(Finish(self._organization, task_id, attempt, checked, sequence))
         self._given.pop(task_id, None)

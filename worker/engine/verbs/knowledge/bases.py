@@ -51,7 +51,7 @@ class EngineKnowledge:
     async def create(self, new: NewKnowledgeBase, *, agents: Sequence[str] | None = None) -> KnowledgeBaseRecord:
         """Create a knowledge base; ``agents`` are those that the creating key can access, if it is limited to some."""
         if self._core.vault.everything:
-            raise Unsupported("keep knowledge bases where WORKER_ENCRYPT=all seals all that is stored", "The platform")
+            raise Unsupported("store knowledge bases while WORKER_ENCRYPT is all", "The platform")
         if new.language is not None:
             check_language(new.language, [row["language"] for row in await self._core.read(LANGUAGES)])
         row: dict[str, Any] = {"id": f"kb-{new_id()}", "organization": self._organization, "name": clean(new.name)}
@@ -121,8 +121,8 @@ class EngineKnowledge:
             known = named.setdefault(document_id(record.id, url), url)
             if known != url:
                 raise ValidationError(
-                    f"two documents are called {_name(url)!r}: what is uploaded is known by its name, so give each its"
-                    " own",
+                    f"two documents are named {_name(url)!r}. Uploaded files are identified by name: rename one of"
+                    " them",
                     field="document_url",
                 )
         under = new_id()
@@ -176,7 +176,7 @@ class EngineKnowledge:
             raise KnowledgeBaseNotFound(knowledge_base_id)
         base, embedder = rows[0]["number"], rows[0]["embedder"]
         if not 1 <= top_k <= MOST_RESULTS:
-            raise ValidationError(f"top_k is a number from 1 to {MOST_RESULTS}", field="top_k")
+            raise ValidationError(f"top_k must be a number from 1 to {MOST_RESULTS}", field="top_k")
         query = clean(query)
         search = Search(self._core, base, top_k)
         found = await search.by_words(query)

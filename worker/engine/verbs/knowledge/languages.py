@@ -53,7 +53,7 @@ async def recognized(connection: "AsyncConnection[Any]", texts: Sequence[str]) -
 def check_language(language: str, known: Sequence[str]) -> None:
     """Raise ValidationError unless the server has a text search configuration for a language."""
     if language not in known:
-        raise ValidationError(f"the language is one of {', '.join(known)}", field="language")
+        raise ValidationError(f"the language must be one of {', '.join(known)}", field="language")
 
 
 def mark_of(base: int, language: str) -> str:

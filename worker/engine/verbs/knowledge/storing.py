@@ -92,7 +92,7 @@ class Storing:
         size = sizes.pop()
         if sizes or not 0 < size <= DIMENSIONS or known not in (None, size) or any(not c.vector for c in part.chunks):
             raise ValidationError(
-                f"the vectors of this knowledge base have {known or size} dimensions each, {DIMENSIONS:,} at the most",
+                f"all vectors of this knowledge base must have {known or size} dimensions, and at most {DIMENSIONS:,}",
                 field="vector",
             )
         if known is None:

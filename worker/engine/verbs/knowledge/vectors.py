@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MANY = 5_000  # passages, from which on an index is faster than comparing each of them
 DIMENSIONS = 4_000  # the most that an index of halfvec supports
 BUILD_SECONDS = 1_800.0
-NO_VECTORS = "the database's server has no pgvector 0.7 or newer, or its role may not create it: words alone count"
+NO_VECTORS = "the database lacks pgvector 0.7 or newer, or its role cannot create it: search matches words only"
 
 # Half precision takes half the space, and finds the same. If the table cannot be created, only words are searched.
 SET_UP: LiteralString = """
