@@ -67,7 +67,7 @@ HANDLERS = """
 """
 
 REASONS = {
-    "exit_now": "exited with code 7 before the task was done",
+    "exit_now": "exited with code 7 before the task finished",
     "segfault": "was killed by SIGSEGV (segmentation fault)",
     "hog": "was killed by SIGKILL (out of memory?)",
 }

@@ -120,7 +120,7 @@ async def test_a_wrong_key_is_named_without_being_shown(
     for arguments in (("task", "list"), ("run",)):
         failed = await ran(here, *arguments)
         assert failed.returncode == 1
-        assert "look at XPANDER_API_KEY" in failed.stdout + failed.stderr
+        assert "check XPANDER_API_KEY" in failed.stdout + failed.stderr
         assert "canary" not in failed.stdout + failed.stderr
         assert "Traceback" not in failed.stderr
 

@@ -178,7 +178,7 @@ async def test_a_platform_that_takes_no_task_back_is_named_and_the_task_stays_as
     assert platform.status(task) == "executing"
     said = [str(each.error) for each in notices if isinstance(each, PlatformTrouble) and each.doing == "handing back"]
     assert len(said) == 1
-    assert f"cannot take task {task} back: it stays executing" in said[0]
+    assert f"cannot take back task {task}, which stays executing" in said[0]
 
 
 async def test_a_retryable_error_is_tried_again_in_this_process(
@@ -260,7 +260,7 @@ async def test_an_environment_conflict_ends_the_start_with_a_clear_error(
 ) -> None:
     platform.refuse_environment("another worker runs in the cloud")
     handlers.bind(shout)
-    with pytest.raises(ConfigurationError, match="refuses this worker: another worker runs in the cloud"):
+    with pytest.raises(ConfigurationError, match="rejected this worker: another worker runs in the cloud"):
         async with serve():
             pass
 

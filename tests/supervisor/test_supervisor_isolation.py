@@ -141,7 +141,7 @@ async def test_a_suspect_runs_apart_as_it_would_beside_others(
     task = await finished(engine, limited)
     assert (task.status, task.result, task.crashes) == (Status.Failed, "time limit of 0.5 s", 0)
     task = await finished(engine, zero)
-    reason = "exited with code 0 before the task was done"
+    reason = "exited with code 0 before the task finished"
     assert (task.status, task.result) == (Status.Failed, f"the task's process died 3 times; the last time it {reason}")
     assert await asyncio.to_thread(worker.end) == 0
     assert "a handler prints" in worker.log
@@ -231,7 +231,7 @@ async def test_a_suspect_whose_child_cannot_begin_is_charged_and_says_why(here: 
     found = await finished(engine, task)
     assert (found.status, found.crashes) == (Status.Failed, 3)
     assert (
-        found.result == "the task's process died 3 times; the last time it could not begin: OSError: the port is taken"
+        found.result == "the task's process died 3 times; the last time it could not start: OSError: the port is taken"
     )
 
 
@@ -247,7 +247,7 @@ def test_a_worker_says_whether_it_runs_suspects_apart(folder: Path | None, child
 @pytest.mark.parametrize(
     ("code", "text"),
     [
-        (7, "exited with code 7 before the task was done"),
+        (7, "exited with code 7 before the task finished"),
         (-signal.SIGSEGV, "was killed by SIGSEGV (segmentation fault)"),
         (-signal.SIGKILL, "was killed by SIGKILL (out of memory?)"),
         (-signal.SIGABRT, "was killed by SIGABRT (aborted)"),

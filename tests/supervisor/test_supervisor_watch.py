@@ -59,7 +59,7 @@ async def test_who_blocks_the_loop_is_named_once_with_its_stack_and_when_it_is_o
     assert "in blocks" in blocked.stack[1]
     assert len(blocked.stack) <= watch.LINES
     assert 0.3 <= blocked.seconds < freed.seconds
-    told = f"in count_rows held the event loop (task {task.id})"
+    told = f"in count_rows blocked the event loop (task {task.id})"
     assert [each for each in held if each.startswith("supervisor/test_supervisor_watch.py:") and each.endswith(told)]
 
 

@@ -99,7 +99,7 @@ async def test_a_worker_with_too_many_hung_threads_leaves(here: Shell, engine: E
     here.handlers(HANDLERS)
     worker = here.start("run", WORKER_HUNG_THREADS="1", WORKER_CONCURRENCY="1")
     hung = [await create(engine, "hangs") for _ in range(2)]
-    await worker.says("threads hang")
+    await worker.says("threads are hung")
     assert await asyncio.to_thread(worker.process.wait, 60) == 1, worker.log
     assert [(await engine.tasks.get(each.id)).status for each in hung] == [Status.Failed] * 2
 

@@ -186,7 +186,7 @@ async def test_what_does_not_fit_is_refused() -> None:
     @on("task_finished")
     async def listener(task: Task) -> None: ...
 
-    with pytest.raises(ConfigurationError, match="hears of task_finished"):
+    with pytest.raises(ConfigurationError, match="handles task_finished"):
         await run_handler(listener, text="x")
 
 
@@ -220,7 +220,7 @@ async def test_a_worker_serves_the_handlers_that_are_named(platform: LocalPlatfo
 
     async def undecorated(task: Task) -> None: ...
 
-    with pytest.raises(ConfigurationError, match="undecorated is no handler"):
+    with pytest.raises(ConfigurationError, match="undecorated is not a handler"):
         async with platform.worker(undecorated):
             pass
 

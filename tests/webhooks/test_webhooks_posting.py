@@ -98,7 +98,7 @@ async def test_every_secret_in_use_signs_while_one_replaces_another() -> None:
 async def test_each_try_is_the_same_message_and_another_end_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
     async with receiving(503, 200) as receiver:
         hooks = webhooks(receiver.url())
-        with pytest.raises(WebhookRefused, match="answered 503 Service Unavailable"):
+        with pytest.raises(WebhookRefused, match="responded with 503 Service Unavailable"):
             await hooks.post(ended())
         await hooks.post(ended())
         await hooks.post(ended().model_copy(update={"number": 12}))
@@ -112,9 +112,9 @@ async def test_each_try_is_the_same_message_and_another_end_is_another(monkeypat
     ("status", "kind", "said"),
     [
         (302, WebhookRefused, "redirects are not followed"),
-        (404, WebhookRefused, "answered 404"),
-        (410, GiveUp, "wants no more"),
-        (599, WebhookRefused, "answered 599"),
+        (404, WebhookRefused, "responded with 404"),
+        (410, GiveUp, "receives no further events"),
+        (599, WebhookRefused, "responded with 599"),
     ],
 )
 async def test_only_success_is_success(status: int, kind: type[Exception], said: str) -> None:
@@ -131,7 +131,7 @@ async def test_a_receiver_that_does_not_answer_in_time_is_tried_again(monkeypatc
     monkeypatch.setattr(posting, "SECONDS", 0.3)
     async with receiving(0) as receiver:
         hooks = webhooks(receiver.url())
-        with pytest.raises(WebhookRefused, match=r"did not answer within 0\.3 seconds"):
+        with pytest.raises(WebhookRefused, match=r"did not respond within 0\.3 seconds"):
             await hooks.post(ended())
         await hooks.close()
 
@@ -204,7 +204,7 @@ def test_a_secret_that_is_none_is_refused_and_not_told(secret: str) -> None:
 
 
 def test_a_url_without_a_secret_is_refused_with_what_to_do() -> None:
-    with pytest.raises(ConfigurationError, match="WORKER_WEBHOOK_SECRET is not"):
+    with pytest.raises(ConfigurationError, match="set without WORKER_WEBHOOK_SECRET"):
         Webhooks.of_environment(Settings.model_validate({"webhook_url": "https://a.example/"}))
 
 

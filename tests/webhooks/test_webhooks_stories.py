@@ -50,7 +50,7 @@ async def test_every_finished_task_is_posted_until_it_is_taken(
         await running.says("worker ready")
         await engine.tasks.create(NewTask(agent_id="greeter", input=AgentExecutionInput(text="Ada")))
         await wait_until(lambda: receiver.messages, "the webhook was called", SECONDS)
-        await running.says("the webhook at 127.0.0.1 answered 503")
+        await running.says("the webhook at 127.0.0.1 responded with 503")
         (waiting,) = json.loads(with_webhooks.worker("delivery", "list", "--json").stdout)
         assert (waiting["state"], waiting["handler"]) == ("waiting", "handlers.webhook.post_finished_task")
         await engine.core.rows("update worker.cursors set available_at = now()")

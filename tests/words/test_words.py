@@ -261,7 +261,7 @@ def test_an_error_has_a_status_code_and_a_sentence_for_a_person(error: ModuleExc
 
 
 def test_an_error_without_a_description_says_what_its_class_says() -> None:
-    assert errors.Unavailable().description == "The platform cannot be reached now; try again."
+    assert errors.Unavailable().description == "The platform is currently unavailable; try again later."
     assert (ModuleException().status_code, ModuleException().description) == (
         500,
         "Something asked of the platform could not be done.",

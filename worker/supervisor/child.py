@@ -103,9 +103,9 @@ def manner(code: int, unfit: str | None = None) -> str:
         unfit: The reason why it could not begin, if it sent one.
     """
     if unfit is not None:
-        return f"could not begin: {unfit}"
+        return f"could not start: {unfit}"
     if code >= 0:
-        return f"exited with code {code} before the task was done"
+        return f"exited with code {code} before the task finished"
     try:
         name = signal.Signals(-code).name
     except ValueError:

@@ -168,11 +168,13 @@ class Executor:
         outcome = Outcome(AgentExecutionStatus.Error, {"result": reason, "error_code": code})
         while not execution.is_settled:
             try:
-                await until_answered(partial(self._write_once, execution, outcome, cause), "saving the end of a run")
+                await until_answered(
+                    partial(self._write_once, execution, outcome, cause), "saving the outcome of a run"
+                )
             except (LeaseLost, NotFound):
                 self._say_taken(execution)
             except Exception as error:  # noqa: BLE001 - the next try may succeed
-                await asyncio.sleep(pauses.after("saving the end of a run", error))
+                await asyncio.sleep(pauses.after("saving the outcome of a run", error))
 
     async def _decide(self, execution: Execution) -> Verdict:
         task = execution.task

@@ -66,7 +66,7 @@ class Hooks:
             self._home = asyncio.create_task(self._shut_down(), name="hooks")
         _, hanging = await asyncio.wait([self._home], timeout=seconds + CANCEL_SECONDS)
         for each in hanging:
-            announce(PlatformTrouble("running a shutdown hook", TimeoutError("it does not end"), 0.0))
+            announce(PlatformTrouble("running a shutdown hook", TimeoutError("the hook did not finish in time"), 0.0))
             each.cancel()
 
     async def _live(self, booted: "asyncio.Future[None]") -> None:
@@ -105,11 +105,11 @@ async def _call(hook: Hook) -> None:
     except (Exception, asyncio.CancelledError, GeneratorExit):
         raise
     except BaseException as error:
-        raise ConfigurationError(f"the hook {hook!r} ended: {Escaped(error)}") from error
+        raise ConfigurationError(f"the hook {hook!r} exited: {Escaped(error)}") from error
     finally:
         end_forked(process)
     if inspect.isgenerator(value) or inspect.isasyncgen(value):
-        raise ConfigurationError(f"the hook {hook!r} is a generator: a hook is a function, or a coroutine function")
+        raise ConfigurationError(f"the hook {hook!r} is a generator; a hook must be a function or a coroutine function")
 
 
 async def _in_own_thread(hook: Hook) -> Any:

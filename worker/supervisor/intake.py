@@ -67,7 +67,7 @@ class Intake:
             except ConfigurationError:
                 raise  # the platform permanently rejects this worker, which retries would only conceal
             except ModuleException as error:
-                await within(stop, pauses.after("asking for tasks", error))
+                await within(stop, pauses.after("claiming tasks", error))
                 continue
             for assignment in claimed:
                 self._start(assignment)
@@ -99,7 +99,7 @@ class Intake:
     def _ended(self, key: Key, execution: Execution, done: asyncio.Task[None]) -> None:
         error = None if done.cancelled() else done.exception()
         if error is not None:
-            announce(PlatformTrouble(doing="carrying out a task", error=error))
+            announce(PlatformTrouble(doing="running a task", error=error))
         if not execution.is_settled and not execution.is_apart and not self._draining():
             execution.worker = asyncio.create_task(self._executor.settle(execution, error), name=f"end of {key[0]}")
             execution.worker.add_done_callback(lambda done: self._ended(key, execution, done))

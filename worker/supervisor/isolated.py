@@ -151,7 +151,7 @@ class Isolated:
             whole = task.model_copy(update=self.order.secrets)
             await self._run(platform, Assignment(whole, self.order.attempt), doing(whole, handler))
         except Unavailable as error:
-            announce(PlatformTrouble(doing="reaching it from a child process", error=error))
+            announce(PlatformTrouble(doing="connecting to the platform from a child process", error=error))
             return AWAY
         finally:
             await bridge.release()

@@ -105,11 +105,11 @@ class Isolation:
             self._handled(handler)
             self._platform.work.nudge()  # another suspect may be claimed, which a running wait does not know
         try:
-            await until_answered(partial(self._settle, execution, last_word), "saving how a child process ended")
+            await until_answered(partial(self._settle, execution, last_word), "saving the outcome of a child process")
         except LeaseLost:
             announce(TaskTaken(task.id, task.agent_id, execution.attempt, "lost"))
         except ModuleException as error:
-            announce(PlatformTrouble(doing="saving how a child process ended", error=error))
+            announce(PlatformTrouble(doing="saving the outcome of a child process", error=error))
 
     async def _run(self, execution: Execution, folder: Path) -> "HandBack | Outcome | str":
         """Run the child until it exits; return the outcome to write if the child has not (a crash as a description)."""
@@ -225,7 +225,7 @@ class _Limits:
 
     def _look_whether_begun(self) -> None:
         if not self._child.begun.is_set():
-            self.stuck = f"did not begin within {BEGIN_SECONDS:g} s"
+            self.stuck = f"did not start within {BEGIN_SECONDS:g} s"
             self._child.kill()
 
     def _end_overdue(self, seconds: float) -> None:

@@ -69,7 +69,7 @@ class Listening:
             try:
                 due = await self._platform.work.deliveries(worker_id, self._demand, PATIENCE)
             except ModuleException as error:
-                await asyncio.sleep(pauses.after("asking for deliveries", error))
+                await asyncio.sleep(pauses.after("claiming deliveries", error))
                 continue
             pauses.reset()
             for delivery in due:
@@ -121,7 +121,7 @@ class Listening:
         except LeaseLost:
             return  # another worker has claimed the delivery
         except ModuleException as error:  # unsettled: delivered again once this worker's claim has expired
-            announce(PlatformTrouble(doing="settling a delivery", error=error))
+            announce(PlatformTrouble(doing="recording the outcome of a delivery", error=error))
             return
         number, handler = delivery.event.number or 0, delivery.subscription.handler
         if failure is None:
@@ -132,7 +132,7 @@ class Listening:
     async def _settle(self, delivery: Delivery, error: str | None, *, final: bool) -> bool:
         """Settle a delivery, waiting for the platform as long as necessary; until then no other worker gets it."""
         settle = partial(self._platform.work.settle, delivery, error, final=final)
-        return await until_answered(settle, "settling a delivery", backoff=SOON)
+        return await until_answered(settle, "recording the outcome of a delivery", backoff=SOON)
 
     async def _call(self, delivery: Delivery) -> Exception | None:
         wish = delivery.subscription

@@ -65,7 +65,9 @@ class Overdue:
             self._seen = None
             return
         if self._seen is not None and self._seen[0] is task and not self._seen[1]:
-            raise asyncio.CancelledError(f"the time limit passed {GRACE_SECONDS:g} s ago, and the loop was blocked")
+            raise asyncio.CancelledError(
+                f"the time limit was exceeded by {GRACE_SECONDS:g} s while the event loop was blocked"
+            )
         turned: list[bool] = []
         self._seen = task, turned
         asyncio.get_running_loop().call_soon(turned.append, True)

@@ -112,7 +112,7 @@ def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, d
         return waits
     if run.stopping.reason == REASON_OUTAGE:
         away = run.stopping.cause
-        text = redaction.of_this_process()(f"{away.id} is away: {away.message}")
+        text = redaction.of_this_process()(f"{away.id} is unavailable: {away.message}")
         return HandBack(0, text, away.error_code, away.provider_code, waits_for=away.id)
     if isinstance(error, TimeLimit):
         return Outcome(Status.Failed, {"result": str(error), "error_code": ErrorCode.Limit, **kept(task, run)})

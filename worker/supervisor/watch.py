@@ -140,7 +140,7 @@ def _told(culprit: Culprit) -> str:
         shown = place(filename, int(line), name) if line.isdecimal() else ""
         if shown:
             of_task = f" (task {culprit.run.task_id})" if culprit.run is not None else ""
-            return f"{shown} held the event loop{of_task}"
+            return f"{shown} blocked the event loop{of_task}"
     return ""
 
 

@@ -63,12 +63,12 @@ class Wear:
         """Return the reason why the worker should leave, or None."""
         settings, hung = self._settings, self.hung()
         if len(hung) > settings.hung_threads:
-            return f"{len(hung)} threads hang, which is more than WORKER_HUNG_THREADS={settings.hung_threads}"
+            return f"{len(hung)} threads are hung, which exceeds WORKER_HUNG_THREADS={settings.hung_threads}"
         if settings.max_tasks is not None and self.tasks >= settings.max_tasks:
-            return f"it has done {self.tasks} tasks, as WORKER_MAX_TASKS wants"
+            return f"the worker has run {self.tasks} tasks, the limit set by WORKER_MAX_TASKS"
         used = memory() if settings.max_memory is not None else 0
         if settings.max_memory is not None and used > settings.max_memory:
-            return f"it uses {used / 2**20:.0f} MiB of memory, which is more than WORKER_MAX_MEMORY"
+            return f"the worker uses {used / 2**20:.0f} MiB of memory, which exceeds WORKER_MAX_MEMORY"
         return None
 
 

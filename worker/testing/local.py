@@ -52,7 +52,7 @@ class LocalWorker:
         deadline = time.monotonic() + seconds
         while not (await self._engine.core.rows(IDLE, {"agents": list(card.agents), "any": card.any_agent}))[0]["idle"]:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"after {seconds:g} s the worker still has something to do")
+                raise TimeoutError(f"the worker was not idle after {seconds:g} s")
             await asyncio.sleep(LOOK_SECONDS)
 
 
@@ -142,6 +142,6 @@ def chosen_handlers(*functions: Callable[..., Any]) -> Registry:
         bound = [handler for handler in registry.default.handlers if handler.function is function]
         if not bound:
             name = getattr(function, "__qualname__", repr(function))
-            raise ConfigurationError(f"{name} is no handler: decorate it with @on_task or @on(...)")
+            raise ConfigurationError(f"{name} is not a handler: decorate it with @on_task or @on(...)")
         chosen.handlers += bound
     return chosen

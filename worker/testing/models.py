@@ -138,7 +138,7 @@ class ScriptedModel(Model):
     def _scripted(script: Sequence[Turn], messages: list[Message]) -> Turn:
         taken = sum(each.role == "assistant" for each in messages)
         if taken >= len(script):
-            raise AssertionError(f"the script has {len(script)} turns and the model is asked for one more")
+            raise AssertionError(f"the script has {len(script)} turns, but the model was called once more")
         return script[taken]
 
     def _response(self, turn: Turn) -> ModelResponse:

@@ -176,7 +176,7 @@ def _run(called: Coroutine[Any, Any, HandlerRun]) -> HandlerRun:
 async def _in_turn() -> AsyncGenerator[None]:
     """Wait for the other runs of this process to end."""
     if run_in_hand.get() is not None:
-        raise ConfigurationError("run_handler is for tests: a handler that runs cannot call it")
+        raise ConfigurationError("run_handler is for tests and cannot be called by a running handler")
     while not _alone.acquire(blocking=False):  # noqa: ASYNC110 - its holder may be on another loop
         await asyncio.sleep(TURN_SECONDS)
     try:
@@ -276,8 +276,8 @@ def _handler(function: Callable[..., Any], agent_id: str | None, timeout: float 
     tasks = [each for each in bound if each.event_type is TaskUpdateEventType.TaskCreated]
     if bound and not tasks:
         raise ConfigurationError(
-            f"{bound[0].name} hears of {bound[0].event_type}: run_handler runs handlers of new tasks. Call it, or use"
-            " worker_platform.worker(...)"
+            f"{bound[0].name} handles {bound[0].event_type}, but run_handler only runs handlers of new tasks. Call"
+            " the function, or use worker_platform.worker(...)"
         )
     if not tasks:
         made = Registry()

@@ -50,13 +50,13 @@ class Post:
             async with asyncio.timeout(SECONDS):
                 status = await self._status(url, headers, body)
         except AddressRefusedError as error:
-            raise GiveUp(f"the webhook is not posted: {error}") from None
+            raise GiveUp(f"the webhook was not sent: {error}") from None
         except UnreadableError as error:
-            raise WebhookRefused(f"the webhook was not taken: {error}") from None
+            raise WebhookRefused(f"the webhook was not accepted: {error}") from None
         except TimeoutError:
-            raise WebhookRefused(f"the webhook at {host} did not answer within {SECONDS:g} seconds") from None
+            raise WebhookRefused(f"the webhook at {host} did not respond within {SECONDS:g} seconds") from None
         except InvalidURL:
-            raise GiveUp("the webhook is not posted: its URL is not valid") from None
+            raise GiveUp("the webhook was not sent: its URL is not valid") from None
         except (HTTPError, *_broken()) as error:
             raise WebhookRefused(f"the webhook at {host} cannot be reached: {type(error).__name__}") from None
         _judge(status, host)
@@ -77,10 +77,11 @@ class Post:
         except ValueError:
             scheme, host = "", None
         if not host or scheme not in ("http", "https"):
-            raise GiveUp("the webhook is not posted: its URL is not valid")
+            raise GiveUp("the webhook was not sent: its URL is not valid")
         if not self._trusted and scheme != "https":
             raise GiveUp(
-                f"the webhook at {host} is not posted: a task's webhook_url must be https (WORKER_ALLOW_PRIVATE_URLS)"
+                f"the webhook at {host} was not sent: a task's webhook_url must use https, unless"
+                " WORKER_ALLOW_PRIVATE_URLS is set"
             )
         return host
 
@@ -103,8 +104,8 @@ def _judge(status: int, host: str) -> None:
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP: success
         return
     if status == GONE:
-        raise GiveUp(f"the webhook at {host} answered 410 Gone: it wants no more")
-    said = f"the webhook at {host} answered {status} {_phrase(status)}".rstrip()
+        raise GiveUp(f"the webhook at {host} responded with 410 Gone and receives no further events")
+    said = f"the webhook at {host} responded with {status} {_phrase(status)}".rstrip()
     raise WebhookRefused(said + (" (redirects are not followed)" if 300 <= status < 400 else ""))  # noqa: PLR2004 - HTTP: redirects
 
 

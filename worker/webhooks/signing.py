@@ -34,8 +34,8 @@ def _secret(text: str) -> bytes:
         secret = b""
     if not LEAST_BYTES <= len(secret) <= MOST_BYTES:
         raise ConfigurationError(
-            f"WORKER_WEBHOOK_SECRET: each is {PREFIX} and {LEAST_BYTES} to {MOST_BYTES} bytes as base64;"
-            f" make one with {HOW_TO_MAKE_ONE}"
+            f"WORKER_WEBHOOK_SECRET must be one or several secrets of {PREFIX} and {LEAST_BYTES} to {MOST_BYTES}"
+            f" bytes as base64; generate one with {HOW_TO_MAKE_ONE}"
         )
     return secret
 

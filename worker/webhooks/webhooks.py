@@ -65,8 +65,8 @@ class Webhooks:
         secrets = signing.secrets_of(settings.webhook_secret.get_secret_value()) if settings.webhook_secret else []
         if url is not None and not secrets:
             raise ConfigurationError(
-                "WORKER_WEBHOOK_URL is set and WORKER_WEBHOOK_SECRET is not: webhooks are signed; make a secret with"
-                f" {signing.HOW_TO_MAKE_ONE} and give it to the receiver too"
+                "WORKER_WEBHOOK_URL is set without WORKER_WEBHOOK_SECRET, but webhooks must be signed: generate a"
+                f" secret with {signing.HOW_TO_MAKE_ONE}, and configure the receiver with it too"
             )
         return cls(secrets, url, allow_private=settings.allow_private_urls)
 
@@ -98,7 +98,7 @@ class Webhooks:
         """
         task = event.data if isinstance(event.data, TaskRecord) else task
         if task is None:
-            raise TypeError(f"an event of the type {event.type} holds no task: give it")
+            raise TypeError(f"an event of the type {event.type} contains no task: pass the task")
         url, post = (task.webhook_url, self._untrusted) if task.webhook_url else (self.url, self._trusted)
         if url is None:
             return

@@ -97,7 +97,7 @@ class AgentStream:
             if self.worker_id is None:
                 raise
             raise Unavailable(error.description) from error  # the key was valid before, so this may be temporary
-        raise Unavailable("The stream of assignments ended.")
+        raise Unavailable("The assignment stream ended.")
 
     async def _take(self, sent: "ServerSentEvent") -> bool:
         """Handle an event, and return whether it registered the worker."""
@@ -118,7 +118,7 @@ class AgentStream:
                 self._changed(str(told.get("task_id")))
             case "worker-environment-conflict":
                 why = told.get("error") or "another worker serves this agent in another environment"
-                raise ConfigurationError(f"{self._transport.addresses.shown} refuses this worker: {why}")
+                raise ConfigurationError(f"{self._transport.addresses.shown} rejected this worker: {why}")
             case _:
                 pass
         return False

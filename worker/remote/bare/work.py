@@ -76,7 +76,7 @@ class BareWork:
         for agent_id in card.agents:
             self._open(agent_id)
         if card.any_agent:
-            self._later(until_done("asking for agents", self._open_all, backoff=STREAMS))
+            self._later(until_done("listing agents", self._open_all, backoff=STREAMS))
         await self._answered.wait()
         self._raise_failure()
 
@@ -174,15 +174,15 @@ class BareWork:
 
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:  # noqa: ARG002 - not supported
         """Raise Unsupported: ``keeps_files`` is not among the platform's capabilities."""
-        raise Unsupported("keep files of tasks", self._transport.addresses.shown)
+        raise Unsupported("store files of tasks", self._transport.addresses.shown)
 
     async def save_artifacts(self, task_id: str, attempt: int, artifacts: Sequence[Artifact]) -> None:  # noqa: ARG002 - not supported
         """Raise Unsupported: the platform has no files of tasks."""
-        raise Unsupported("keep files that runs make", self._transport.addresses.shown)
+        raise Unsupported("store files created by runs", self._transport.addresses.shown)
 
     async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:  # noqa: ARG002 - not supported
         """Raise Unsupported: without a journal, the parent could not resume after its children."""
-        raise Unsupported("make children of tasks", self._transport.addresses.shown)
+        raise Unsupported("create child tasks", self._transport.addresses.shown)
 
     async def children(self, task_id: str, children: Sequence[str]) -> list[TaskRecord]:  # noqa: ARG002 - not supported
         """Return no children."""
@@ -201,7 +201,7 @@ class BareWork:
         self._holding.held.pop(task_id, None)
         if record.status is not outcome.status:
             raise LeaseLost(task_id, attempt)
-        self._later(self._report(record, outcome, held), f"metrics of {task_id}")
+        self._later(self._report(record, outcome, held), f"reporting metrics of {task_id}")
 
     async def _check_open(self, held: Held) -> None:
         """Raise LeaseLost if a task has ended or no longer exists, so that no write replaces its outcome."""
@@ -252,13 +252,13 @@ class BareWork:
 
     async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:  # noqa: ARG002 - not supported
         """Raise Unsupported: a bare platform does not count crashes."""
-        raise Unsupported(f"count the deaths of what ran task {task_id}", self._transport.addresses.shown)
+        raise Unsupported(f"count process crashes of task {task_id}", self._transport.addresses.shown)
 
     async def _give_up(self, task_id: str) -> None:
         """Ask the platform to queue a task again; announce it if the task stays ``executing`` all the same."""
         record = await self._tasks.update(task_id, {"status": Status.Pending})
         if record.status is Status.Executing:
-            refused = Unsupported(f"take task {task_id} back: it stays executing", self._transport.addresses.shown)
+            refused = Unsupported(f"take back task {task_id}, which stays executing", self._transport.addresses.shown)
             announce(PlatformTrouble(doing="handing back", error=refused))
 
     async def lost(self, held: Mapping[str, int]) -> dict[str, Status]:

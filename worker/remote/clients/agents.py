@@ -80,7 +80,7 @@ class RemoteAgentVerbs(Verbs):
             seconds=seconds + WAIT_MARGIN_SECONDS,
             repeat=Repeat.ALWAYS if native else Repeat.UNSENT,
         )
-        said = decode(answer.content, "the result of a tool") if answer.content else None
+        said = decode(answer.content, "the result of a tool call") if answer.content else None
         if native:
             return tool_result_of(said)
         return ToolInvocationResult(tool_id=tool, payload=dict(payload), result=said, is_success=True)
@@ -110,14 +110,14 @@ class RemoteAgentVerbs(Verbs):
 
     async def _of_providers(self, method: str, path: str) -> Any:
         if not await self._dialect.native():
-            raise self._unsupported("look after providers of models")
+            raise self._unsupported("manage model providers")
         return decode((await self._transport.call(method, f"/providers{path}")).content, "a provider")
 
     @bounded
     async def audit(self, query: AuditQuery) -> list[AuditEntry]:
         """Return the matching entries of the audit log, newest first."""
         if not await self._dialect.native():
-            raise self._unsupported("tell what is in an audit log")
+            raise self._unsupported("return an audit log")
         asked = query.model_dump(mode="json", exclude_none=True, exclude={"agents"})
         rows = decode((await self._transport.call("GET", "/audit", params=asked)).content, "an audit log")
         return [audit_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]

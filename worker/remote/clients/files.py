@@ -21,7 +21,7 @@ class FileVerbs(Verbs):
         if not content:
             raise ValidationError(f"{name} is empty", field="file")
         if len(content) > FILE_BYTES:
-            raise TooLarge(f"{name} has {len(content)} bytes; at most {FILE_BYTES} are taken")
+            raise TooLarge(f"{name} has {len(content)} bytes; the maximum is {FILE_BYTES}")
         try:
             answer = await self._transport.call(
                 "POST",
@@ -33,7 +33,7 @@ class FileVerbs(Verbs):
             )
         except ModuleException as error:
             if error.status_code in UNKNOWN_ROUTE:
-                raise self._unsupported("store files; give a URL instead") from None
+                raise self._unsupported("store files; use a URL instead") from None
             raise
         return str(decode(answer.content, "a reference")["reference"])
 

@@ -30,7 +30,7 @@ class RemoteKeys(Verbs):
         body = {"role": str(role), "name": name, "agents": list(agents) or None, "expires_in": seconds}
         made = await self._ask("POST", "", body=body, repeat=Repeat.UNSENT)
         if not isinstance(made, dict) or not isinstance(made.get("key"), str):
-            raise Unavailable("the platform's answer is no key")
+            raise Unavailable("the platform did not return a key")
         return made["key"], _key(made)
 
     async def list(self, organization_id: str | None = None) -> list[Key]:
@@ -51,13 +51,14 @@ class RemoteKeys(Verbs):
     def _check(self, organization_id: str) -> None:
         if organization_id != self._organization:
             raise ValidationError(
-                f"over HTTP keys are those of the organization {self._organization!r} alone (XPANDER_ORGANIZATION_ID)",
+                f"over HTTP, only keys of the organization {self._organization!r} can be managed"
+                " (XPANDER_ORGANIZATION_ID)",
                 field="organization",
             )
 
     async def _ask(self, method: str, path: str, **options: Any) -> Any:
         if not await self._dialect.native():
-            raise Unsupported("look after keys", f"the platform at {self._transport.addresses.shown}")
+            raise Unsupported("manage keys", f"the platform at {self._transport.addresses.shown}")
         return decode((await self._transport.call(method, f"/keys{path}", **options)).content, "a key")
 
 
@@ -80,4 +81,4 @@ def _key(data: Any) -> Key:
             revoked_at=moments["revoked_at"],
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise Unavailable(f"the platform's answer is no key: {error}") from None
+        raise Unavailable(f"the platform returned an invalid key: {error}") from None

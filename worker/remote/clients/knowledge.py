@@ -98,7 +98,7 @@ class RemoteKnowledge:
 def _rows(content: bytes) -> list[Any]:
     rows = decode(content, "a list")
     if not isinstance(rows, list):
-        raise UnreadableRecord("a list", "it is none")
+        raise UnreadableRecord("a list", "not a list")
     return cast("list[Any]", rows)
 
 

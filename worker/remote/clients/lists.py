@@ -73,7 +73,7 @@ class ListVerbs(RemoteAgentVerbs):
     async def requests(self, query: RequestQuery) -> list[OpenRequest]:
         """Return the requests that wait for a person."""
         if not await self._dialect.native():
-            raise self._unsupported("list what waits for a person")
+            raise self._unsupported("list tasks that wait for a person")
         asked = query.model_dump(mode="json", exclude_none=True, exclude={"agents"})
         rows = decode((await self._transport.call("GET", "/requests", params=asked)).content, "a list of requests")
         return [request_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]

@@ -78,7 +78,7 @@ class RemoteTasks(ListVerbs, FileVerbs):
         """Update fields of a task, and return the task."""
         changes = check_changes(changes)
         if None in changes.values() and not await self._dialect.native():
-            raise self._unsupported("clear a field of a task: there null means unchanged")
+            raise self._unsupported("clear a field of a task (null leaves a field unchanged there)")
         if attempt is not None:
             saved = await self.save_of_a_run(task_id, changes, attempt, origin)
             if saved is not None:
@@ -132,7 +132,7 @@ class RemoteTasks(ListVerbs, FileVerbs):
     async def send(self, task_id: str, message: NewMessage) -> TaskRecord:
         """Send a message to a task's agent."""
         if not await self._dialect.native():
-            raise self._unsupported("take messages to tasks")
+            raise self._unsupported("deliver messages to tasks")
         body = message.model_dump(mode="json")
         return await self._task("POST", task_id, "/messages", body=body, repeat=Repeat.UNSENT)
 
@@ -140,7 +140,7 @@ class RemoteTasks(ListVerbs, FileVerbs):
     async def skip(self, task_id: str) -> TaskRecord:
         """Let the other tasks of its conversation pass a waiting task."""
         if not await self._dialect.native():
-            raise self._unsupported("keep conversations in order")
+            raise self._unsupported("order the tasks of a conversation")
         return await self._task("POST", task_id, "/skip", repeat=Repeat.UNSENT)
 
     @bounded
@@ -197,5 +197,5 @@ class RemoteTasks(ListVerbs, FileVerbs):
         except ModuleException as error:
             if error.status_code not in UNKNOWN_ROUTE or await self._dialect.native():
                 raise
-            raise self._unsupported("tell of a task's attempts") from None
+            raise self._unsupported("return a task's attempts") from None
         return [Attempt.model_validate(each) for each in cast("list[Any]", decode(answer.content, "attempts"))]

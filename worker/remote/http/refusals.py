@@ -36,7 +36,7 @@ class KeyRefused(ModuleException):
 
     def __init__(self, platform: str, status_code: int = 401, said: str = "") -> None:
         why = f" {said}" if said else ""
-        super().__init__(status_code, f"{platform} refused the key ({status_code}); look at XPANDER_API_KEY.{why}")
+        super().__init__(status_code, f"{platform} rejected the API key ({status_code}); check XPANDER_API_KEY.{why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def refusal(status: int, body: Mapping[str, Any], subject: Subject, platform: st
         subject: The subject of the request.
         platform: The platform's name for messages.
     """
-    text = str(body.get("description") or f"{platform} answered {status}.")
+    text = str(body.get("description") or f"{platform} returned status {status}.")
     match status:
         case 401:
             return KeyRefused(platform, status)

@@ -177,7 +177,7 @@ class Transport:
         except Failed as failed:
             raise failed.error from failed.__cause__
         except TimeoutError:
-            late = f"{self.addresses.shown} did not answer within {bounds.CALL_SECONDS:g} s"
+            late = f"{self.addresses.shown} did not respond within {bounds.CALL_SECONDS:g} s"
             raise Unanswered(late, retry_after=RETRY_SECONDS) from None
 
     @asynccontextmanager
@@ -215,7 +215,9 @@ class Transport:
             finally:
                 await events.aclose()
         except (httpx.TransportError, SSEError) as error:
-            raise Unavailable(f"The event stream of {self.addresses.shown} broke: {self._said(error)}") from error
+            raise Unavailable(
+                f"The event stream of {self.addresses.shown} was interrupted: {self._said(error)}"
+            ) from error
         finally:
             await response.aclose()
 
@@ -263,7 +265,7 @@ class Transport:
             away = Unavailable(f"{self.addresses.shown} cannot be reached: {self._said(error)}")
             raise Failed(away, 0, acted=False) from error
         except (httpx.TransportError, httpx.DecodingError) as error:
-            unanswered = Unanswered(f"{self.addresses.shown} did not answer: {self._said(error)}")
+            unanswered = Unanswered(f"{self.addresses.shown} did not respond: {self._said(error)}")
             raise Failed(unanswered, 0, acted=True) from error
         if not response.is_success:
             raise self._failure(response, subject)
@@ -286,7 +288,10 @@ class Transport:
         if "retry-after" in response.headers:
             body.setdefault("retry_after", response.headers["retry-after"])
         if response.is_redirect:
-            body = {"description": f"{self.addresses.shown} answered with a redirect, which is not followed here."}
+            body = {
+                "description": f"{self.addresses.shown} responded with a redirect, which is not followed for this"
+                " request."
+            }
         error = refusal(status, body, subject, self.addresses.shown)
         return Failed(error, status, acted=status not in NOT_ACTED)
 
@@ -298,7 +303,7 @@ class Transport:
 
     def _open_client(self) -> "httpx.AsyncClient":
         if self._client is None:
-            raise Unavailable(f"The connection to {self.addresses.shown} was closed.")
+            raise Unavailable(f"The connection to {self.addresses.shown} has been closed.")
         return self._client
 
 

@@ -107,9 +107,9 @@ class NativePresence:
                 self._flags.wake(WORK, DELIVERIES)  # hints may have been missed
                 async for each in sent:
                     self._hint(each)
-            raise Unavailable("The stream of hints ended.")
+            raise Unavailable("The stream of wake-up hints ended.")
 
-        await until_done("listening for hints", once, backoff=STREAMS)
+        await until_done("listening for wake-up hints", once, backoff=STREAMS)
 
     def _hint(self, sent: "ServerSentEvent") -> None:
         match sent.event:

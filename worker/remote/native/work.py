@@ -97,7 +97,7 @@ class NativeWork:
         async def once() -> dict[str, str]:
             read = await self._asking.together(verb)
             if not isinstance(read, dict):
-                raise UnreadableRecord("a journal", "it is no object")
+                raise UnreadableRecord("a journal", "not an object")
             return await put_back(self._tasks.open_file, (_entry(key, value) for key, value in read.items()))
 
         return await self._patience.ask(task_id, "reading a journal", once)
@@ -112,7 +112,7 @@ class NativeWork:
             except ValidationError:
                 return []
             if not isinstance(read, list):
-                raise UnreadableRecord("messages", "they are no list")
+                raise UnreadableRecord("messages", "not a list")
             return [message_of(each) for each in read]
 
         return await self._patience.ask(task_id, "reading messages", once)
@@ -127,10 +127,10 @@ class NativeWork:
             except ValidationError:
                 return []
             if not isinstance(read, list) or not all(isinstance(each, str) for each in read):
-                raise UnreadableRecord("what was told", "it is no list of texts")
+                raise UnreadableRecord("sent events", "not a list of strings")
             return read
 
-        return await self._patience.ask(task_id, "reading what was told", once)
+        return await self._patience.ask(task_id, "reading sent events", once)
 
     async def save(
         self, task_id: str, changes: Mapping[str, Any], attempt: int, origin: str | None = None
@@ -206,7 +206,7 @@ class NativeWork:
         verb = Verb({"verb": "children", "task_id": task_id, "children": list(children)}, Subject(task_id=task_id))
         read = await self._patience.ask(task_id, "reading the task's children", partial(self._asking.together, verb))
         if not isinstance(read, list):
-            raise UnreadableRecord("children", "they are no list")
+            raise UnreadableRecord("children", "not a list")
         return [task_of(each) for each in read]
 
     async def providers(self) -> list[ProviderState]:
@@ -252,7 +252,7 @@ class NativeWork:
                 numbered.append(Verb(body, Subject(task_id=task_id, attempt=attempt)))
             return await self._asking.together(numbered[0])
 
-        return await self._patience.ask(task_id, "writing what a run did", once)
+        return await self._patience.ask(task_id, "storing a run's changes", once)
 
     async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
         """Return the attempts that have lost their lease, with the status of each task."""
@@ -260,7 +260,7 @@ class NativeWork:
             return {}
         answer = await self._asking.together(Verb({"verb": "lost", "held": dict(held)}))
         if not isinstance(answer, dict):
-            raise UnreadableRecord("an answer", "it is no object")
+            raise UnreadableRecord("an answer", "not an object")
         lost = {task_id: _status(status) for task_id, status in answer.items() if task_id in held}
         for task_id in lost:
             self._claiming.drop(task_id, held[task_id])
