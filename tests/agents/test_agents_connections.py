@@ -129,7 +129,7 @@ async def test_a_server_that_is_away_is_worth_another_try_and_is_found_when_it_i
     port = free_port()
     agent = adding(MCPTools(url=f"http://127.0.0.1:{port}/mcp"))
     with pytest.raises(
-        AgentFailed, match=r"The MCP server .* cannot be reached; the log says why\. \(503\)$"
+        AgentFailed, match=r"The MCP server .* cannot be reached; see the log for the reason\. \(503\)$"
     ) as raised:
         await run(agent)
     assert is_retryable(raised.value)
@@ -200,7 +200,7 @@ async def test_a_server_that_is_gone_in_the_middle_of_a_run_is_named(
     assert result.content == "went on"
     (note,) = [each.data["text"] for each in task.events if each.type == "note"]
     assert note.startswith("the MCP server")
-    assert "went on without it" in note
+    assert "continued without it" in note
 
 
 def test_it_is_connected_again_on_another_event_loop(script: Path) -> None:
@@ -237,7 +237,7 @@ async def test_a_server_that_does_not_disconnect_holds_nobody_up(script: Path, m
     monkeypatch.setattr(MCPTools, "close", closes_in_the_end)
     with capture_logs() as logs:
         assert (await run(adding(mcp_tools(script))))[0] == "1"
-    assert [each["event"] for each in logs] == ["an MCP server does not disconnect"]
+    assert [each["event"] for each in logs] == ["an MCP server did not disconnect in time"]
 
 
 async def test_a_database_is_not_closed_while_another_run_uses_it() -> None:

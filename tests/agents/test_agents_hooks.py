@@ -33,7 +33,7 @@ async def test_a_place_that_agno_has_moved_is_named_before_anything_is_run(monke
     model = ScriptedModel(["never asked"])
     with pytest.raises(ConfigurationError, match=r"Agno 3\.\S+ has no agno\.models\.base\.Model\._was_here") as raised:
         await Runner(Log())(Agent(model=model))
-    assert "Install a version of Agno" in raised.value.description
+    assert "Install an Agno version" in raised.value.description
     assert model.requests == []
     assert missing() == ["agno.models.base.Model._was_here"]
 

@@ -13,7 +13,7 @@ from worker.testing import Call, ScriptedModel
 
 PAGE = "x" * 3_000_000
 CUT = "\n[Cut here: these are the first {0} of 3,000,000 characters. Ask for less, or for another part.]"
-NOTE = "The result of fetch is too long for its model, which was given the first {0} of 3,000,000 characters."
+NOTE = "The result of fetch is too long for the model, which received the first {0} of 3,000,000 characters."
 
 
 def fetch() -> str:

@@ -78,10 +78,10 @@ def test_a_model_is_made_by_its_name(both_keys: None) -> None:
     ("name", "said"),
     [
         ("openai:gpt-5", "OPENAI_API_KEY"),
-        ("gpt-5", "names no model"),
-        ("nobody:x", "names no model"),
+        ("gpt-5", "is not a valid model"),
+        ("nobody:x", "is not a valid model"),
         ("groq:llama", "groq"),
-        ("", "names no model"),
+        ("", "is not a valid model"),
     ],
 )
 def test_what_is_missing_is_named(name: str, said: str) -> None:
@@ -258,7 +258,7 @@ async def test_a_fallback_model_answers_when_the_first_fails(running: Runner) ->
 
 
 async def test_an_agent_without_a_model_takes_the_default(running: Runner) -> None:
-    with pytest.raises(ConfigurationError, match="names no model"):
+    with pytest.raises(ConfigurationError, match="is not a valid model"):
         await running(Agent())
 
 

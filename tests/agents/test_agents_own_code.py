@@ -151,14 +151,14 @@ async def test_a_transient_error_is_retried_wherever_it_comes_from(place: str) -
 async def test_what_agno_goes_on_without_is_named_in_a_note(place: str) -> None:
     run = await run_handler(handler(PASSED_OVER[place], defect), text="x")
     assert (run.status, run.result) == ("completed", "done")
-    assert run.notes == ["defect failed, and the run went on without it: no such column"]
+    assert run.notes == ["defect failed, and the run continued without it: no such column"]
     registry = Registry()
     registry.add(once := handler(PASSED_OVER[place], away), "task_created", None, retries=RetryPolicy(attempts=1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage.registry, "default", registry)
         last = await run_handler(once, text="x")
     assert last.status == "completed"
-    assert last.notes == ["away failed, and the run went on without it: db away"]
+    assert last.notes == ["away failed, and the run continued without it: db away"]
 
 
 @pytest.mark.parametrize("where", KNOWLEDGE)
@@ -169,7 +169,7 @@ async def test_knowledge_that_cannot_be_searched_is_searched_again_or_named(wher
         assert (run.status, str((await run.task.aattempts())[0].error)[-7:]) == ("pending", "db away"), run.error
     lost = await run_handler(handler(make, lost_index), text="x")
     assert (lost.status, lost.result) == ("completed", "done")
-    assert lost.notes == [f"{name} failed, and the run went on without it: no such index"]
+    assert lost.notes == [f"{name} failed, and the run continued without it: no such index"]
 
 
 class Memories(InMemoryDb):
@@ -195,18 +195,18 @@ async def test_memories_that_cannot_be_stored_are_stored_again_or_named() -> Non
     assert (run.status, str((await run.task.aattempts())[0].error)[-7:]) == ("pending", "db away"), run.error
     lost = await run_handler(handler(remembering, lost_index), text="x")
     assert (lost.status, lost.result) == ("completed", "done")
-    assert lost.notes == ["Agno's storing memory in db failed, and the run went on without it: no such index"]
+    assert lost.notes == ["Agno's storing memory in db failed, and the run continued without it: no such index"]
     registry = Registry()
     registry.add(demanding := handler(remembering, lost_index), "task_created", None, required=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage.registry, "default", registry)
         run = await run_handler(demanding, text="x")
-    assert (run.status, str(run.result)[-37:]) == ("error", "failed, and is required: no such index"[-37:])
+    assert (run.status, str(run.result)[-37:]) == ("error", "failed, but is required: no such index"[-37:])
 
 
 async def test_a_store_that_is_plain_is_heard_too() -> None:
     run = await run_handler(handler(lambda code: asking(knowledge=knowledge(PlainStore(code))), lost_index), text="x")
-    assert run.notes == ["the knowledge handbook failed, and the run went on without it: no such index"]
+    assert run.notes == ["the knowledge handbook failed, and the run continued without it: no such index"]
 
 
 def lost_index(*_: Any, **__: Any) -> Any:
@@ -222,7 +222,7 @@ async def test_what_is_required_and_fails_ends_the_task_as_an_error(where: str) 
         patch.setattr(stage.registry, "default", registry)
         run = await run_handler(demanding, text="x")
     assert run.status == "error"
-    assert str(run.result).endswith("failed, and is required: no such index")
+    assert str(run.result).endswith("failed, but is required: no such index")
     assert run.notes == []
 
 
@@ -233,13 +233,13 @@ async def test_a_member_that_is_required_and_fails_ends_the_task_as_an_error() -
         return await run_agent(Team(id="t", members=[broken], model=ScriptedModel(turns)), task)
 
     run = await run_handler(work, text="x")
-    assert (run.result, run.notes) == ("without ann", ["ann failed, and the run went on without it: no such model"])
+    assert (run.result, run.notes) == ("without ann", ["ann failed, and the run continued without it: no such model"])
     registry = Registry()
     registry.add(work, "task_created", None, required=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage.registry, "default", registry)
         run = await run_handler(work, text="x")
-    assert (run.status, run.result) == ("error", "ann failed, and is required: no such model")
+    assert (run.status, run.result) == ("error", "ann failed, but is required: no such model")
 
 
 async def test_what_a_tool_raises_is_for_its_model() -> None:

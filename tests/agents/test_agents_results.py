@@ -211,7 +211,7 @@ NESTED: dict[str, Any] = json.loads('{"not":' * 900 + "{}" + "}" * 900)
         ({"$ref": "file:///etc/passwd"}, "{}", "is not defined in the schema"),
         ({"type": "string", "pattern": "(((("}, '"a"', "is not a 'regex'"),
         (NESTED, "{}", "nested too deeply"),
-        ({"type": 1}, "{}", "no valid JSON Schema"),
+        ({"type": 1}, "{}", "not a valid JSON Schema"),
         ({"$schema": "http://127.0.0.1:1/meta", "type": "object"}, "[]", None),
     ],
 )

@@ -66,7 +66,7 @@ async def test_a_note_says_which_toolkit_may_miss_its_state() -> None:
     assert read == "empty"
     assert note == (
         "Notebook may keep state in the process. Its earlier calls were answered from the journal, so that state is"
-        " missing now. If it matters, declare it: declare_tool(…, resume='redo')."
+        " now missing. If it is needed, use declare_tool(…, resume='redo')."
     )
 
 

@@ -85,7 +85,7 @@ async def test_tasks_without_a_user_share_no_memory(make: Any) -> None:
     assert SECRET not in str(model.requests)
     assert {tool["function"]["name"] for each in model.requests for tool in each.tools} <= {"delegate_task_to_member"}
     notes = [each["text"] for each in log.data("note")]
-    assert [note.startswith("The task names no user, so ann neither reads nor keeps") for note in notes] == [True, True]
+    assert [note.startswith("The task has no user, so ann neither reads nor stores") for note in notes] == [True, True]
 
 
 async def test_a_user_has_memories_of_its_own() -> None:

@@ -190,7 +190,7 @@ def test_weights_that_cannot_be_loaded_are_an_error_and_leave_nothing_running(
     monkeypatch.syspath_prepend(tmp_path)
     threads = threading.active_count()
 
-    with pytest.raises(LocalModelUnavailable, match=r"llama\.cpp could not load it"):
+    with pytest.raises(LocalModelUnavailable, match=r"llama\.cpp could not load the model"):
         LocalModel.start()
 
     assert threading.active_count() == threads

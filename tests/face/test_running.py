@@ -211,7 +211,7 @@ class TestInARun:
         await run_agent(Agent(model=ScriptedModel(["ok"]), db=InMemoryDb()), task, history=3)
         events = [each async for each in engine.tasks.events(task.id, follow=False)]
         noted = [each.data.text for each in events if each.type == "note"]
-        assert [text.partition(":")[0] for text in noted] == ["history= was passed over"] * 2, noted
+        assert [text.partition(":")[0] for text in noted] == ["history= was ignored"] * 2, noted
 
     async def test_a_run_that_waits_for_a_person_leaves_the_task_paused(self, engine: Engine) -> None:
         @tool(requires_confirmation=True)

@@ -34,7 +34,7 @@ def another_wire(request: pytest.FixtureRequest) -> Any:
     return WIRES[request.param]
 
 
-SILENT = "said nothing for 4 seconds"
+SILENT = "sent no output for 4 seconds"
 COMMENT = "Raw response: : keep-alive"  # Google's client does not know comments, and says so at once
 
 

@@ -178,7 +178,7 @@ async def test_a_handler_says_what_becomes_of_an_answer_that_is_not_whole(
         assert run.task.finish_reason == reason
     if status == "completed":
         assert run.result == "".join(CUT.text if answer == "cut" else FILTERED.text)
-        assert any("is not whole" in each for each in run.notes)
+        assert any("is incomplete" in each for each in run.notes)
 
 
 @pytest.mark.usefixtures("environment", "worker_platform")

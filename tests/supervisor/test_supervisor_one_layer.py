@@ -169,7 +169,7 @@ async def test_a_member_that_is_away_is_asked_again_before_its_leader_goes_on_wi
         member = Agent(id="a", name="a", model=openai(server))
         task = await outcome(engine, handlers, serve, lambda: team(member))
         assert (task.status, task.result, task.errors, len(server.requests)) == (Status.Completed, "ok", 2, 3)
-        assert not [each for each in await notes(engine, task.id) if "went on without it" in each]
+        assert not [each for each in await notes(engine, task.id) if "continued without it" in each]
 
 
 @pytest.mark.parametrize(("status", "requests"), [(503, 3), (401, 1)])
@@ -180,7 +180,7 @@ async def test_a_member_that_stays_away_is_named_in_a_note(
         member = Agent(id="a", name="a", model=openai(server))
         task = await outcome(engine, handlers, serve, lambda: team(member))
         assert (task.status, task.result, len(server.requests)) == (Status.Completed, "ok", requests)
-        (said,) = [each for each in await notes(engine, task.id) if "went on without it" in each]
+        (said,) = [each for each in await notes(engine, task.id) if "continued without it" in each]
         assert said.startswith("a failed")
         assert "no luck" in said
 

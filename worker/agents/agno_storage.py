@@ -29,7 +29,9 @@ def storage(connect: Callable[[], Any], organization_id: str) -> Any:
         from agno.db.postgres import PostgresDb
         from sqlalchemy import create_engine
     except ImportError as error:
-        raise ConfigurationError(f"agno_db() needs SQLAlchemy: pip install 'agno-worker[agno-db]' ({error})") from error
+        raise ConfigurationError(
+            f"agno_db() requires SQLAlchemy: pip install 'agno-worker[agno-db]' ({error})"
+        ) from error
     engine = create_engine(
         "postgresql+psycopg://", creator=connect, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True
     )

@@ -53,7 +53,7 @@ class ResultInvalid(ModuleException):
     error_code = ErrorCode.ResultInvalid
 
     def __init__(self, problem: str, content: str) -> None:
-        super().__init__(None, f"The result does not have the form asked for: {problem}")
+        super().__init__(None, f"The result does not have the requested format: {problem}")
         self.problem = problem
         self.content = content
 
@@ -86,7 +86,7 @@ def provider_is_away(state: ProviderState) -> Exception:
     from agno.exceptions import ModelProviderError
 
     status = 429 if state.error_code in {ErrorCode.Quota, ErrorCode.RateLimited} else UNAVAILABLE
-    error = ModelProviderError(f"{state.id} is away: {state.message}", status_code=status)
+    error = ModelProviderError(f"{state.id} is unavailable: {state.message}", status_code=status)
     error.is_gate = True  # pyright: ignore[reportAttributeAccessIssue] # checked by is_gate
     return error
 

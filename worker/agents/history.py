@@ -26,7 +26,9 @@ def turns_wanted(agent: Any, given: Any, *, continues: bool) -> int:
         wants = continues and getattr(agent, "add_history_to_context", False) is True
         given = (getattr(agent, "num_history_runs", None) or 3) if wants else 0
     if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= MOST_TURNS:
-        raise ValidationError(f"history is a number of turns, 0 to {MOST_TURNS:,}, and not {given!r}", field="history")
+        raise ValidationError(
+            f"history must be a number of turns from 0 to {MOST_TURNS:,}, not {given!r}", field="history"
+        )
     return given if getattr(agent, "db", None) is None and not hasattr(agent, "steps") else 0
 
 
@@ -35,11 +37,11 @@ def history_unused(agent: Any, given: Any) -> str | None:
     if not given:
         return None
     if hasattr(agent, "steps"):
-        return "history= was passed over: a workflow's steps have agents of their own; give it a database instead."
+        return "history= was ignored: a workflow's steps have their own agents; give the workflow a database instead."
     if getattr(agent, "db", None) is not None:
         return (
-            "history= was passed over: the agent has a database, which holds its conversation (add_history_to_context,"
-            " num_history_runs)."
+            "history= was ignored: the agent has a database, which contains its conversation"
+            " (add_history_to_context, num_history_runs)."
         )
     return None
 

@@ -43,7 +43,7 @@ def kind_of(agent: Any) -> str:
     for kind, name in _kinds():
         if isinstance(agent, kind):
             return name
-    raise ConfigurationError(f"run_agent takes an Agno Agent, Team or Workflow, not {type(agent).__name__}.")
+    raise ConfigurationError(f"run_agent requires an Agno Agent, Team or Workflow, not {type(agent).__name__}.")
 
 
 @cache

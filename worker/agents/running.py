@@ -215,7 +215,7 @@ class _Going:
         """Report a task's option that the model does not support."""
         if self._overrides.ignored:
             model = self._overrides.last_model.id
-            text = f"{self._overrides.ignored} is ignored: the model {model} knows no such setting."
+            text = f"{self._overrides.ignored} is ignored: the model {model} does not support it."
             self._run.emit([NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "model"})])
 
     def _note_foreign_rows(self) -> None:

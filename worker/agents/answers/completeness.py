@@ -13,11 +13,11 @@ from worker.words.statuses import TaskUpdateEventType
 WHY: dict[FinishReason, str] = {
     FinishReason.Length: "the limit on output tokens was reached",
     FinishReason.ContextLength: "the model's context was full",
-    FinishReason.ContentFilter: "the provider's content filter kept it back",
+    FinishReason.ContentFilter: "the provider's content filter withheld it",
     FinishReason.Refusal: "the model refused",
     FinishReason.ToolLimit: "the limit on tool calls was reached",
-    FinishReason.ToolLoop: "the model made the same tool call again and again, with the same result",
-    FinishReason.Other: "the provider gives no reason that we know",
+    FinishReason.ToolLoop: "the model kept making the same tool call with the same result",
+    FinishReason.Other: "the provider gave no known reason",
 }
 """Descriptions of finish reasons, to follow the words "is not whole: "."""
 
@@ -66,7 +66,7 @@ def settled(answered: Answered, reading: Reading, policy: Incomplete | None) -> 
         if answered.has_calls or answered.holds or answered.has_spoken:
             return reason
         raise EmptyAnswer("The model's answer is empty.")
-    text = f"The model's answer is not whole: {WHY[reason]} ({reading.word or reason})."
+    text = f"The model's answer is incomplete: {WHY[reason]} ({reading.word or reason})."
     if reading.refusal:
         text = f"The model refused: {reading.refusal}"
     if policy == "error":
@@ -81,7 +81,7 @@ def settled(answered: Answered, reading: Reading, policy: Incomplete | None) -> 
         raise Withheld(text, reading.word, reason)
     if reason in _CALLED_TOO_OFTEN:
         raise Withheld(text, reading.word, reason)
-    raise EmptyAnswer(f"{text} It is empty.", reading.word, reason)
+    raise EmptyAnswer(f"{text} It contains nothing.", reading.word, reason)
 
 
 def says_something(answer: Any) -> bool:
@@ -115,7 +115,7 @@ def cut_short(reason: FinishReason, whose: str) -> NewEvent:
         reason: Why the answer ended.
         whose: "The answer", or the answer of a member or helper.
     """
-    text = f"{whose[:1].upper()}{whose[1:]} is not whole: {WHY[reason]} ({reason})."
+    text = f"{whose[:1].upper()}{whose[1:]} is incomplete: {WHY[reason]} ({reason})."
     return NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="incomplete").model_dump())
 
 

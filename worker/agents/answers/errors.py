@@ -95,7 +95,7 @@ class UnreadableAnswer(AnswerError):  # noqa: N818 - the name describes the answ
 
     def __init__(self, response: Any, error: BaseException | None = None) -> None:
         shown = response if isinstance(response, str) else message_of(error) if error is not None else type(response)
-        super().__init__(f"The provider's answer cannot be read: {str(shown)[:SHOWN_CHARACTERS]}")
+        super().__init__(f"The provider's response cannot be parsed: {str(shown)[:SHOWN_CHARACTERS]}")
 
 
 def unreadable_in(error: BaseException) -> UnreadableAnswer | None:
@@ -135,4 +135,4 @@ class SilentModel(AnswerError):  # noqa: N818 - the name describes the answer
     status_code = GATEWAY_TIMEOUT
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"The model said nothing for {seconds:g} seconds.")
+        super().__init__(f"The model sent no output for {seconds:g} seconds.")

@@ -135,7 +135,9 @@ class Reading:
             ProviderFailed: The provider gave up.
         """
         if self._streamed and self._is_known and not self._has_ended:
-            raise BrokenOff("The model's answer broke off: the connection was closed before its end.")
+            raise BrokenOff(
+                "The model's answer was interrupted: the connection was closed before the answer was complete."
+            )
         if self.word in FAILURES:
             raise ProviderFailed(f"The provider ended the answer with {self.word!r}.")
         if self.refusal:
@@ -178,7 +180,7 @@ class Reading:
             if _get(response, "usage") not in (_ABSENT, None):  # the usage chunk after the last chunk of the answer
                 self._has_ended = True
             elif not self._streamed:
-                raise EmptyAnswer("The provider's answer holds no choice.")
+                raise EmptyAnswer("The provider's response contains no answer.")
             return
         choice = choices[0]
         _raise_error_of(choice)
@@ -293,7 +295,7 @@ def _failed(error: Any) -> ProviderFailed:
     body = {name: each for name in names if (each := _get(error, name)) not in (_ABSENT, None, "")}
     if body.get("type") == "error":  # the type of the event, not of the error
         del body["type"]
-    return ProviderFailed(str(body.get("message") or "The provider failed, and does not say why."), body)
+    return ProviderFailed(str(body.get("message") or "The provider failed without giving a reason."), body)
 
 
 def _get(thing: Any, name: str) -> Any:

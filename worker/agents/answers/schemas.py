@@ -27,7 +27,7 @@ async def check(schema: dict[str, Any]) -> None:
         ValidationError: The schema is not valid, with the place of the error, or checking it takes too long.
         Unavailable: No child process could be started for the check.
     """
-    await _ask(f"{_WORK}:check", "is no valid JSON Schema", schema)
+    await _ask(f"{_WORK}:check", "is not a valid JSON Schema", schema)
 
 
 async def fitted(text: str, schema: dict[str, Any] | None) -> tuple[str | None, str | None]:
@@ -54,7 +54,9 @@ async def _ask(function: str, verdict: str, *arguments: Any) -> Any:
     except Refused as refused:
         raise ValidationError(f"output_schema {verdict}: {refused}", field="output_schema") from None
     except NotStarted as error:
-        raise Unavailable(f"no process could be started to check a result ({error})", retry_after=5) from error
+        raise Unavailable(
+            f"a result could not be checked because no process could be started ({error})", retry_after=5
+        ) from error
     except BoundedError as error:
         raise ValidationError(f"output_schema {verdict}: {error}", field="output_schema") from None
 

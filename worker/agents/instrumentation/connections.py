@@ -97,7 +97,9 @@ class _Server:
             self._owner = None
             for task in remaining:
                 task.cancel()
-                _log.warning("an MCP server does not disconnect", toolkit=self._toolkit.name, seconds=CLOSE_SECONDS)
+                _log.warning(
+                    "an MCP server did not disconnect in time", toolkit=self._toolkit.name, seconds=CLOSE_SECONDS
+                )
 
     def _is_ending(self) -> bool:
         return self._closes.is_set() or (self._owner is not None and self._owner.done())
@@ -140,7 +142,7 @@ async def connect_servers(frame: Frame, owner: Any) -> None:
             server = _servers[toolkit] = _Server(toolkit)
         frame.servers.append(server)
         if not await server.use():
-            error = Unavailable(f"The MCP server {toolkit.name} cannot be reached; the log says why.")
+            error = Unavailable(f"The MCP server {toolkit.name} cannot be reached; see the log for the reason.")
             frame.run.failures.append(error)
             raise error
 
@@ -185,7 +187,7 @@ async def _see_to(toolkit: Any, run_context: Any) -> None:
         server = _servers[toolkit] = _Server(toolkit, is_users=True)
     if server.loop is asyncio.get_running_loop() and not await server.connected(CALL_CHECK_SECONDS):
         name = f"the MCP server {toolkit.name}"
-        error = Unavailable(f"{name} cannot be reached; the log says why.")
+        error = Unavailable(f"{name} cannot be reached; see the log for the reason.")
         frame = frame_in_hand.get()
         if frame is None:
             bare_notes.go_without(name, error)
@@ -233,7 +235,7 @@ def connect_databases(frame: Frame, owner: Any) -> None:
             try:
                 toolkit.connect()
             except Exception as error:  # noqa: BLE001 - like Agno, which tries again when the tool is called
-                _log.warning("a toolkit cannot connect", toolkit=type(toolkit).__name__, error=str(error))
+                _log.warning("a toolkit could not connect", toolkit=type(toolkit).__name__, error=str(error))
 
 
 def disconnect_databases(frame: Frame) -> None:
@@ -247,7 +249,7 @@ def disconnect_databases(frame: Frame) -> None:
         try:
             toolkit.close()
         except Exception as error:  # noqa: BLE001 - like Agno: the run has ended regardless
-            _log.warning("a toolkit cannot disconnect", toolkit=type(toolkit).__name__, error=str(error))
+            _log.warning("a toolkit could not disconnect", toolkit=type(toolkit).__name__, error=str(error))
 
 
 def _tools_of(owner: Any) -> list[Any]:

@@ -73,8 +73,8 @@ def _look_up(hook: Hook) -> tuple[Any, Original]:
         return owner, inspect.getattr_static(owner, hook.name)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(
-            f"Agno {version('agno')} has no {hook}, which a run's journal needs. Install a version of Agno that"
-            " this version of agno-worker was tested with (see its pyproject.toml), or a newer agno-worker."
+            f"Agno {version('agno')} has no {hook}, which this version of agno-worker requires. Install an Agno"
+            " version that it was tested with (see its pyproject.toml), or a newer agno-worker."
         ) from error
 
 

@@ -62,7 +62,7 @@ def _cut(frame: Frame | None, attempt: Run | None, message: Any, budget: int) ->
         name = tools.files.keep(f"result of {message.tool_name}", message.content)
         how = f"{tools.read}(name={name!r}, from={budget}) reads on."
     message.content = f"{message.content[:budget]}\n[Cut here: these are {shown}. {how}]"
-    text = f"The result of {message.tool_name} is too long for its model, which was given {shown}."
+    text = f"The result of {message.tool_name} is too long for the model, which received {shown}."
     if frame is None:
         if attempt is not None:
             attempt.bare.note(_note(text))

@@ -140,7 +140,7 @@ def _checked(size: int, before: int) -> int:
     from worker.agents.models.checked_http import MOST_BYTES
 
     if before + size > MOST_BYTES:
-        raise ValueError(f"a medium has more than {MOST_BYTES:,} bytes")
+        raise ValueError(f"a media file has more than {MOST_BYTES:,} bytes")
     return size
 
 

@@ -97,7 +97,7 @@ def tell_cancelled(child: Frame, ended: Any) -> None:
     if ended is None or not child.run_id or not _is_cancelled(ended) or child.run.is_over:
         return
     reason = str(getattr(ended, "reason", None) or getattr(ended, "content", None) or "no reason given")
-    error = AgentFailed(f"it was cancelled by code within it: {reason}")
+    error = AgentFailed(f"it was cancelled from within: {reason}")
     child.run.call(partial(child.run.go_without, child.member or name_of(child.owner) or "an agent", error))
 
 

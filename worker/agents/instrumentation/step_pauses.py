@@ -259,4 +259,4 @@ def _select(step: Any, answer: InputAnswer) -> None:
 def _check_declined(step: Any, answer: InputAnswer) -> None:
     if answer.approve is False:
         why = answer.note or "no reason given"
-        raise AgentFailed(f"The workflow cannot go on: what {step.step_name!r} needs was declined: {why}")
+        raise AgentFailed(f"The workflow cannot continue: input that {step.step_name!r} requires was declined: {why}")

@@ -9,7 +9,8 @@ def too_large(what: str) -> NewEvent:
     """Return the note that a call's result is too large to be journaled."""
     size = rows.VALUE_BYTES // 1024**2
     return _note(
-        "journal", f"{what} is larger than {size} MiB and is not journaled: a retry would make the call again."
+        "journal",
+        f"{what} is larger than {size} MiB and is not recorded in the journal; a retry would repeat the call.",
     )
 
 
@@ -17,19 +18,19 @@ def not_reused() -> NewEvent:
     """Return the note that completed calls are made again."""
     return _note(
         "journal",
-        "Some calls that an earlier attempt completed are made again: the agent, its model, tools, instructions or"
-        " input have changed, so the earlier answers no longer fit.",
+        "Some calls that an earlier attempt completed are repeated, because the agent, its model, tools,"
+        " instructions or input have changed since.",
     )
 
 
 def discard_text() -> NewEvent:
     """Return the note that discards streamed text whose answer was never completed."""
-    return _note("discard", "Discard the unfinished text: the answer broke off and is given again from the start.")
+    return _note("discard", "Discard the unfinished text: the answer was interrupted and starts again.")
 
 
 def answers_again() -> NewEvent:
     """Return the note that discards an answer because a new message has arrived, which the agent answers instead."""
-    return _note("discard", "Discard the last answer: somebody has said more, and is answered in its place.")
+    return _note("discard", "Discard the last answer: a new message has arrived, and the agent answers it instead.")
 
 
 def _note(kind: str, text: str) -> NewEvent:

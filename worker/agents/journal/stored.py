@@ -135,7 +135,7 @@ class StoredJournal:
     def _record(self, scope: Scope) -> Record:
         identity = scope.identity
         if identity is None:
-            raise RuntimeError("a scope that was never opened has no record to make")
+            raise RuntimeError("an unopened scope has no record to create")
         site = identity.site() if identity.site is not None else None
         return Record(
             identity.kind, identity.name, identity.config(), identity.input(), identity.model, site, scope.opening

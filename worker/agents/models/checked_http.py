@@ -110,14 +110,14 @@ class _AsyncTransport(httpx.AsyncHTTPTransport):
 def _check_name(request: httpx.Request) -> None:
     """Refuse the names of cloud metadata services, whatever they resolve to."""
     if tells_credentials(str(request.url)):
-        raise AddressRefused(f"{request.url.host} tells a machine its credentials")
+        raise AddressRefused(f"{request.url.host} is a cloud metadata service, which must not be called")
 
 
 def _resolve(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise httpcore.ConnectError(f"the host {host} is not known") from error
+        raise httpcore.ConnectError(f"the host {host} is unknown") from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 

@@ -167,10 +167,10 @@ def _await_address(process: subprocess.Popen[str]) -> str:
         alarm.cancel()
         alarm.join()
     if not line:
-        raise LocalModelUnavailable(f"its process ended with code {process.wait()} before it listened")
+        raise LocalModelUnavailable(f"its process exited with code {process.wait()} before it was ready")
     reply: dict[str, str] = json.loads(line)
     if "error" in reply:
-        raise LocalModelUnavailable(f"llama.cpp could not load it: {reply['error']}")
+        raise LocalModelUnavailable(f"llama.cpp could not load the model: {reply['error']}")
     return reply["address"]
 
 

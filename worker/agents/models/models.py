@@ -69,12 +69,14 @@ def model_by_name(name: str) -> "Model":
     except ImportError as error:
         raise ConfigurationError(_install(name, provider, error)) from error
     except ValueError as error:
-        raise ConfigurationError(f"{name!r} names no model: {error}") from error
+        raise ConfigurationError(f"{name!r} is not a valid model: {error}") from error
     if model is None:
-        raise ConfigurationError("A model is named as `provider:name`, such as `openai:gpt-5`; this one has no name.")
+        raise ConfigurationError(
+            "A model must be given as `provider:name`, such as `openai:gpt-5`; the name is missing."
+        )
     key = KEYS.get(provider)
     if key and not os.environ.get(key) and not getattr(model, "api_key", None):
-        raise ConfigurationError(f"The model {name!r} needs {key} in the environment.")
+        raise ConfigurationError(f"The model {name!r} requires the environment variable {key}.")
     return model
 
 
@@ -107,7 +109,7 @@ def default_model_name(settings: Settings | None = None) -> str:
     if os.environ.get("ANTHROPIC_API_KEY"):
         return DEFAULT_ANTHROPIC_MODEL
     raise ConfigurationError(
-        "The agent names no model. Set OPENAI_API_KEY or ANTHROPIC_API_KEY, or WORKER_MODEL as `provider:name`."
+        "The agent has no model. Set OPENAI_API_KEY or ANTHROPIC_API_KEY, or WORKER_MODEL as `provider:name`."
     )
 
 
@@ -209,7 +211,7 @@ def _is_claude(model: Any) -> bool:
 
 def _full_name(provider: str | None, name: str) -> str:
     if is_address(f"{provider}:{name}"):
-        raise ValidationError("The name of a model is no address.", field="llm_model_name")
+        raise ValidationError("A model's name must not be a URL or path.", field="llm_model_name")
     if provider:
         return f"{provider}:{name}"
     if ":" in name:
@@ -220,5 +222,5 @@ def _full_name(provider: str | None, name: str) -> str:
 def _install(name: str, provider: str, error: ImportError) -> str:
     extra = EXTRAS.get(provider)
     if extra:
-        return f"The model {name!r} needs a client that is not installed: pip install 'agno-worker[{extra}]'"
-    return f"The model {name!r} needs a client that is not installed: {error}"
+        return f"The model {name!r} requires a client that is not installed: pip install 'agno-worker[{extra}]'"
+    return f"The model {name!r} requires a client that is not installed: {error}"

@@ -141,7 +141,7 @@ class RunTroubles(RunEvents):
 def no_users(who: str) -> NewEvent:
     """Return the note that a run has no user and does not use what its agent remembers of users."""
     text = (
-        f"The task names no user, so {who} neither reads nor keeps memories of users: all such tasks would share them."
+        f"The task has no user, so {who} neither reads nor stores memories of users, which all such tasks would share."
     )
     return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "memory"})
 
@@ -153,10 +153,10 @@ def missing(who: str, error: BaseException) -> NewEvent:
         who: The part that failed.
         error: The error.
     """
-    text = f"{who} failed, and the run went on without it: {message_of(error)[:1000]}"
+    text = f"{who} failed, and the run continued without it: {message_of(error)[:1000]}"
     return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "missing"})
 
 
 def required_failed(who: str, error: BaseException) -> str:
     """Return the error text for a failed part that the handler requires."""
-    return f"{who} failed, and is required: {message_of(error)[:1000]}"
+    return f"{who} failed, but is required: {message_of(error)[:1000]}"

@@ -111,12 +111,12 @@ async def check_payload(record: ToolRecord, payload: Any) -> dict[str, Any]:
     if isinstance(given, pydantic.BaseModel):
         given = given.model_dump(mode="json", exclude_none=True)
     if not isinstance(given, dict):
-        raise UnfitPayload(f"the payload must be an object of the arguments, not {type(given).__name__}")
+        raise UnfitPayload(f"the payload must be an object with the arguments, not {type(given).__name__}")
     schema = record.parameters or {"type": "object"}
     try:
         text = json.dumps(given)
     except (TypeError, ValueError, RecursionError) as error:
-        raise UnfitPayload(f"the payload is no JSON: {error}") from None
+        raise UnfitPayload(f"the payload cannot be converted to JSON: {error}") from None
     try:
         if len(text) <= SMALL_CHARACTERS and not _may_take_long(schema):
             wrong = json_schema.fitted(text, schema).get("unfit")

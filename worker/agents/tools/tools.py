@@ -102,7 +102,7 @@ def declare_tool(
         raise ValidationError(f"seconds must be a number above 0, not {seconds!r}", field="seconds")
     said = {name: value for name, value in (("resume", resume), ("calls", calls), ("seconds", seconds)) if value}
     if not said:
-        raise ValidationError("declare_tool needs resume, calls or seconds")
+        raise ValidationError("declare_tool requires resume, calls or seconds")
     _kept.append(tool)
     key = _key(tool)
     _declared[key] = replace(_declared.get(key, Declaration()), **said)
@@ -172,8 +172,8 @@ def name_of_toolkit(function: Any) -> str:
 def lost_state(toolkit: str) -> NewEvent:
     """Return the note that a toolkit may lack state that its earlier calls left in the process."""
     text = (
-        f"{toolkit} may keep state in the process. Its earlier calls were answered from the journal, so that state is"
-        " missing now. If it matters, declare it: declare_tool(…, resume='redo')."
+        f"{toolkit} may keep state in the process. Its earlier calls were answered from the journal, so that"
+        " state is now missing. If it is needed, use declare_tool(…, resume='redo')."
     )
     return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "journal"})
 

@@ -109,7 +109,7 @@ def unpacked(value: Any) -> Any:
     try:
         return _unpacked(value)
     except RecursionError:
-        raise UnknownRecord(None, "A row of the journal is nested too deep.") from None
+        raise UnknownRecord(None, "A journal row is nested too deeply.") from None
 
 
 def _unpacked(value: Any) -> Any:
@@ -128,7 +128,7 @@ def _unpacked(value: Any) -> Any:
     except ModuleException:
         raise
     except Exception as error:
-        raise UnknownRecord(None, f"A row of the journal does not hold a {tag}: {error}") from error
+        raise UnknownRecord(None, f"A journal row does not contain a valid {tag}: {error}") from error
 
 
 def said_by(record: Any) -> dict[str, Any] | None:
@@ -178,9 +178,7 @@ def _unpacked_as(tag: Any, inside: Any) -> Any:
         case str() if tag in RECORDS:
             return _record(_class_of(tag), _unpacked(inside))
         case _:
-            raise UnknownRecord(
-                None, f"A row of the journal names {tag!r}, which is not a record that runs merge back."
-            )
+            raise UnknownRecord(None, f"A journal row names {tag!r}, which cannot be restored from a journal.")
 
 
 def _record(kind: type, fields: dict[str, Any]) -> Any:
@@ -188,16 +186,14 @@ def _record(kind: type, fields: dict[str, Any]) -> Any:
     defaults = _defaults_of(kind) or {}
     unknown = next((name for name in fields if name not in defaults), None)
     if unknown is not None:
-        raise UnknownRecord(
-            None, f"A row of the journal gives {kind.__name__} a field {unknown!r}, which it does not have."
-        )
+        raise UnknownRecord(None, f"A journal row has the field {unknown!r}, which {kind.__name__} does not have.")
     if PATH in fields:
-        raise UnknownRecord(None, f"A row of the journal gives {kind.__name__} the path of a file.")
+        raise UnknownRecord(None, f"A journal row of {kind.__name__} contains the path of a file.")
     address = fields.get(URL)
     if address is not None and CONTENT in defaults and not str(address).startswith(ADDRESSES):
-        raise UnknownRecord(None, f"A row of the journal gives {kind.__name__} an address that is not of the web.")
+        raise UnknownRecord(None, f"A journal row of {kind.__name__} contains an address that is not a web address.")
     if address is not None and tells_credentials(str(address)):
-        raise UnknownRecord(None, f"A row of the journal gives {kind.__name__} the address of a cloud's credentials.")
+        raise UnknownRecord(None, f"A journal row of {kind.__name__} contains the address of a cloud metadata service.")
     return kind(**fields)
 
 
