@@ -16,7 +16,7 @@ conversations = typer.Typer(no_args_is_help=True, help="List conversations, and 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Agent = Annotated[str | None, typer.Option(metavar="ID", help="Only this agent's tasks.")]
-User = Annotated[str | None, typer.Option(metavar="ID", help="Only tasks done for this user.")]
+User = Annotated[str | None, typer.Option(metavar="ID", help="Only tasks for this user.")]
 
 
 @conversations.command("list")

@@ -98,7 +98,9 @@ async def make_children(
     known = {each.id for each in await children_of(core, organization_id, task_id, list(children))}
     for child, conflict in zip(children, refused, strict=True):
         if child not in known:
-            raise conflict or Conflict("No child was made: a task of its conversation before it has taken its text.")
+            raise conflict or Conflict(
+                "The child task was not created: an earlier task of its conversation received its text instead."
+            )
 
 
 async def _make(create: Create, child: str, new: NewTask) -> Conflict | None:
@@ -155,7 +157,7 @@ async def look_after_children(core: Core) -> None:
             looked_at_all = time.monotonic()
         await _wake_all(core, _READY_OF_LATE)
 
-    await repeat(look, LOOK_SECONDS, "looking after children of tasks")
+    await repeat(look, LOOK_SECONDS, "updating parents of finished tasks")
 
 
 async def look_at_all(core: Core) -> None:
