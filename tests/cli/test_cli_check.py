@@ -48,7 +48,7 @@ def test_good_handlers_are_listed_with_the_platform_they_lead_to(here: Shell) ->
     platform, handler, tool = checked.stdout.splitlines()
     assert platform.startswith("platform: PostgreSQL at ")
     assert tool == "handlers/mine.py:7: total is a tool of one"
-    assert handler == "handlers/mine.py:4: handlers.mine.first serves task_created of one"
+    assert handler == "handlers/mine.py:4: handlers.mine.first handles task_created of one"
 
 
 def test_every_mistake_is_named_with_its_place(here: Shell) -> None:
@@ -60,7 +60,7 @@ def test_every_mistake_is_named_with_its_place(here: Shell) -> None:
         "handlers/mine.py:13: parameter 'tsk' of fourth is unknown and has no default; did you mean 'task'?",
         "handlers/mine.py:16: timeout must be a number above 0, not -1",
         "handlers/mine.py:19: agent_id must be 1 to 128 characters of A-Z a-z 0-9 . _ : -",
-        "handlers/mine.py:25: a second tool called 'total'; the first is at handlers/mine.py:22",
+        "handlers/mine.py:25: a second tool is named 'total'; the first is at handlers/mine.py:22",
         "handlers/mine.py:7: a second task_created handler for agent 'one'; the first is at handlers/mine.py:4",
     ]
     assert checked.stderr.splitlines()[-1] == "6 problems"
@@ -91,7 +91,7 @@ def test_settings_and_handlers_are_checked_together(here: Shell, monkeypatch: py
     assert [line.split(":")[0] for line in checked.stderr.splitlines()] == [
         "WORKER_CONCURRENCY",
         "WORKER_LOG",
-        "there is no folder 'handlers' here",
+        "there is no folder 'handlers'",
         "3 problems",
     ]
 
@@ -134,7 +134,7 @@ def test_nothing_is_started(here: Shell, monkeypatch: pytest.MonkeyPatch) -> Non
     checked = here.worker("check")
     assert checked.returncode == 0
     assert "platform: the embedded PostgreSQL in .worker" in checked.stdout
-    assert "serves task_created of any agent" in checked.stdout
+    assert "handles task_created of any agent" in checked.stdout
     assert not (here.folder / ".worker").exists()
 
 

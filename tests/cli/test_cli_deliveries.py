@@ -37,7 +37,7 @@ async def test_a_delivery_that_was_given_up_is_listed_and_retried_by_hand(here: 
     assert "the receiver is gone" in here.worker("delivery", "list").stdout
     (here.folder / "receiver-is-back").touch()
     retried = here.worker("delivery", "retry", item["id"])
-    assert retried.stdout == "1 delivery is tried once more\n", retried.stderr
+    assert retried.stdout == "1 delivery will be retried once\n", retried.stderr
     told = here.folder / "told"
     await wait_until(lambda: told.exists() and told.read_text() == item["task_id"], "the handler was told")
     await wait_until(lambda: here.worker("delivery", "list", "--json").stdout == "[]\n", "nothing is left")

@@ -190,7 +190,10 @@ async def test_every_kind_of_mistake_leaves_the_old_handlers_at_work(here: Shell
         ("import nowhere_at_all\n", "handlers/mine.py:1: ModuleNotFoundError"),
         ("raise SystemExit(3)\n", "handlers/mine.py:1: SystemExit"),
         ("x = 1\n", "no handler is registered"),
-        ("from worker import on_task\n\n@on_task\nasync def bad(tsk): ...\n", "handlers/mine.py:3: nothing fills"),
+        (
+            "from worker import on_task\n\n@on_task\nasync def bad(tsk): ...\n",
+            "handlers/mine.py:3: parameter 'tsk' of bad is unknown",
+        ),
         (
             f"{GREETER}\n    @on_task(agent_id='greeter')\n    async def twice(task): ...\n",
             "a second task_created handler",
@@ -220,7 +223,7 @@ async def test_a_folder_that_goes_and_comes_back_is_watched_on(here: Shell) -> N
     here.handlers(GREETER)
     running = await started(here, "--port", "0")
     (here.folder / "handlers").rename(here.folder / "aside")
-    await running.says("there is no folder 'handlers' here")
+    await running.says("there is no folder 'handlers'")
     here.handlers(GREETER.replace("Hello", "Welcome back"))
     await running.says("handlers reloaded")
     here.handlers(GREETER.replace("Hello", "Good morning"))
@@ -298,7 +301,7 @@ def test_another_platform_is_refused_kindly(here: Shell, monkeypatch: pytest.Mon
     monkeypatch.setenv(name, "http://127.0.0.1:1")
     refused = here.worker("dev")
     assert refused.returncode == 1
-    assert refused.stderr.startswith(f"worker: {name} leads to another platform")
+    assert refused.stderr.startswith(f"worker: {name} points to another platform")
     assert "worker run" in refused.stderr
 
 
@@ -312,7 +315,7 @@ def test_beyond_loopback_it_wants_a_key(here: Shell) -> None:
 def test_a_folder_without_handlers_is_a_clear_error(here: Shell) -> None:
     refused = here.worker("dev")
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "there is no folder 'handlers' here: make one" in refused.stderr
+    assert "there is no folder 'handlers': create it" in refused.stderr
 
 
 def test_an_old_schema_says_what_to_do(here: Shell, empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,12 +35,12 @@ def test_a_knowledge_base_is_made_filled_searched_and_removed(
     assert worker("remove", "rules", "rules.md").stdout == "1 removed\n"
     assert worker("remove", "rules", "--all").stdout == f"{base} removed\n"
     gone = worker("search", "rules", "soup")
-    assert (gone.exit_code, gone.stderr) == (1, "worker: There is no knowledge base 'rules'.\n")
+    assert (gone.exit_code, gone.stderr) == (1, "worker: There is no knowledge base 'rules'. See `worker kb list`.\n")
 
 
 def test_a_name_that_several_have_is_not_enough(environment: Path) -> None:
     first, second = (worker("create", "rules").stdout.strip() for _ in range(2))
     refused = worker("search", "rules", "soup")
     assert (refused.exit_code, first in refused.stderr, second in refused.stderr) == (2, True, True)
-    assert "no embedder" in worker("create", "x", "--embedder", "os:system").stderr
+    assert "unknown embedder" in worker("create", "x", "--embedder", "os:system").stderr
     assert "the language must be one of" in worker("create", "x", "--language", "klingon").stderr

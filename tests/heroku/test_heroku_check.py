@@ -156,8 +156,8 @@ def test_a_procfile_may_run_the_module_and_name_the_port(good: Path) -> None:
 
 def test_connections_are_held_against_the_plan(good: Path) -> None:
     assert found(good, plan="essential-2", web=1, workers=3) == []
-    assert "make 24, but the plan essential-0 allows 20" in only(good, plan="essential-0", web=2, workers=4)
-    assert "make 12, and 25 in a deploy" in only(good, plan="essential-0", web=1, workers=2)
+    assert "need 24, but the plan essential-0 allows 20" in only(good, plan="essential-0", web=2, workers=4)
+    assert "need 12, and 25 during a deploy" in only(good, plan="essential-0", web=1, workers=2)
     assert "did you mean standard-0?" in only(good, plan="standart-0")
 
 

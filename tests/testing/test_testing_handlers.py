@@ -173,7 +173,7 @@ async def test_several_at_once_wait_for_each_other() -> None:
 async def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValidationError):
         await run_handler(echo)
-    with pytest.raises(ValidationError, match="no option 'colour'"):
+    with pytest.raises(ValidationError, match="unknown option 'colour'"):
         await run_handler(echo, text="x", colour="red")
     with pytest.raises(ValidationError):
         await run_handler(echo, files=["no-such-file.pdf"])

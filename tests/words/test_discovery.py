@@ -114,7 +114,7 @@ def test_modules_of_the_current_folder_hide_no_others(folder: Path, name: str, e
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="there is no folder 'handlers' here"):
+    with pytest.raises(ConfigurationError, match="there is no folder 'handlers'"):
         discover(tmp_path / "handlers")
 
 

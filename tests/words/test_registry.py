@@ -237,5 +237,5 @@ def test_every_option_is_checked_described_and_held() -> None:
 
 def test_an_option_that_does_not_exist_names_those_that_do() -> None:
     misspelled: Any = {"timeut": 3}
-    with pytest.raises(TypeError, match=r"no option 'timeut'.*timeout, retries"):
+    with pytest.raises(TypeError, match=r"unknown handler option 'timeut'.*timeout, retries"):
         on(Type.TaskCreated, **misspelled)(serve)

@@ -119,7 +119,7 @@ def test_listeners_that_a_wrapper_makes_alike_are_told_apart_or_refused(registry
     registry.check()
     on(Type.TaskFinished)(first_named(lambda task: task))
     on(Type.TaskFinished)(first_named(lambda task: task))
-    assert "two handlers of task_finished are called" in problem(registry)
+    assert "two handlers of task_finished are named" in problem(registry)
 
 
 def test_closures_in_circles_are_looked_through_once(registry: Registry) -> None:

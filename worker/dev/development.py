@@ -158,7 +158,7 @@ class Development:
         missing = await self._engine.pending_migrations()
         if missing:
             raise ConfigurationError(
-                f"the database's schema is out of date; missing migrations: {', '.join(missing)}. Run `worker migrate`."
+                f"the database's schema is out of date: run `worker migrate` to apply {', '.join(missing)}"
             )
         has_key = self._settings.server_key is not None or await self._engine.keys.exist()
         check_reach(self._host, has_key=has_key)

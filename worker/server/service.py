@@ -152,6 +152,6 @@ class Service:
         missing = await self.host.pending_migrations()
         if missing:
             raise ConfigurationError(
-                f"the database's schema is out of date; missing migrations: {', '.join(missing)}. Run `worker migrate`."
+                f"the database's schema is out of date: run `worker migrate` to apply {', '.join(missing)}"
             )
         return await self.host.hung_threads()

@@ -43,7 +43,7 @@ FIGURES = (
     _asked("deliveries_failing", "Such pairs whose last delivery failed and will be retried."),
     _asked("deliveries_set_aside", "Events set aside until they are retried manually."),
     _asked("providers_away", "Model providers that tasks are waiting for."),
-    _asked("platform_up", "1 if the platform answered this scrape, otherwise 0."),
+    _asked("platform_up", "1 if the platform answered this scrape, else 0."),
     Figure("gauge", "runs", "Attempts that this process is running.", ("agent",)),
     Figure("counter", "runs_started_total", "Attempts started.", ("agent",)),
     Figure("counter", "tasks_ended_total", "Tasks that an attempt finished or paused.", ("agent", "status")),

@@ -89,7 +89,8 @@ def unread(row: Row, taken: int, attempt: int) -> list[LoggedEvent]:
     row.set(state={**row.state, READ: int(row.state[SENT]) - count})
     what = "A message was" if count == 1 else f"{count} messages were"
     data: dict[str, Any] = {
-        "text": f"{what} not read: the agent made no further model call. Unread messages are read when the task continues.",
+        "text": f"{what} not read: the agent made no further model call. Unread messages are read when the"
+        " task continues.",
         "kind": "message",
     }
     return [log(row, TaskUpdateEventType.Note, data, attempt)]
