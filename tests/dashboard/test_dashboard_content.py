@@ -348,7 +348,7 @@ async def test_documents_are_added_to_a_knowledge_base_and_a_question_is_tried(
         "&lt;i&gt;.md",
         "a.txt",
         "pending",
-        "Documents added. Documents added. They are read as soon as a worker is free.",
+        "Documents added. They are read as soon as a worker is free.",
     ):
         assert each in shown
     (base,) = await engine.knowledge.list()

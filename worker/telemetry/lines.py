@@ -152,14 +152,14 @@ def _write_of_loop(log: Any, notice: notices.Notice) -> None:
     match notice:
         case loop_notices.LoopHeld():
             log.info(
-                "a handler holds the event loop for a quarter of a second",
+                "a handler has occupied the event loop for a quarter of a second",
                 handler=notice.handler,
                 stack=" < ".join(notice.stack),
                 **_task(notice),
             )
         case loop_notices.LoopBlocked():
             log.warning(
-                "a handler blocks the event loop: everything else waits; do this in a thread, or in a sync handler",
+                "a handler blocks the event loop and everything else in this process; use a thread or a sync handler",
                 handler=notice.handler,
                 seconds=round(notice.seconds, 1),
                 stack=" < ".join(notice.stack),
@@ -167,19 +167,22 @@ def _write_of_loop(log: Any, notice: notices.Notice) -> None:
             )
         case loop_notices.LoopBroken():
             log.error(
-                "code has broken the event loop: this process ends, and other workers take over its tasks",
+                "code has broken the event loop; this process exits, and other workers take over its tasks",
                 why=notice.why,
                 tasks=", ".join(notice.task_ids[:TOLD]),
             )
         case loop_notices.SignalHandlerFailed():
             log.warning(
-                "a signal handler raised an error outside of a task's code, which is ignored",
+                "a signal handler raised an error outside a task's code; the error is ignored",
                 signal=notice.signal,
                 error=message_of(notice.error),
             )
         case loop_notices.LoopFreed():
             log.warning(
-                "the event loop goes on", handler=notice.handler, seconds=round(notice.seconds, 1), **_task(notice)
+                "the event loop is no longer blocked",
+                handler=notice.handler,
+                seconds=round(notice.seconds, 1),
+                **_task(notice),
             )
         case _:
             log.debug(type(notice).__name__)
