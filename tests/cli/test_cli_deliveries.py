@@ -43,7 +43,7 @@ async def test_a_delivery_that_was_given_up_is_listed_and_retried_by_hand(here: 
     await wait_until(lambda: here.worker("delivery", "list", "--json").stdout == "[]\n", "nothing is left")
     assert running.end() == 0
     late = here.worker("delivery", "retry", item["id"])
-    assert (late.returncode, late.stderr) == (1, "1 of those named is not set aside\n")
+    assert (late.returncode, late.stderr) == (1, "1 of the given deliveries is not set aside\n")
 
 
 @pytest.mark.parametrize("arguments", [(), ("nonsense",)])

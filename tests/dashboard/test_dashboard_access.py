@@ -159,7 +159,7 @@ async def test_a_form_of_another_site_changes_nothing(
     data = {"agent": "analyst", "text": "forged", "task": task_id} | ({} if token is None else {"token": token})
     refused = await browser.client.post(path.format(task_id), data=data)
     assert refused.status_code == 403
-    assert "was not made for this visit" in refused.text
+    assert "does not belong to your session" in refused.text
     page = await browser.look("/")
     assert page.count('class="item"') == 1
     assert '<span class="pill pending">' in page
@@ -243,7 +243,7 @@ async def test_without_a_key_the_pages_are_open_on_loopback_alone_and_say_so(sta
     assert made.status_code == 303
     rebound = await browser.client.get("/", headers={"host": "evil.example"})
     assert rebound.status_code == 403
-    assert "localhost alone" in rebound.text
+    assert "only answers requests to localhost" in rebound.text
     forged = await browser.client.post("/ui/new", data={"agent": "a", "text": "x"})
     assert forged.status_code == 403
 

@@ -202,12 +202,12 @@ async def test_markdown_that_takes_for_ever_is_shown_as_text_and_holds_up_nobody
     ("field", "value", "said"),
     [
         ("agent", "no id!", "must be 1 to 128"),
-        ("text", "", "Say what is to be done"),
+        ("text", "", "Enter a prompt, or add a file"),
         ("output_schema", "{", "This is not valid JSON"),
         ("output_schema", "[]", "must be an object"),
         ("output_schema", '{"type": 7}', "not a valid JSON Schema"),
         ("output_schema", json.dumps({"allOf": [{}] * 49_000}), "longer than 2 seconds"),
-        ("output_schema", "[" * 200_001, "may have 200,000 characters"),
+        ("output_schema", "[" * 200_001, "the maximum is 200,000 characters"),
     ],
 )
 async def test_a_form_says_what_does_not_fit_and_keeps_the_rest(

@@ -84,7 +84,7 @@ async def test_a_search_that_takes_too_long_is_refused_and_holds_up_nobody(
 ) -> None:
     monkeypatch.setattr(searching, "SECONDS", 0.001)
     for ask in (filled.tasks.find, filled.tasks.counts):
-        with pytest.raises(ValidationError, match="narrow it") as refused:
+        with pytest.raises(ValidationError, match="add a filter") as refused:
             await ask(TaskQuery(text="no such word"))
         assert refused.value.field == "text"
 

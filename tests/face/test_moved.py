@@ -62,7 +62,7 @@ def test_what_a_task_names_can_be_written_down_as_before() -> None:
     assert server.transport is MCPServerTransport.STDIO
     assert MCPServerDetails(url="https://example.com", transport=None).transport == "streamable-http"
     assert Principal(kind=PrincipalKind.slack, id=" u1 ").id == "u1"
-    with pytest.raises(ValueError, match="without spaces"):
+    with pytest.raises(ValueError, match="spaces or colons"):
         Principal(kind=PrincipalKind.user, id="a:b")
     assert ProviderUnreachableError is Unavailable
 

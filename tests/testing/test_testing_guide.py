@@ -72,7 +72,7 @@ def test_tests_that_do_not_use_it_load_nothing_heavy(folder: Path) -> None:
 
 def test_its_fixture_is_listed_with_what_it_is(folder: Path) -> None:
     done = run_pytest(folder, "--fixtures")
-    assert re.search(r"worker_platform.*\n\s+A platform with nothing in it", done.stdout), done.stdout[-2000:]
+    assert re.search(r"worker_platform.*\n\s+Provide an empty platform", done.stdout), done.stdout[-2000:]
 
 
 def test_pytest_finds_the_plugin_by_itself_once_it_is_installed() -> None:

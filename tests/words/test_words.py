@@ -264,7 +264,7 @@ def test_an_error_without_a_description_says_what_its_class_says() -> None:
     assert errors.Unavailable().description == "The platform is currently unavailable; try again later."
     assert (ModuleException().status_code, ModuleException().description) == (
         500,
-        "Something asked of the platform could not be done.",
+        "The platform could not carry out the operation.",
     )
 
 
