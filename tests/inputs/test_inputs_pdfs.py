@@ -204,3 +204,28 @@ async def test_the_values_of_a_form_are_said_with_the_names_of_their_fields(*, i
     assert (
         await pdf_text(target.getvalue(), 1_000)
     ).text == "[page 1 of 1]\nOrder\n[field name] Ann\n[field city] Łódź"
+
+
+def written(*texts: tuple[float, str]) -> bytes:
+    """A page with texts, each at its distance from the left edge."""
+    document = FPDF()
+    document.set_font("Helvetica")
+    document.add_page()
+    for number, (left, words) in enumerate(texts):
+        document.text(left, 20 + 10 * number, words)
+    return bytes(document.output())
+
+
+async def test_words_at_the_edge_of_a_page_are_whole_and_those_far_outside_are_not_on_it() -> None:
+    seen = "Turnover grew by seven percent in the third quarter."
+    found = await pdf_text(written((20, seen), (195, "unbelievable"), (-300, "hidden " * 10)), 10_000)
+    assert seen in found.text
+    found = await pdf_text(written((20, seen), (200, "unbelievable")), 10_000)
+    assert "unbelievable" in found.text
+
+
+async def test_letters_that_the_font_of_a_page_does_not_name_are_no_text() -> None:
+    found = await pdf_text(written((20, "\x01\x02\x03\x04\x05 \x06\x07\x08" * 5)), 10_000)
+    assert (found.texts, found.scans) == ((), (1,))
+    found = await pdf_text(written((20, "Turnover\x04grew by seven percent.")), 10_000)
+    assert "Turnover grew by seven percent." in found.text

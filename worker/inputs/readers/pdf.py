@@ -27,6 +27,10 @@ _DECORATIONS = {"/Link", "/Popup", "/Widget"}  # annotations without text of the
 STAMP = 80  # characters, since scanners may print a line of text or a number on each page
 COVERED = 0.5  # the share of a page covered by one picture that makes it a scan
 LEAST_DRAWN, MOST_DRAWN = 200, 1_000  # the outlines that mean a page's letters are drawn; the objects examined
+AT_EDGES, FEW = 1.3, 40  # times the letters within a page, with those at its edges; letters of a page that is no page
+GARBLED = 0.5  # of the characters of a page
+_UNKNOWN = re.compile(r"[\x01-\x08\x0b\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd]")
+_CONTROL = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _TAIL = 2048  # bytes; readers search the last 1024 for the end marker, and some writers add padding
 _END = b"%%EOF"
 _WRITTEN_AT = re.compile(rb"(?<=/CreationDate\(D:)\d{14}[+-]\d\d'\d\d'(?=\)/Creator\(PDFium\))")
@@ -75,7 +79,7 @@ def text(content: bytes, characters: int, seconds: float) -> dict[str, Any]:
         if found:
             texts.append((number, found))
             length += len(found)
-        if len(found) < STAMP and pages.is_picture(number - 1):
+        if len(found) < STAMP and (pages.is_picture(number - 1) or number - 1 in pages.garbled):
             scans.append(number)
         if length > characters or time.monotonic() > until:
             break
@@ -205,10 +209,12 @@ class _Pages:
     """The text of pages, by PDFium if it is installed; form values and annotations, if any, by pypdf.
 
     Measured on 73 files against pdftotext: PDFium finds 97 % of its words in 2 s, kreuzberg 95 % in 7 s, pdfminer.six
-    92 % in 115 s with up to 440 MB, pypdf 89 % in 31 s, and it joins words in some files.
+    92 % in 115 s with up to 440 MB, pypdf 89 % in 31 s, and it joins words in some files. On 621 files of test suites
+    PDFium finds 98.9 % of all words.
     """
 
     def __init__(self, content: bytes) -> None:
+        self.garbled = set[int]()  # pages whose fonts do not say which letters they have
         self._content = content
         self._document = opened_by_pdfium(content)
         if self._document is None:
@@ -218,9 +224,12 @@ class _Pages:
         """Return the text of a page; empty if it has none, or cannot be read."""
         for way in (self._of_pdfium, self._of_pypdf):
             try:
-                return "\n".join(line.strip() for line in way(number).splitlines()).strip()
+                said = way(number)
             except Exception:  # noqa: BLE001, S112 - a broken page does not affect the others
                 continue
+            if len(_UNKNOWN.findall(said)) <= GARBLED * len(said):
+                return "\n".join(line.strip() for line in _CONTROL.sub(" ", said).splitlines()).strip()
+            self.garbled.add(number)
         return ""
 
     def is_picture(self, number: int) -> bool:
@@ -266,8 +275,11 @@ class _Pages:
         return False
 
     def _of_pdfium(self, number: int) -> str:
-        said = self._document[number].get_textpage().get_text_bounded()
-        return str(said).replace("\ufffe", "").replace("\0", "")
+        page = self._document[number].get_textpage()
+        within, whole = str(page.get_text_bounded()), str(page.get_text_range())
+        few, many = (sum(map(str.isalnum, each)) for each in (within, whole))
+        is_clipped = few < many and (many <= AT_EDGES * few or few < FEW)  # by a page that is a little too small
+        return (whole if is_clipped else within).replace("\ufffe", "").replace("\0", "")
 
     def _of_pypdf(self, number: int) -> str:
         return self._reader().pages[number].extract_text()
