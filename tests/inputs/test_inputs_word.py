@@ -100,3 +100,10 @@ async def test_a_document_that_is_a_web_page_within() -> None:
             ),
         )
         assert "# Größe" in await text(saved(document), "a.docx")
+
+
+async def test_a_box_within_a_line_leaves_no_gap_in_it() -> None:
+    run = b'<w:r><w:t xml:space="preserve">%b</w:t></w:r>'
+    box = b"<w:r><w:pict><w:txbxContent>" + documents.paragraph(b"boxed") + b"</w:txbxContent></w:pict></w:r>"
+    body = b"<w:p>" + run % b"Nails " + box + run % b" and bolts" + b"</w:p>"
+    assert (await text(documents.word_with(body), "a.docx")).endswith("Nails and bolts\n\nboxed")

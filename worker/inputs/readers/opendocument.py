@@ -153,6 +153,7 @@ class _Document:
     def _paragraph(self, paragraph: Any, depth: int) -> Iterator[str]:
         behind: list[Any] = []
         words = "".join(self._inline(paragraph, behind)).strip()
+        words = words.replace("  ", " ") if behind else words  # the blanks around a box that has moved behind it
         mark = f"{'  ' * depth}- " if depth >= 0 else ""
         level = str(paragraph.get(_name("text", "outline-level")) or "1")
         if paragraph.tag == _H and level.isdigit():

@@ -131,6 +131,7 @@ class _Document:
     def _paragraph(self, paragraph: Any) -> Iterator[str]:
         behind: list[Any] = []
         words = "".join(self._inline(paragraph, behind)).strip()
+        words = words.replace("  ", " ") if behind else words  # the blanks around a box that has moved behind it
         if words:
             yield f"{self._mark(paragraph)}{words}"
         for each in behind:
