@@ -25,6 +25,7 @@ from benchmarks.machine import describe, fsync_milliseconds
 from benchmarks.profile import profile
 from benchmarks.rescue import rescue
 from benchmarks.scenarios import LINES
+from benchmarks.sleepers import sleepers
 from worker.engine.database.connections import normal_url
 from worker.engine.embedded import Embedded
 from worker.engine.engine import Engine
@@ -52,6 +53,7 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "knowledge": (knowledge, 100_000),
     "knowledge-quality": (quality, 100_000),
     "rescue": (rescue, 20),
+    "sleepers": (sleepers, 10_000),
     "http-creates": (http.creates, 5_000),
     "http-events": (http.events, 5_000),
     "http-lives": (http.lives, 5_000),

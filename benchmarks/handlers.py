@@ -1,9 +1,10 @@
 """The handlers that the benchmarks serve: one that does nothing, an Agno agent with a no-op model, and a slow one."""
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
-from worker import Task, on_task, run_agent
+from worker import Context, Task, on_task, run_agent
 
 if TYPE_CHECKING:
     from agno.agent import Agent
@@ -26,6 +27,13 @@ async def slow(task: Task) -> str:  # noqa: ARG001 - the usual signature of a ha
     """Simulate a slow model, to measure the memory of a waiting task."""
     await asyncio.sleep(3600)
     return "never"
+
+
+@on_task(agent_id="sleeper")
+async def sleeper(task: Task, context: Context) -> str:
+    """Sleep until the time in the task's text."""
+    await context.sleep(float(task.input.text or 0) - time.time())
+    return "awake"
 
 
 def noop_agent() -> "Agent":

@@ -12,7 +12,7 @@ from agno.models.response import ModelResponse
 from agno.run import RunContext
 from agno.run.agent import CustomEvent
 from agno.team import Team
-from agno.workflow import Condition, Loop, Router, Step, Workflow
+from agno.workflow import Condition, Loop, Router, Step, Steps, Workflow
 from agno.workflow.types import StepInput, StepOutput
 
 from tests.agents.attempts import Task
@@ -196,3 +196,46 @@ async def test_whoever_is_killed_tells_nothing_twice_and_leaves_nothing_out() ->
         await task.attempted(handler)
         found = sorted(f"{each.type} {each.data}" for each in task.events if each.type in ("think", "step", "custom"))
         assert found == wanted
+
+
+class Interrupted(ScriptedModel):
+    """Says the first half of its answer, and waits for others before the second."""
+
+    goes_on: asyncio.Event
+
+    async def ainvoke_stream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ModelResponse]:  # noqa: ARG002
+        yield ModelResponse(role="assistant", content="a is ")
+        await asyncio.wait_for(self.goes_on.wait(), 10)
+        yield ModelResponse(role="assistant", content="done with a. ")
+
+
+@pytest.mark.parametrize("dies_at", range(12))
+async def test_text_that_was_held_back_when_the_worker_died_is_told_by_the_next_attempt(dies_at: int) -> None:
+    task = Task(events_streaming=True)
+
+    def program() -> Workflow:
+        slow = Interrupted(["unasked"])
+        slow.goes_on = asyncio.Event()
+
+        async def after(step_input: StepInput) -> StepOutput:
+            slow.goes_on.set()
+            return StepOutput(content=step_input.previous_step_content)
+
+        quick: Any = Steps(
+            name="b and more",
+            steps=[
+                Step(name="b", agent=agent("b", Pieces(("b is ", "done with b. ")))),
+                Step(name="after b", executor=after),
+            ],
+        )
+        first = Step(name="a", agent=Agent(id="a", name="a", model=slow))
+        return flow(beside("both", first, quick), Step(name="c", agent=agent("c", "c is done")))
+
+    done = await task.attempted(lambda run_agent: run_agent(program()), dies_at=dies_at)
+    if done is None:
+        done = await task.attempted(lambda run_agent: run_agent(program()))
+    text = "".join(each.data for each in task.events if each.type == "chunk")
+    assert text.count("b is done with b. ") == 1, text
+    assert "a is done with a. " in text
+    assert text.endswith("c is done")
+    assert text.count("c is done") == 1

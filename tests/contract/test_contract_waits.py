@@ -1,7 +1,7 @@
 """Handlers that wait for a time or a signal: they hold no place meanwhile, and go on where they were."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -70,6 +70,35 @@ async def test_a_long_sleep_is_over_when_its_time_is(
         done = await until(platform, task.id, Status.Completed, Status.Error)
     assert (done.status, done.result, DONE) == (Status.Completed, "done", ["prepare"])
     assert done.waiting_for is None
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_a_handler_may_wait_until_a_fixed_time(
+    platform: Platform, handlers: Handlers, sql: Sql, kind: str
+) -> None:
+    at = datetime.now(UTC) + timedelta(seconds=6)
+
+    async def work(task: Task, context: Context) -> str:
+        await context.sleep(at - datetime.now(UTC))
+        try:
+            await context.wait_for("paid", timeout=at - datetime.now(UTC))
+        except TimeoutError:
+            return "done"
+        return "a signal"
+
+    def work_sync(task: Task, context: Context) -> str:
+        context.sleep_sync(at - datetime.now(UTC))
+        try:
+            context.wait_for_sync("paid", timeout=at - datetime.now(UTC))
+        except TimeoutError:
+            return "done"
+        return "a signal"
+
+    handlers.bind(work if kind == "async" else work_sync, AGENT)
+    async with working(platform, handlers):
+        task = await create(platform)
+        done = await until(platform, task.id, Status.Completed, Status.Error)
+    assert done.result == "done"
 
 
 async def test_a_short_sleep_is_simply_awaited(platform: Platform, handlers: Handlers) -> None:

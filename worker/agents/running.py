@@ -29,7 +29,7 @@ from worker.agents.runs.endings import UNSUPPORTED_PAUSE, Ending, ending_of, is_
 from worker.agents.runs.material import Material, Produce, RunResult
 from worker.agents.runs.produced import produced
 from worker.agents.translation.translation import Translation
-from worker.agents.translation.workflow_steps import Said
+from worker.agents.translation.workflow_steps import HeldText, Said
 from worker.current import Run, run_in_hand
 from worker.threads import in_thread
 from worker.words.classification import message_of
@@ -247,7 +247,8 @@ class _Going:
         """Consume a run's events as they arrive; return its last event and Agno's output of the run."""
         last, output, run_id = None, None, frame.run_id
         wanted = self._run.record.events_streaming and self._material.streams
-        translation = Translation(streams=wanted and run_id == self._run_id)  # a repair's text is not streamed
+        self._run.shows_text = wanted and run_id == self._run_id  # a repair's text is not streamed
+        translation = Translation(streams=self._run.shows_text)
         begin(run_id)
         try:
             start = partial(own.arun, stream=True, stream_events=True, **request)  # reads a sync database immediately
@@ -276,7 +277,8 @@ class _Going:
     async def _pass_on(self, said: Iterable[Said], run_id: str) -> None:
         for each in said:
             if isinstance(each, str):
-                await self._run.buffer.put_text(each, self._run.opens(run_id))
+                runs = each.runs if isinstance(each, HeldText) else (run_id,)
+                await self._run.buffer.put_text(each, [row for one in runs for row in self._run.shows(one)])
             else:
                 self._run.emit([each])
                 await self._run.buffer.pause()

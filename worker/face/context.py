@@ -141,11 +141,12 @@ class Context:
         returns to this call. Code before it runs again, so wrap that in ``context.step``.
 
         Args:
-            seconds: The duration, as a ``timedelta`` or in seconds.
+            seconds: The duration, as a ``timedelta`` or in seconds. A negative one is already over, so a handler may
+                sleep until a fixed time with ``sleep(at - now)``.
 
         Raises:
             asyncio.CancelledError: The attempt ends for the wait. Do not catch this error.
-            ValidationError: The duration is negative, infinite or not a number.
+            ValidationError: The duration is infinite or not a number.
             Conflict: The platform does not keep journals.
         """
         await waits.sleep(self.run, waits.seconds_of(seconds, "seconds"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -24,19 +25,21 @@ Match = Mapping[str, Any] | Callable[[Any], bool]
 
 
 def seconds_of(given: timedelta | float, name: str) -> float:
-    """Return a duration in seconds.
+    """Return a duration in seconds; a negative one is over, so it is 0.
+
+    A handler that waits until a fixed time subtracts the clock's time from it, and does so again after the wait.
 
     Args:
         given: The duration, as a ``timedelta`` or in seconds.
         name: The parameter's name, for the error.
 
     Raises:
-        ValidationError: The duration is negative, infinite or not a number.
+        ValidationError: The duration is infinite or not a number.
     """
     seconds = given.total_seconds() if isinstance(given, timedelta) else given
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
         raise ValidationError(f"{name} must be a timedelta or a number of seconds, not {given!r}.", field=name)
-    return float(seconds)
+    return max(0.0, float(seconds))
 
 
 class Sleep:

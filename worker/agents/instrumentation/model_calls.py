@@ -97,7 +97,10 @@ class ModelCall:
         if not entry.is_counted:
             entry.is_counted = True
             self._count(entry.value["usage"])
-        answer = [self._answer(each) for each in entry.value["answer"]]
+        is_shown = not run.shows_text or run.journal.is_shown(entry)
+        if not is_shown:
+            run.holds_back(self._frame.run_id, scope, entry.number, entry.value["answer"])
+        answer = [self._answer(each, is_shown=is_shown) for each in entry.value["answer"]]
         has_calls = any(each.tool_calls for each in answer)
         self._end(FinishReason(entry.value.get("finish", FinishReason.ToolCalls if has_calls else FinishReason.Stop)))
         return answer
@@ -232,6 +235,8 @@ class ModelCall:
         self._run.drop_outdated(self._conversation.scope)
         self._end(self._finish)
         number = self._run.journal.next_number()  # the row is created later, if at all
+        if self._is_streamed and not closes:
+            self._run.holds_back(self._frame.run_id, self._conversation.scope, number, answer)
         write = partial(self._written, answer, closes=closes, number=number)
         if has_calls:  # the requested tools are about to start, and wait for this row
             self._run.buffer.add_soon(*write())
@@ -302,11 +307,11 @@ class ModelCall:
             return f"an answer of {self._conversation.helper}"
         return f"the answer of {self._frame.member}" if self._frame.member else "the answer"
 
-    def _answer(self, fields: dict[str, Any]) -> Any:
+    def _answer(self, fields: dict[str, Any], *, is_shown: bool) -> Any:
         from agno.models.response import ModelResponse
 
         known = unpacked(fields)
-        if self._is_streamed and isinstance(known.get("content"), str):
+        if self._is_streamed and is_shown and isinstance(known.get("content"), str):
             known["content"] = ReplayedText(known["content"])
         if known.get("tool_calls"):
             known["tool_calls"] = [ParsedCall(each) for each in known["tool_calls"]]

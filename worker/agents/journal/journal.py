@@ -125,7 +125,7 @@ class Journal(StoredJournal):
         if not self.is_kept:
             return None
         place = number or self.next_number()
-        entry = Entry(place, scope, kind, at, match, value, is_used=True, is_counted=True)
+        entry = Entry(place, scope, kind, at, match, value, closes, is_used=True, is_counted=True)
         opened = self._unrecorded.pop(run_of(scope), [])
         made = rows.encode(entry, opens=[self._stored(each) for each in opened], closes=closes, again=again)
         if made is None:
@@ -136,6 +136,14 @@ class Journal(StoredJournal):
         if kind == "model":
             self._lately.clear()
         return made
+
+    def is_shown(self, entry: Entry) -> bool:
+        """Return whether the text of a streamed answer is in the task's log."""
+        return entry.closes or self.find(entry.scope, "shown", _name(entry.number)) is not None
+
+    def shown(self, scope: Scope, number: Number) -> JournalEntry | None:
+        """Create the row that marks the text of a complete answer as emitted."""
+        return self.row(scope, "shown", _name(number))
 
     @property
     def has_answers(self) -> bool:
@@ -279,6 +287,10 @@ class Journal(StoredJournal):
         self.order.forget(entries)
         self._entries = [each for each in self._entries if not each.is_dropped]
         return self.row(self.root, "drop", why, sorted(each.number for each in entries), again=again)
+
+
+def _name(number: Number) -> str:
+    return "{}.{}".format(*number)
 
 
 def _waits(entry: Entry) -> bool:

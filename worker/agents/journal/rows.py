@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 VALUE_BYTES = FILE_BYTES  # of one row; a larger one is not journaled
 KEY_CHARACTERS = 400  # a longer key is replaced by its digest; an index entry of PostgreSQL holds 2,700 bytes
 
-Kind = Literal["model", "tool", "step", "run", "session", "open", "discard", "drop", "spent", "refused", "said"]
+Kind = Literal[
+    "model", "tool", "step", "run", "session", "open", "discard", "drop", "spent", "refused", "said", "shown"
+]
 """The kind of a row: a model's answer, a tool's result, a step of the handler or a function among a workflow's steps, a
 whole run, a session as the run found it, text that began to stream, text that was discarded, the earlier rows that no
-longer count, the tokens of a failed call, a tool call that was answered without running the tool, or messages of people
-that an agent has read."""
+longer count, the tokens of a failed call, a tool call that was answered without running the tool, messages of people
+that an agent has read, or the text of a complete answer that was emitted afterwards."""
 
 Number = tuple[int, int]
 """The attempt's number, and the row's number within the attempt."""
@@ -45,6 +47,7 @@ class Entry:
         at: The place within the scope, such as the number of messages before the call.
         match: Digest of the request.
         value: The outcome.
+        closes: Whether it completes an answer whose text was already streamed.
         is_used: Whether this attempt has been answered with the entry.
         is_counted: Whether this attempt has counted the entry's tokens and emitted its events.
         is_dropped: Whether the entry no longer counts.
@@ -56,6 +59,7 @@ class Entry:
     at: str
     match: str
     value: Any
+    closes: bool = False
     is_used: bool = False
     is_counted: bool = False
     is_dropped: bool = False

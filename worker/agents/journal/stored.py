@@ -104,7 +104,7 @@ class StoredJournal:
         scope = self._scopes.get(body["scope"])
         if scope is None:
             return
-        self._remember(Entry(number, scope, kind, body["at"], body["match"], value))
+        self._remember(Entry(number, scope, kind, body["at"], body["match"], value, bool(body.get("closes"))))
         if kind == "open":
             self._unfinished[scope.key] += 1
         elif kind == "discard":

@@ -132,6 +132,23 @@ class RunEvents(RunState):
         row = self.journal.row(self.scope, "open", "")
         return [row] if row else []
 
+    def holds_back(self, run_id: str, scope: Scope, number: Number, answer: Sequence[dict[str, Any]]) -> None:
+        """Note a complete answer of which no text is in the log yet.
+
+        Args:
+            run_id: Agno's id of the run that gave the answer.
+            scope: The scope of the answer's row.
+            number: The number of the answer's row.
+            answer: The answer, as it is journaled.
+        """
+        if self.shows_text and any(isinstance(each.get("content"), str) for each in answer):
+            self._unshown.setdefault(run_id, []).append((scope, number))
+
+    def shows(self, run_id: str) -> list[JournalEntry]:
+        """Return the rows that mark text of a run as emitted, to be stored with it."""
+        rows = [self.journal.shown(*each) for each in self._unshown.pop(run_id, ())]
+        return [*self.opens(run_id), *(each for each in rows if each is not None)]
+
     def take_back(self) -> None:
         """Discard emitted text whose answer was never completed, if there is any."""
         if self._broken_off:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from worker.agents.event_buffer import EventBuffer, Written
 from worker.agents.journal import Journal, Scope
+from worker.agents.journal.rows import Number
 from worker.agents.runs.bounds import CallBounds, bounds_of
 from worker.agents.runs.conversation import Contents
 from worker.agents.runs.own_task import OwnTask
@@ -86,6 +87,10 @@ class RunState:
     _told: set[str] = field(default_factory=set[str])  # keys of events that are emitted only once
     _failed: list[FailedCall] = field(default_factory=list[FailedCall])
     _streams: dict[str, bool] = field(default_factory=dict[str, bool])  # by Agno run: whether its text was emitted
+    shows_text: bool = False  # the text of its answers is streamed, or held back for a while
+    _unshown: dict[str, list[tuple[Scope, Number]]] = field(
+        default_factory=dict[str, list[tuple[Scope, Number]]]
+    )  # complete answers whose text is not in the log yet, by Agno's run
     _broken_off: bool = False
     _bounds: CallBounds | None = None
     asked: dict[str, InputRequest] = field(default_factory=dict[str, InputRequest])

@@ -4,9 +4,9 @@ Parallel steps produce text concurrently, and passed on as it arrives, their tex
 one step is passed on as it arrives, and the text of the others is held back until that step has ended.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from worker.agents.event_buffer import plain
 from worker.words.events import NewEvent, WorkflowStep
@@ -43,9 +43,26 @@ class _Known:
     path: list[str]
     kind: Kind
     place: str | None
-    held: list[str] = field(default_factory=list[str])
+    held: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # text, and Agno's id of its run
     has_ended: bool = False
     begun: int = 0  # number of nested steps that have started
+
+
+class HeldText(str):
+    """Text of one or several runs that was held back.
+
+    Args:
+        pieces: The text, piece by piece, each with Agno's id of its run.
+    """
+
+    __slots__ = ("runs",)
+    runs: tuple[str, ...]
+
+    def __new__(cls, pieces: Sequence[tuple[str, str]]) -> Self:
+        """Join the pieces."""
+        text = super().__new__(cls, "".join(each for each, _ in pieces))
+        text.runs = tuple(dict.fromkeys(run_id for _, run_id in pieces))
+        return text
 
 
 Said = NewEvent | str
@@ -89,13 +106,13 @@ class WorkflowSteps:
             self._speaker = step_id
             yield from self._speak(step_id, text)
         else:
-            known.held.append(text)
+            known.held.append((text, event.run_id))
             self._waiting[step_id] = None
 
     def rest(self) -> Iterator[Said]:
         """Yield the text that is still held back, if the run ended before its steps did."""
         for step_id in [*self._waiting]:
-            yield from self._speak(step_id, "".join(self._known[step_id].held))
+            yield from self._speak(step_id, HeldText(self._known[step_id].held))
         self._waiting.clear()
 
     def _begun(self, event: Any, kind: Kind) -> _Known:
@@ -115,7 +132,7 @@ class WorkflowSteps:
             del self._waiting[step_id]
             known = self._known[step_id]
             held, known.held = known.held, []
-            yield from self._speak(step_id, "".join(held))
+            yield from self._speak(step_id, HeldText(held))
             if not known.has_ended:
                 self._speaker = step_id
                 return
