@@ -32,11 +32,13 @@ async def test_a_task_with_a_pdf_is_made_and_watched_to_its_end(page: Page, worl
     await expect(page.locator(".row.call")).to_have_count(3)
     await expect(page.locator("#connection")).to_have_text("live")
     await expect(page.locator(".row.text .said")).to_have_text("# Quarterly figures\n\n**R", use_inner_text=True)
+    await expect(page.get_by_label("Message to the agent")).to_be_visible()
     await picture(page, "task-live")
     world.says.set()
     await expect(page.locator("#status .pill")).to_have_text("completed")
     await expect(page.locator("#result h1")).to_have_text("Quarterly figures")
     await expect(page.locator("#connection")).to_have_text("complete")
+    await expect(page.get_by_label("Message to the agent")).to_have_count(0)
     await expect(page.locator("#facts")).to_contain_text(re.compile(r"Tokens\s*45"))
     await picture(page, "task-done")
 
