@@ -20,28 +20,28 @@ HANDLERS = """
 
 
 async def test_what_was_read_before_a_kill_is_not_read_again(
-    here: Shell, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    here: Shell, engine: Engine, way: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORKER_ALLOW_PRIVATE_URLS", "true")
     here.handlers(HANDLERS)
     async with site() as documents:
         base = await engine.knowledge.create(NewKnowledgeBase(name="site"))
-        first = here.start("run")
+        first = here.start("run", **way)
         await first.says("worker ready")
         urls = [f"{documents.url}{name}" for name in ("one.txt", "slow.txt", "three.txt")]
         added = await engine.knowledge.add(base.id, urls)
-        await wait_until(lambda: documents.asked["/slow.txt"], "the second document is asked for")
-        second = here.start("run")
+        await wait_until(lambda: documents.asked["/slow.txt"], "the second document is asked for", 30)
+        second = here.start("run", **way)
         first.end(signal.SIGKILL)
         await second.says("worker ready")
-        await wait_until(lambda: documents.asked["/slow.txt"] == 2, "the other worker goes on", 20)
+        await wait_until(lambda: documents.asked["/slow.txt"] == 2, "the other worker goes on", 60)
         documents.let_go.set()
 
         async def all_read() -> bool:
             found = await engine.knowledge.documents(base.id)
             return all(each.status is DocumentStatus.Ready for each in found)
 
-        await wait_until(all_read, "all documents are read", 20)
+        await wait_until(all_read, "all documents are read", 60)
     assert documents.asked == {"/one.txt": 1, "/slow.txt": 2, "/three.txt": 1}
     for each, name in zip(added, ("one", "slow", "three"), strict=True):
         (found,) = await engine.knowledge.search(base.id, f"{name}.txt", 1)

@@ -37,9 +37,11 @@ HANDLERS = """
 """
 
 
-async def test_a_call_that_a_kill_cut_off_is_made_again_and_no_other(here: Shell, engine: Engine) -> None:
+async def test_a_call_that_a_kill_cut_off_is_made_again_and_no_other(
+    here: Shell, engine: Engine, way: dict[str, str]
+) -> None:
     here.handlers(HANDLERS)
-    first = here.start("run")
+    first = here.start("run", **way)
     task = await engine.tasks.create(NewTask(agent_id="shop", input=AgentExecutionInput(text="go")))
 
     def ledger() -> list[str]:
@@ -49,12 +51,12 @@ async def test_a_call_that_a_kill_cut_off_is_made_again_and_no_other(here: Shell
     await wait_until(lambda: len(ledger()) == 2, "the second call has begun", 30)
     assert await asyncio.to_thread(first.end, signal.SIGKILL) == -signal.SIGKILL
     (here.folder / "again").touch()
-    here.start("run")
+    here.start("run", **way)
 
     async def is_over() -> bool:
         return (await engine.tasks.get(task.id)).status.is_terminal
 
-    await wait_until(is_over, "the task has ended", 30)
+    await wait_until(is_over, "the task has ended", 60)
     done = await engine.tasks.get(task.id)
     assert (done.status, done.result) == (Status.Completed, "charged 1, charged 2, charged 3")
     called = [line.split() for line in ledger()]

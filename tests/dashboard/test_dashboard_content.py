@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.conftest import execute
+from tests.contract.steps import run
 from tests.dashboard.browsing import KEY, Browser
 from tests.dashboard.conftest import Browse
 from tests.server.conftest import Start
@@ -24,6 +25,7 @@ from worker.dashboard import results
 from worker.engine.engine import Engine
 from worker.face.ingesting import ingest_here
 from worker.inputs.names import size_words
+from worker.words.artifacts import Artifact
 from worker.words.ids import new_id
 from worker.words.tools import ToolRecord
 from worker.words.work import WorkerCard
@@ -117,6 +119,26 @@ async def test_json_is_a_tree_and_what_is_too_large_or_no_json_is_text(
     for text in ("no json", "[" * 5000, str(list(range(5000)))):
         page = await browser.look(f"/ui/tasks/{await ended(api, text, output_format='json')}")
         assert '<div class="said">' in page
+
+
+async def test_texts_among_artifacts_are_shown_and_nothing_in_them_runs(engine: Engine, browser: Browser) -> None:
+    _, held = await run(engine)
+    made: list[Artifact] = []
+    for name, kind, content in (
+        ("report.md", "text/markdown", f"# Report {EVIL}".encode()),
+        ("table.csv", "text/csv", b"region,revenue\nEurope,4.2\n"),
+        ("no.txt", "text/plain", bytes(range(256))),
+    ):
+        url = await engine.tasks.store_file(name, kind, content)
+        digest = hashlib.sha256(content).hexdigest()
+        made.append(Artifact(name=name, media_type=kind, url=url, sha256=digest, size=len(content)))
+    await engine.work.save_artifacts(held.task.id, held.attempt, made)
+    page = await browser.look(f"/ui/tasks/{held.task.id}")
+    assert not FORBIDDEN.search(page)
+    assert "# Report" in page
+    assert "Europe,4.2" in page
+    assert page.count('aria-label="Text of ') == 2
+    assert page.count(" download>Save") == 3
 
 
 async def test_html_is_shown_in_a_box_in_which_nothing_runs(api: httpx.AsyncClient, browser: Browser) -> None:

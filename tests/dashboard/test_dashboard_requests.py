@@ -31,6 +31,7 @@ FORM = InputRequest.asked(
             "class": {"enum": ["first", "second"]},
             "extras": {"type": "array", "items": {"enum": ["meal", "bag"]}},
             "rest": {"type": "object"},
+            "day": {"type": "string", "format": "date"},
         },
         "required": ["seats"],
     },
@@ -90,6 +91,8 @@ async def test_every_kind_is_answered_by_its_form(browser: Browser, engine: Engi
         "note": "less",
     }
     fields = {"field:seats": "2", "field:city": "Rome", "field:window": "true", "field:class": "first"}
+    assert '<input name="field:day" type="date"' in await browser.look(f"/ui/tasks/{task_id}")
+    fields["field:day"] = "2026-12-01"
     more = {"field:extras": ["meal", "bag"], "field:rest": '{"a": [1]}'}
     assert await sent(browser, engine, task_id, FORM, decision="yes", **fields, **more) == {
         "value": {
@@ -99,6 +102,7 @@ async def test_every_kind_is_answered_by_its_form(browser: Browser, engine: Engi
             "class": "first",
             "extras": ["meal", "bag"],
             "rest": {"a": [1]},
+            "day": "2026-12-01",
         }
     }
     assert await sent(browser, engine, task_id, ROUTE, decision="yes", **{"field:": "right"}) == {"value": "right"}

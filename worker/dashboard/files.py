@@ -85,15 +85,26 @@ def _attachment(number: int, url: str, kept: KeptFile | None) -> ShownFile:
     return ShownFile(number, display_url(url), "plain")
 
 
-def artifacts(task: TaskRecord) -> list[ShownFile]:
-    """Return the files that a task's runs have produced."""
-    return [_artifact(number, each) for number, each in enumerate(task.artifacts)]
+async def artifacts(asking: AdmittedRequest, task: TaskRecord) -> list[ShownFile]:
+    """Return the files that a task's runs have produced, with the contents of texts up to a limit."""
+    shown: list[ShownFile] = []
+    texts = 0
+    for number, made in enumerate(task.artifacts):
+        file = _artifact(number, made)
+        if file.look == "text" and texts < TEXTS_SHOWN and (made.size or 0) <= TEXT_BYTES:
+            texts += 1
+            try:
+                stored = await asking.may.organization.tasks.open_file(made.url)
+                _show_text(file, stored.content, made.media_type)
+            except ModuleException:
+                file.look = "plain"
+        shown.append(file)
+    return shown
 
 
 def _artifact(number: int, made: Artifact) -> ShownFile:
     if made.sha256 is not None:
-        look = _look(made.media_type, made.name)
-        return ShownFile(number, made.name, "download" if look == "text" else look, made.size)
+        return ShownFile(number, made.name, _look(made.media_type, made.name), made.size)
     return ShownFile(number, made.name, "link" if _scheme(made.url) in ("http", "https") else "plain", url=made.url)
 
 
@@ -125,12 +136,16 @@ async def _read_text(organization: Organization, url: str, kept: KeptFile | None
     except ModuleException:
         attachment.look = "plain"
         return
-    found = classify(content, declared, attachment.name)
+    _show_text(attachment, content, declared)
+
+
+def _show_text(file: ShownFile, content: bytes, declared: str) -> None:
+    found = classify(content, declared, file.name)
     if found.encoding is None:
-        attachment.look = "download"
+        file.look = "download"
         return
     text = content.decode(found.encoding.name, "replace")
-    attachment.text, attachment.is_cut = text[:TEXT_CHARACTERS], len(text) > TEXT_CHARACTERS
+    file.text, file.is_cut = text[:TEXT_CHARACTERS], len(text) > TEXT_CHARACTERS
 
 
 async def _content(organization: Organization, url: str, kept: KeptFile | None) -> tuple[bytes, str]:

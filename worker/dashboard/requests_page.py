@@ -25,7 +25,7 @@ class FormInput:
 
     Args:
         name: The name of the property that the input sets; empty if it is the whole value.
-        kind: ``text``, ``long``, ``number``, ``boolean``, ``choice``, ``choices``, ``one of`` or ``json``.
+        kind: ``text``, ``long``, ``date``, ``number``, ``boolean``, ``choice``, ``choices``, ``one of`` or ``json``.
         label: The label.
         hint: The text below the input.
         options: The options to choose from.
@@ -129,6 +129,8 @@ def _field(name: str, schema: Any, *, is_required: bool) -> FormInput:
     if schema.get("type") == "array" and isinstance((items or {}).get("enum"), list):
         kind = "one of" if schema.get("maxItems") == 1 else "choices"
         return FormInput(name, kind, label, hint, tuple((items or {})["enum"]), value, is_required)
+    if schema.get("type") == "string" and schema.get("format") == "date":
+        return FormInput(name, "date", label, hint, (), value, is_required)
     kinds = {"string": "text", "integer": "number", "number": "number", "boolean": "boolean"}
     return FormInput(name, kinds.get(str(schema.get("type")), "json"), label, hint, (), value, is_required)
 
@@ -229,7 +231,7 @@ def _read(field: FormInput, sent: FormData) -> Any:
         return None
     if field.kind == "choice":
         return next((each for each in field.options if str(each) == text), text)
-    return text if field.kind in ("text", "long") else _json(text, field.name or "value")
+    return text if field.kind in ("text", "long", "date") else _json(text, field.name or "value")
 
 
 def _json(text: str, name: str) -> Any:

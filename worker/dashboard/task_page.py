@@ -64,7 +64,7 @@ async def facts(asking: AdmittedRequest, task: TaskRecord) -> dict[str, Any]:
         "task": task,
         "forms": forms,
         "result": await _result(task),
-        "artifacts": artifacts(task),
+        "artifacts": await artifacts(asking, task),
         "attempts": attempts[-ATTEMPTS_SHOWN:][::-1],
     }
 
