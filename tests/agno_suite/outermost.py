@@ -205,7 +205,7 @@ def count_runs() -> None:
 
 
 @contextmanager
-def going_on() -> Generator[None]:
+def active() -> Generator[None]:
     """Have runs that begin meanwhile known as inner ones."""
     token = inside.set(True)
     try:

@@ -15,7 +15,7 @@ from typing import Any
 from tests.agents.attempts import Task
 from tests.agno_suite.comparing import different, events_of, settled
 from tests.agno_suite.observed import Watch, watching
-from tests.agno_suite.outermost import Begun, Hand, OutermostRun, going_on
+from tests.agno_suite.outermost import Begun, Hand, OutermostRun, active
 from worker.agents import event_buffer
 from worker.agents.instrumentation.frames import frame_in_hand
 from worker.agents.runs.material import Material
@@ -88,7 +88,7 @@ class Pass:
 
     async def carry_out(self, call: OutermostRun, hand: Hand) -> Any:
         """Make a run; answers what Agno's own call would have answered."""
-        with going_on():
+        with active():
             if self.with_history and getattr(call.subject, "db", None) is not None:
                 await self._earlier_turn(call)
             made = _Converted(call) if self.way == CONVERTED else _AsTask(call, self)

@@ -225,12 +225,14 @@ async def test_what_earlier_attempts_have_told_is_read_in_order(platform: Platfo
     asked = {"request_id": "1", "operation_id": "1", "tool_name": "look", "payload": {"at": ["é\0", None, 1.5]}}
     told = [NewEvent(type=Type.ToolCallRequest, data=asked), NewEvent(type=Type.Chunk, data="text"), note("one")]
     await platform.work.emit(first.task.id, first.attempt, told)
-    assert await platform.work.told(first.task.id, first.attempt) == [], "what an attempt tells is no earlier one's"
+    assert await platform.work.earlier_events(first.task.id, first.attempt) == [], (
+        "what an attempt tells is no earlier one's"
+    )
     await platform.tasks.push(first.task.id, [note("an outsider's")])
     await hand_back(platform, first)
     (second,) = await claim(platform, by)
     await platform.work.emit(second.task.id, second.attempt, [note("two")])
-    assert await platform.work.told(second.task.id, second.attempt) == [mark(told[0]), mark(told[2])]
+    assert await platform.work.earlier_events(second.task.id, second.attempt) == [mark(told[0]), mark(told[2])]
 
 
 @pytest.mark.needs("resume")
@@ -238,13 +240,13 @@ async def test_what_earlier_attempts_have_told_is_read_in_order(platform: Platfo
 async def test_what_was_told_is_read_whole_however_much_it_is(
     platform: Platform, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    monkeypatch.setattr(work, "TOLD_A_READ", 2)
+    monkeypatch.setattr(work, "EVENTS_PER_READ", 2)
     by, first = await run(platform)
     notes = [note(f"number {number}") for number in range(count)]
     await platform.work.emit(first.task.id, first.attempt, notes)
     await hand_back(platform, first)
     (second,) = await claim(platform, by)
-    assert await platform.work.told(second.task.id, second.attempt) == list(map(mark, notes))
+    assert await platform.work.earlier_events(second.task.id, second.attempt) == list(map(mark, notes))
 
 
 @pytest.mark.needs("resume")
@@ -256,11 +258,13 @@ async def test_what_was_told_counts_as_long_as_the_journal_does(platform: Platfo
     await platform.tasks.retry(first.task.id)
     (second,) = await claim(platform, by)
     resumes = status is Status.Paused
-    assert await platform.work.told(second.task.id, second.attempt) == ([mark(note("before"))] if resumes else [])
+    assert await platform.work.earlier_events(second.task.id, second.attempt) == (
+        [mark(note("before"))] if resumes else []
+    )
     await platform.work.emit(second.task.id, second.attempt, [note("after")])
     await hand_back(platform, second)
     (third,) = await claim(platform, by)
-    told = await platform.work.told(third.task.id, third.attempt)
+    told = await platform.work.earlier_events(third.task.id, third.attempt)
     assert told == [*([mark(note("before"))] if resumes else []), mark(note("after"))]
 
 

@@ -42,7 +42,7 @@ async def test_another_organizations_task_is_not_found(platform: Platform, stran
     ):
         with pytest.raises(TaskNotFound):
             await verb()
-    for read in (lambda: work.journal(task_id), lambda: work.told(task_id, attempt + 1)):
+    for read in (lambda: work.journal(task_id), lambda: work.earlier_events(task_id, attempt + 1)):
         with suppress(TaskNotFound):  # a server says so, since whoever asks has not claimed it
             assert not await read()
     assert await work.lost({task_id: attempt}) == {task_id: Status.Stopped}

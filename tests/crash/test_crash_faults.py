@@ -9,7 +9,7 @@ import pytest
 from tests.crash.chance import told
 from tests.crash.fleet import Fleet
 from tests.support import wait_until
-from worker.engine.fault_points import CLAIM, KNOWN, VARIABLE, WRITE, Wish
+from worker.engine.fault_points import CLAIM, KNOWN, VARIABLE, WRITE, Fault
 from worker.engine.timings import EngineTimings
 from worker.words.statuses import AgentExecutionStatus as Status
 
@@ -111,12 +111,12 @@ async def test_a_worker_that_dies_between_any_two_statements_leaves_nothing_half
 
 def test_a_place_that_does_not_exist_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"no fault point 'nowhere'; there are claim\.asked"):
-        Wish.read("nowhere")
+        Fault.read("nowhere")
 
 
 @pytest.mark.parametrize(("text", "reached"), [("write.sent", 1), ("write.sent:int", 2), ("write.sent:int:2", 3)])
 def test_a_place_is_reached_by_kind_and_count(text: str, reached: int) -> None:
-    wish = Wish.read(text)
+    wish = Fault.read(text)
     moments = [wish.reached("write.sent", kinds) for kinds in (["a"], [1, "a"], [2], [3])]
     assert moments.index(True) + 1 == reached
     assert moments.count(True) == 1

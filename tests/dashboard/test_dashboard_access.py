@@ -60,7 +60,7 @@ async def test_a_key_opens_the_pages_and_signing_out_closes_them(serving: Servin
     assert f"max-age={visits.VISIT_SECONDS}" in cookie
     assert KEY not in cookie
     await browser.look("/")
-    assert (await browser.send("/ui/sign-out")).headers["location"] == "/ui/sign-in?told=out"
+    assert (await browser.send("/ui/sign-out")).headers["location"] == "/ui/sign-in?notice=out"
     assert (await browser.client.get("/")).status_code == 303
 
 

@@ -364,7 +364,7 @@ async def test_documents_are_added_to_a_knowledge_base_and_a_question_is_tried(
     assert "&lt;b&gt;rules&lt;/b&gt;" in await browser.look(page)
     files = {"files": ("<i>.md", b"# Food\n\nSoup <script> is served.", "text/markdown")}
     added = await browser.send(page, {"links": "https://example.com/a.txt"}, files=files)
-    assert added.headers["location"].endswith("?told=reading")
+    assert added.headers["location"].endswith("?notice=reading")
     shown = await browser.look(added.headers["location"])
     for each in (
         "&lt;i&gt;.md",

@@ -80,7 +80,7 @@ async def test_the_inbox_shows_what_waits_with_its_forms(browser: Browser, pause
     response = await browser.send(
         f"/ui/tasks/{task_id}/answer", {"request": ROUTE.id, "field:": "left", "decision": "yes", "from": "inbox"}
     )
-    assert response.headers["location"] == "/ui/inbox?told=answered"
+    assert response.headers["location"] == "/ui/inbox?notice=answered"
 
 
 async def test_every_kind_is_answered_by_its_form(browser: Browser, engine: Engine, paused: Any) -> None:
@@ -129,7 +129,7 @@ async def test_what_was_answered_meanwhile_is_said(browser: Browser, engine: Eng
     task_id = await paused(QUESTION)
     await sent(browser, engine, task_id, QUESTION, decision="yes")
     response = await browser.send(f"/ui/tasks/{task_id}/answer", {"request": QUESTION.id, "decision": "no"})
-    assert response.headers["location"].endswith("told=answered+before")
+    assert response.headers["location"].endswith("notice=answered+before")
     assert await answered(engine, task_id) == [{"approve": True}]
     page = await browser.look(f"/ui/tasks/{task_id}")
     assert "Asks a person" in page

@@ -70,7 +70,7 @@ OF_TASKS = ("create", "create_large", "get", "find", "counts", "update", "stop",
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds of half a second."""
     monkeypatch.setattr(calls, "CALL_SECONDS", BOUND)
-    monkeypatch.setattr(bounds, "LETTING_GO_SECONDS", 0.1)
+    monkeypatch.setattr(bounds, "CANCEL_SECONDS", 0.1)
 
 
 async def outcome(engine: Engine, name: str, task_id: str) -> BaseException:

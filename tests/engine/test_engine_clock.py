@@ -28,18 +28,18 @@ async def test_what_was_due_is_due(engine: Engine, database_url: str) -> None:
     tasks = [await create(engine, agent=agent) for agent in ("analyst", "other", "analyst")]
     execute(database_url, AHEAD)
     by = await worker(engine, "analyst", "other")
-    await clock.mend(engine.core)  # the worker looks by itself when it starts, too
+    await clock.repair(engine.core)  # the worker looks by itself when it starts, too
     found = await claim(engine, by, 3)
     assert {each.task.id for each in found} == {each.id for each in tasks}
-    assert await clock.mend(engine.core) == 0
+    assert await clock.repair(engine.core) == 0
 
 
 async def test_what_waits_for_another_try_waits_as_long_as_it_was_to(engine: Engine, database_url: str) -> None:
     _, held = await run(engine)
     await hand_back(engine, held, error="busy", delay=50)
-    assert await clock.mend(engine.core) == 0, "the clock is right"
+    assert await clock.repair(engine.core) == 0, "the clock is right"
     execute(database_url, AHEAD)
-    await clock.mend(engine.core)
+    await clock.repair(engine.core)
     ((seconds,),) = execute(database_url, "select extract(epoch from available_at - now())::float8 from worker.tasks")
     assert 40 < seconds <= 50
 
@@ -50,7 +50,7 @@ async def test_deliveries_are_due_as_before(engine: Engine, database_url: str) -
     (held,) = await claim(engine, by)
     await finish(engine, held)
     execute(database_url, "update worker.cursors set available_at = available_at + interval '10 min'")
-    await clock.mend(engine.core)
+    await clock.repair(engine.core)
     assert len(await deliver(engine, by)) == 1
 
 

@@ -17,7 +17,7 @@ from tests.conftest import execute
 from tests.contract.steps import create, numbers
 from worker.engine import core
 from worker.engine.database import migrate
-from worker.engine.database.connections import normal_url, shown, translated
+from worker.engine.database.connections import normal_url, platform_error, shown
 from worker.engine.engine import Engine
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable, ValidationError
 from worker.words.task_lists import TaskQuery
@@ -182,7 +182,7 @@ def test_a_url_that_cannot_be_read_is_refused_before_anything_is_started(url: st
     ],
 )
 def test_what_the_driver_raises_has_a_meaning(error: Exception, expected: type[object]) -> None:
-    assert type(translated(error)) is expected
+    assert type(platform_error(error)) is expected
 
 
 async def test_whoever_is_cancelled_as_a_connection_comes_free_is_cancelled(

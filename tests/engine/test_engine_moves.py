@@ -14,7 +14,7 @@ from tests.conftest import execute
 from tests.contract.steps import claim, create, finish, note, run
 from tests.engine.proxy import Proxy
 from tests.support import wait_until
-from worker.engine.database.connections import whole_url
+from worker.engine.database.connections import url_with_defaults
 from worker.engine.database.server_identity import KnownServer, ServerIdentity
 from worker.engine.embedded import Embedded
 from worker.engine.engine import Engine
@@ -123,8 +123,8 @@ def test_a_primary_that_was_replaced_is_not_gone_back_to() -> None:
 
 
 def test_dead_connections_are_given_up_by_default_and_a_url_may_say_otherwise() -> None:
-    said = conninfo_to_dict(whole_url("postgres://me@db.example.com/x?tcp_user_timeout=3000"))
+    said = conninfo_to_dict(url_with_defaults("postgres://me@db.example.com/x?tcp_user_timeout=3000"))
     assert (said["tcp_user_timeout"], said["keepalives_idle"], said["keepalives_count"]) == ("3000", "5", "3")
     assert "target_session_attrs" not in said
-    several = conninfo_to_dict(whole_url("postgresql://me@a,b/x"))
+    several = conninfo_to_dict(url_with_defaults("postgresql://me@a,b/x"))
     assert several["target_session_attrs"] == "read-write"

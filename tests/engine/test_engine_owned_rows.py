@@ -255,13 +255,13 @@ async def test_an_attempt_whose_number_was_handed_out_again_writes_nothing(engin
     assert (task.status, task.last_event) == (Status.Executing, 2)
 
 
-@pytest.mark.parametrize("looks_first", [False, True], ids=["owned", "locked"])
+@pytest.mark.parametrize("needs_locked_write", [False, True], ids=["owned", "locked"])
 @pytest.mark.parametrize("at_the_end", [False, True], ids=["in its midst", "at its end"])
 async def test_every_field_that_a_save_may_change_is_stored_whichever_way_a_run_writes(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch, looks_first: bool, at_the_end: bool
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, needs_locked_write: bool, at_the_end: bool
 ) -> None:
     values = {name: value for name, value in VALUES.items() if name not in ERROR or not at_the_end}
-    monkeypatch.setattr("worker.engine.commit.transaction.looks_first", lambda: looks_first)
+    monkeypatch.setattr("worker.engine.commit.transaction.needs_locked_write", lambda: needs_locked_write)
     _, assignment = await run(engine)
     if at_the_end:
         await finish(engine, assignment, **values)

@@ -54,9 +54,9 @@ HOT = {
         "READ_CHANGES",
         "READ_EVENT",
         "READ_JOURNAL",
-        "READ_TOLD",
+        "READ_EARLIER_EVENTS",
         "DROP_JOURNAL",
-        "HELD_BY",
+        "TASKS_OF_WORKER",
         "ORPHANS",
         "RELEASE_ORPHANED_CURSORS",
         "CLAIM_DELIVERIES",
@@ -106,7 +106,7 @@ async def life(engine: Engine, by: WorkerCard, held: Assignment) -> None:
     await engine.tasks.push(task_id, [note("from outside")])
     await engine.tasks.update(task_id, {"internal_status": "half"}, attempt=held.attempt)
     await engine.work.journal(task_id)
-    await engine.work.told(task_id, 2)
+    await engine.work.earlier_events(task_id, 2)
     await engine.work.lost({task_id: held.attempt})
     await hand_back(engine, held)
     (again,) = await claim(engine, by)
@@ -128,10 +128,10 @@ async def lives(engine: Engine, by: WorkerCard, count: int) -> None:
         await engine.work.renew(by.id)
         await engine.core.rescue.release_orphans()
         await engine.core.rescue.rescue("", "", "orphans")  # as every second
-        await engine.core.rows(sql_workers.HELD_BY, (by.id,))
+        await engine.core.rows(sql_workers.TASKS_OF_WORKER, (by.id,))
         await engine.tasks.find(TaskQuery(limit=5))
         await engine.stats()
-        await clock.mend(engine.core)
+        await clock.repair(engine.core)
         await engine.core.turns.look()
 
 

@@ -128,7 +128,7 @@ async def test_a_task_whose_time_is_over_leaves_with_all_that_is_its_own(engine:
     database("update worker.files set used_at = now() - interval '2 days'")
     database("update worker.repeats set created_at = now() - interval '2 days'")
     before = database.counts()
-    surplus = await engine.surplus(DAYS)
+    surplus = await engine.count_removable(DAYS)
     assert database.counts() == before
     removed = await cleaned(engine)
     # the journal of the young one goes too: nobody will read it
@@ -189,7 +189,7 @@ async def test_a_task_that_may_be_resumed_keeps_its_journal(engine: Engine, data
     assert await cleaned(engine) == Removed()
     assert await engine.work.journal(task) == {"k": "1"}
     database.age(2, task)
-    surplus = await engine.surplus(DAYS)
+    surplus = await engine.count_removable(DAYS)
     removed = await cleaned(engine)
     assert (removed.tasks, removed.journal) == (surplus.tasks, surplus.journal) == (1, 1)
 
@@ -269,7 +269,7 @@ async def test_batches_are_small(engine: Engine, database: Database) -> None:
 async def test_a_task_with_more_events_than_a_batch_holds_goes_alone(
     engine: Engine, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "EVENTS_A_BATCH", 5)
+    monkeypatch.setattr(retention, "EVENTS_PER_BATCH", 5)
     database.many(3, events=6)
     assert [step.tasks async for step in engine.clean(DAYS) if step.tasks] == [1, 1, 1]
 
@@ -277,7 +277,7 @@ async def test_a_task_with_more_events_than_a_batch_holds_goes_alone(
 async def test_many_files_go_in_pages_of_a_bounded_size(
     engine: Engine, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "FILE_BYTES_A_BATCH", 250)
+    monkeypatch.setattr(retention, "FILE_BYTES_PER_BATCH", 250)
     for number in range(5):
         await engine.tasks.store_file("a", "text/plain", bytes([number]) * 100)
     database("update worker.files set used_at = '2000-01-01'")
@@ -465,7 +465,7 @@ async def test_lines_of_the_audit_log_leave_when_their_time_is_over(database_url
         database(
             "update worker.audit set at = now() - interval '91 days' where id <> (select max(id) from worker.audit)"
         )
-        assert (await engine.surplus(0)).audit == 2
+        assert (await engine.count_removable(0)).audit == 2
         assert await cleaned(engine, 0) == Removed(audit=2)
         assert len(await engine.tasks.audit(AuditQuery())) == 1
         keeps = Engine(database_url)

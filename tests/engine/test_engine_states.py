@@ -90,7 +90,7 @@ def test_its_page_says_what_each_change_makes_of_each_status() -> None:
 def test_what_is_refused_changes_nothing(name: str) -> None:
     for status in Status:
         task = row(status, name)
-        before = task.afresh()
+        before = task.pristine_copy()
         if what_becomes(CHANGES[name], name, status).startswith("409"):
             with pytest.raises(Conflict):
                 CHANGES[name].decide(task)

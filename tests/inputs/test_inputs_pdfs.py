@@ -184,8 +184,8 @@ async def test_what_is_written_on_a_page_is_said_and_a_cut_says_how_much_there_i
     assert f"y [cut here: this is its first {longest:,} of {longest + 7:,} characters]" in said
 
 
-@pytest.mark.parametrize("is_apart", [False, True])
-async def test_the_values_of_a_form_are_said_with_the_names_of_their_fields(*, is_apart: bool) -> None:
+@pytest.mark.parametrize("is_isolated", [False, True])
+async def test_the_values_of_a_form_are_said_with_the_names_of_their_fields(*, is_isolated: bool) -> None:
     writer = pypdf.PdfWriter(pypdf.PdfReader(io.BytesIO(pdf("Order"))))
     parent = DictionaryObject({NameObject("/T"): TextStringObject("city"), NameObject("/V"): TextStringObject("Łódź")})
     fields = [
@@ -198,7 +198,7 @@ async def test_the_values_of_a_form_are_said_with_the_names_of_their_fields(*, i
         entries = {NameObject(key): value for key, value in field.items()}
         entries[NameObject("/Subtype")] = NameObject("/Widget")
         widgets.append(writer._add_object(DictionaryObject(entries)))
-    writer.pages[0][NameObject("/Annots")] = writer._add_object(widgets) if is_apart else widgets
+    writer.pages[0][NameObject("/Annots")] = writer._add_object(widgets) if is_isolated else widgets
     target = io.BytesIO()
     writer.write(target)
     assert (

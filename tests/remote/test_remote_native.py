@@ -19,7 +19,7 @@ from worker.contracts import Capabilities
 from worker.contracts.lease import REMOTE_SECONDS, OwnLease
 from worker.remote.http import heartbeats
 from worker.remote.http.transport import Failed, Transport, Unanswered
-from worker.remote.native.asking import VerbClient
+from worker.remote.native.verb_client import VerbClient
 from worker.remote.native.work import NativeWork
 from worker.remote.remote import Remote
 from worker.server.verbs import runner as verbs
@@ -67,7 +67,7 @@ async def test_a_server_of_a_version_before_is_asked_in_vain_what_was_told(
     remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(verbs.VERBS, "told")
-    assert await remote.work.told("task", 2) == []
+    assert await remote.work.earlier_events("task", 2) == []
 
 
 async def test_a_task_runs_and_everything_about_it_arrives(remote: Remote, handlers: Handlers, serve: Serve) -> None:

@@ -14,8 +14,8 @@ from worker.remote.clients.following import Following
 from worker.remote.http.addresses import Addresses
 from worker.remote.http.refusals import Subject, body_of, refusal
 from worker.remote.http.transport import Transport
-from worker.remote.native.asking import results_of
-from worker.remote.native.presence import is_unknown, told
+from worker.remote.native.presence import event_data, is_unknown
+from worker.remote.native.verb_client import results_of
 from worker.wire import records as wire_records
 from worker.wire.deliveries import delivery_of
 from worker.wire.records import UnreadableRecord, agent_of, assignment_of, decode, entries, event_of, item_of, task_of
@@ -171,7 +171,7 @@ def test_answers_to_verbs_are_read_or_unreadable(answer: Any, count: int) -> Non
 @example("[" * 100_000, 200)
 @example('{"results": [{"error": {"status_code": 404}}]}', 200)
 def test_hints_and_answers_to_heartbeats_are_read_or_passed_over(text: str, status: int) -> None:
-    assert isinstance(told(text), dict)
+    assert isinstance(event_data(text), dict)
     assert is_unknown(status, text.encode()) in (True, False)
 
 

@@ -145,12 +145,12 @@ async def test_an_address_has_only_so_many_connections(start: Start) -> None:
 
 async def test_bodies_of_one_key_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body_memory, "WAIT_SECONDS", 0.1)
-    organization = BodyMemory(total=10 * MEGABYTE, of_key=6 * MEGABYTE)
-    async with organization.organization("one", 5 * MEGABYTE):
+    memory = BodyMemory(total=10 * MEGABYTE, of_key=6 * MEGABYTE)
+    async with memory.reserve("one", 5 * MEGABYTE):
         with pytest.raises(Unavailable):
-            await organization.organization("one", 2 * MEGABYTE).__aenter__()
-        async with organization.organization("one", 1000), organization.organization("other", 5 * MEGABYTE):
+            await memory.reserve("one", 2 * MEGABYTE).__aenter__()
+        async with memory.reserve("one", 1000), memory.reserve("other", 5 * MEGABYTE):
             with pytest.raises(Unavailable):
-                await organization.organization("third", MEGABYTE).__aenter__()
-    async with organization.organization("one", 6 * MEGABYTE):
+                await memory.reserve("third", MEGABYTE).__aenter__()
+    async with memory.reserve("one", 6 * MEGABYTE):
         pass

@@ -16,7 +16,7 @@ from tests.remote.test_remote_parsers import ANYTHING, JSONS, TASK, TEXTS, recor
 from worker.engine.verbs.keys import digest_of
 from worker.server.bare import agent, fit
 from worker.server.identity.links import Links
-from worker.server.limits.request_bounds import Doors
+from worker.server.limits.request_bounds import PathMiddleware
 from worker.server.routes import bodies
 from worker.server.routes.events import HIGHEST, _number
 from worker.server.streams import bare_deliveries
@@ -111,7 +111,7 @@ def test_an_agent_for_the_public_client_names_a_model(told: dict[str, Any], mode
 @given(st.lists(st.sampled_from(["", "agents", "list", "acme", "agent-controller", "..", "a b", "files", "x" * 200])))
 def test_an_address_names_an_organization_or_none(parts: list[str]) -> None:
     routes = [Route(path, _page) for path in ("/agents/list", "/files/{name}")]
-    doors = Doors(_nobody, routes)
+    doors = PathMiddleware(_nobody, routes)
     organization, path = doors._split({"type": "http", "method": "GET", "path": "/" + "/".join(parts)})
     assert organization is None or is_id(organization)
     assert path.startswith("/")

@@ -5,17 +5,17 @@ import pytest
 from pydantic import SecretStr
 
 from tests.server.conftest import KEY, Start
-from worker.server.main import check_strength
+from worker.server.main import check_key_length
 from worker.settings import Settings
 from worker.words.errors import ConfigurationError
 
 
 def test_a_short_key_is_refused_beyond_loopback() -> None:
     settings = Settings(server_key=SecretStr("0123456789abcde"))
-    check_strength("127.0.0.1", settings)
+    check_key_length("127.0.0.1", settings)
     with pytest.raises(ConfigurationError, match="at least 16"):
-        check_strength("192.0.2.1", settings)
-    check_strength("192.0.2.1", Settings(server_key=SecretStr("0123456789abcdef")))
+        check_key_length("192.0.2.1", settings)
+    check_key_length("192.0.2.1", Settings(server_key=SecretStr("0123456789abcdef")))
 
 
 async def test_links_lead_to_the_configured_address_whatever_the_host_header_says(start: Start) -> None:

@@ -86,7 +86,7 @@ async def test_a_handler_that_waits_after_its_agent_has_the_answer_noted(
 
         await wait_until(is_noted, "the answer is noted while the handler waits")
         await engine.core.rows("update worker.tasks set status = 'pending', worker_id = null")  # as a rescuer does
-        engine.core.tell("w", [task.id])
+        engine.core.announce("w", [task.id])
         task = await finished(engine, task)
     assert (task.result, task.execution_attempts) == ("So be it. Indeed.", 2)
     assert oracle.asked == 1

@@ -17,7 +17,7 @@ from worker.engine.engine import Engine
 from worker.engine.timings import EngineTimings
 from worker.registry import Registry
 from worker.settings import Settings
-from worker.supervisor.child import manner
+from worker.supervisor.child import describe_exit
 from worker.supervisor.serving import introduce
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord
@@ -255,4 +255,4 @@ def test_a_worker_says_whether_it_runs_suspects_apart(folder: Path | None, child
     ],
 )
 def test_how_a_process_died_is_said_in_words(code: int, text: str) -> None:
-    assert manner(code) == text
+    assert describe_exit(code) == text

@@ -222,7 +222,7 @@ async def test_a_worker_in_a_hurry_hands_back_at_once(engine: Engine, handlers: 
     async with asyncio.timeout(15), serve(drain_seconds=3600) as supervisor:
         task = await create(engine)
         await started.wait()
-        supervisor.hurry()
+        supervisor.stop_now()
     assert (await engine.tasks.get(task.id)).status is Status.Pending
 
 

@@ -24,7 +24,7 @@ from worker.settings import Settings
 from worker.telemetry import exposition, metrics
 from worker.telemetry.lag import LoopLag
 from worker.telemetry.metrics import Bounded, Metrics
-from worker.telemetry.names import FIGURES, PREFIX
+from worker.telemetry.names import METRICS, PREFIX
 from worker.telemetry.scraping import scraped
 from worker.testing import Call, ScriptedModel
 from worker.words import notices as words
@@ -53,7 +53,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> Metrics:
 def test_the_document_tells_every_figure_and_no_other() -> None:
     assert list(documented()) == [
         (PREFIX + figure.name, figure.kind, figure.labels, figure.help)
-        for figure in sorted(FIGURES, key=lambda each: not each.asked)
+        for figure in sorted(METRICS, key=lambda each: not each.asked)
     ]
 
 
@@ -62,10 +62,10 @@ def test_what_is_exported_is_what_the_document_tells(figures: Metrics) -> None:
     found = now(figures, Stats(agents, workers=1)).families
     ours = {name.removeprefix(PREFIX): family.type for name, family in found.items() if name.startswith(PREFIX)}
     ours = {name: kind for name, kind in ours.items() if not name.endswith("_created")}  # comes with each, by itself
-    assert ours == {figure.name.removesuffix("_total"): figure.kind for figure in FIGURES}
+    assert ours == {figure.name.removesuffix("_total"): figure.kind for figure in METRICS}
     for name in ours:
         assert re.fullmatch(r"[a-z][a-z_]+", name)
-    for figure in FIGURES:
+    for figure in METRICS:
         assert (figure.kind == "counter") == figure.name.endswith("_total"), figure
         assert figure.kind != "histogram" or figure.name.endswith("_seconds"), figure
 

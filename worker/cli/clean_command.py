@@ -58,7 +58,7 @@ async def _cleaned(engine: "Engine", days: int, *, dry_run: bool, quiet: bool) -
     await engine.open()
     try:
         if dry_run:
-            return await engine.surplus(days)
+            return await engine.count_removable(days)
         if quiet or not sys.stderr.isatty():
             return await _remove(engine, days, lambda _: None)
         return await _shown(engine, days)
@@ -83,7 +83,7 @@ async def _shown(engine: "Engine", days: int) -> "Removed":
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=output.stderr(), transient=True) as progress:
         counting = progress.add_task("counting", total=None)
-        surplus = await engine.surplus(days)
+        surplus = await engine.count_removable(days)
         progress.remove_task(counting)
         tasks = progress.add_task("tasks", total=surplus.tasks)
         files = progress.add_task("files", total=surplus.files)

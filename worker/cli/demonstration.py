@@ -112,7 +112,7 @@ class Demonstration:
                 self._signal = number
                 stopping.append(loop.create_task(platform.tasks.stop(task.id)))
             else:
-                supervisor.hurry()
+                supervisor.stop_now()
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop, number)

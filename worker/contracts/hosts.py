@@ -38,7 +38,7 @@ class Admin(Protocol):
         """Return the names of the migrations that ``migrate`` would apply."""
         ...
 
-    async def surplus(self, days: int) -> Removed:
+    async def count_removable(self, days: int) -> Removed:
         """Return what ``clean`` would remove now."""
         ...
 

@@ -20,7 +20,7 @@ class Sessions(Protocol):
         """Return the ``mark`` of a session's key, or None if the session has ended or never existed."""
         ...
 
-    async def going_on(self, tokens: Sequence[str]) -> frozenset[str]:
+    async def active(self, tokens: Sequence[str]) -> frozenset[str]:
         """Return the tokens whose session has not ended."""
         ...
 

@@ -84,7 +84,7 @@ class Work(Protocol):
         """Return the messages sent to the task with numbers above ``after``, in order."""
         ...
 
-    async def told(self, task_id: str, attempt: int) -> list[str]:
+    async def earlier_events(self, task_id: str, attempt: int) -> list[str]:
         """Return the marks of events of the types ``TOLD_ONCE`` that earlier attempts have logged.
 
         A manual retry that drops the journal drops these, too.

@@ -21,7 +21,7 @@ from worker.words.tasks import TaskRecord
 FORM_FILES = 50
 FORM_FIELDS = 1_100  # enough for a page of dead letters with a checkbox each
 
-TOLD = {
+NOTICES = {
     "created": "Task created. It starts as soon as a worker is free.",
     "stopped": "Stopped.",
     "sent": "Message sent. The agent reads it before its next model call.",
@@ -99,9 +99,9 @@ class AdmittedRequest:
 
     async def html(self, template: str, **values: Any) -> str:
         """Render a page or a fragment."""
-        told = TOLD.get(self.request.query_params.get("told", ""))
+        notice = NOTICES.get(self.request.query_params.get("notice", ""))
         token = await self.visits.token(self.visit)
-        return render(template, {"asking": self, "url": self.url, "token": token, "told": told, **values})
+        return render(template, {"asking": self, "url": self.url, "token": token, "notice": notice, **values})
 
     async def go(self, path: str, **query: Any) -> Response:
         """Return a redirect to another page."""

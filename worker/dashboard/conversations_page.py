@@ -30,9 +30,11 @@ async def conversation(asking: AdmittedRequest) -> Response:
     """Show a conversation."""
     conversation_id = asking.request.path_params["conversation_id"]
     query = asking.may.within(ConversationQuery(limit=SHOWN))
-    told = await asking.may.organization.tasks.conversation(conversation_id, query)
-    answers = await asyncio.gather(*(_answer(each) for each in told.turns))
-    return await asking.page("conversation.html", conversation=told, answers=answers, is_cut=len(told.turns) >= SHOWN)
+    conversation = await asking.may.organization.tasks.conversation(conversation_id, query)
+    answers = await asyncio.gather(*(_answer(each) for each in conversation.turns))
+    return await asking.page(
+        "conversation.html", conversation=conversation, answers=answers, is_cut=len(conversation.turns) >= SHOWN
+    )
 
 
 async def _answer(turn: ConversationTurn) -> Markup | None:

@@ -34,7 +34,7 @@ async def retry(asking: AdmittedRequest) -> Response:
             task = await asking.may.task(task_id)
             await asking.front.enter_queue(asking.may, task.agent_id)
             await asking.may.organization.tasks.retry(task.id)
-    return await asking.go("/ui/dead", told="many")
+    return await asking.go("/ui/dead", notice="many")
 
 
 async def deliveries(asking: AdmittedRequest) -> Response:
@@ -55,4 +55,4 @@ async def retry_deliveries(asking: AdmittedRequest) -> Response:
     agents = sorted(asking.may.agents) if asking.may.agents is not None else None
     if ids:
         await asking.may.organization.deliveries.retry(DeliveryRetry(ids=ids, agents=agents))
-    return await asking.go("/ui/deliveries", told="deliveries")
+    return await asking.go("/ui/deliveries", notice="deliveries")

@@ -44,7 +44,7 @@ async def leave(asking: AdmittedRequest) -> Response:
     if asking.visit.mark is not None:
         await asking.front.sign_out(asking.visit.mark, asking.request.scope)
     asking.visit, asking.is_new = new_visit(), True
-    return await asking.go("/ui/sign-in", told="out")
+    return await asking.go("/ui/sign-in", notice="out")
 
 
 def _next(text: str) -> str:

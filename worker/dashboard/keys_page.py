@@ -38,7 +38,7 @@ async def revoke(asking: AdmittedRequest) -> Response:
     """Revoke a key."""
     await asking.form()
     await asking.front.revoke_key(asking.may, asking.request.path_params["key_id"][:200])
-    return await asking.go("/ui/keys", told="revoked")
+    return await asking.go("/ui/keys", notice="revoked")
 
 
 async def _page(asking: AdmittedRequest, status: int = 200, **values: Any) -> Response:

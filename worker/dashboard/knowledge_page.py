@@ -60,14 +60,14 @@ async def add(asking: AdmittedRequest) -> Response:
         raise
     except ModuleException as error:
         return await _base(asking, error.status_code, links=links, wrong=error.description)
-    return await asking.go(f"/ui/knowledge/{_id(asking)}", told="reading")
+    return await asking.go(f"/ui/knowledge/{_id(asking)}", notice="reading")
 
 
 async def remove(asking: AdmittedRequest) -> Response:
     """Remove a document."""
     form = await asking.form()
     await asking.may.organization.knowledge.remove(_id(asking), [text_of(form, "document")])
-    return await asking.go(f"/ui/knowledge/{_id(asking)}", told="removed")
+    return await asking.go(f"/ui/knowledge/{_id(asking)}", notice="removed")
 
 
 async def _list(asking: AdmittedRequest, status: int = 200, **values: Any) -> Response:

@@ -105,7 +105,7 @@ async def create(asking: AdmittedRequest) -> Response:
     except ModuleException as error:
         draft.wrong[getattr(error, "field", None) or "form"] = error.description
         return await _form(asking, draft, error.status_code)
-    return await asking.go(f"/ui/tasks/{task.id}", told="created")
+    return await asking.go(f"/ui/tasks/{task.id}", notice="created")
 
 
 async def _created(asking: AdmittedRequest, draft: Draft, form: FormData) -> TaskRecord:

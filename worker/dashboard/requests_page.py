@@ -162,18 +162,18 @@ async def answer(asking: AdmittedRequest) -> Response:
     request = next((each for each in open_requests(task.hitl_request) if each.id == request_id), None)
     back = "/ui/inbox" if text_of(sent, "from") == INBOX else f"/ui/tasks/{task.id}"
     if request is None:  # it was answered in the meantime, or withdrawn
-        return await asking.go(back, told="answered before")
+        return await asking.go(back, notice="answered before")
     typed = typed_in(sent)
     try:
         given = given_in(request, sent)
         await asking.may.organization.tasks.answer(task.id, [given])
     except (Conflict, NotFound):
-        return await asking.go(back, told="answered before")
+        return await asking.go(back, notice="answered before")
     except ValidationError as error:
         form = form_of(request, task.id, typed, error.description)
         origin = INBOX if back == "/ui/inbox" else ""
         return await asking.page("answer.html", 422, task=task, form=form, origin=origin)
-    return await asking.go(back, told="answered")
+    return await asking.go(back, notice="answered")
 
 
 def typed_in(sent: FormData) -> dict[str, list[str]]:

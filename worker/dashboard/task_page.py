@@ -87,7 +87,7 @@ async def stop(asking: AdmittedRequest) -> Response:
     await asking.form()
     task = await task_of(asking)
     await asking.may.organization.tasks.stop(task.id)
-    return await asking.go(f"/ui/tasks/{task.id}", told="stopped")
+    return await asking.go(f"/ui/tasks/{task.id}", notice="stopped")
 
 
 async def send(asking: AdmittedRequest) -> Response:
@@ -98,7 +98,7 @@ async def send(asking: AdmittedRequest) -> Response:
     if not 0 < len(text) <= TEXT_CHARACTERS:
         raise ValidationError(f"A message must have 1 to {TEXT_CHARACTERS:,} characters.", field="text")
     await asking.may.organization.tasks.send(task.id, NewMessage(text=text))
-    return await asking.go(f"/ui/tasks/{task.id}", told="sent")
+    return await asking.go(f"/ui/tasks/{task.id}", notice="sent")
 
 
 async def signal(asking: AdmittedRequest) -> Response:
@@ -113,7 +113,7 @@ async def signal(asking: AdmittedRequest) -> Response:
     except (ValueError, RecursionError):
         raise ValidationError("The data of a signal must be JSON.", field="data") from None
     await asking.may.organization.tasks.signal(task.id, sent)
-    return await asking.go(f"/ui/tasks/{task.id}", told="signalled")
+    return await asking.go(f"/ui/tasks/{task.id}", notice="signalled")
 
 
 async def skip(asking: AdmittedRequest) -> Response:
@@ -121,7 +121,7 @@ async def skip(asking: AdmittedRequest) -> Response:
     await asking.form()
     task = await task_of(asking)
     await asking.may.organization.tasks.skip(task.id)
-    return await asking.go(f"/ui/tasks/{task.id}", told="skipped")
+    return await asking.go(f"/ui/tasks/{task.id}", notice="skipped")
 
 
 async def retry(asking: AdmittedRequest) -> Response:
@@ -130,4 +130,4 @@ async def retry(asking: AdmittedRequest) -> Response:
     task = await task_of(asking)
     await asking.front.enter_queue(asking.may, task.agent_id)
     await asking.may.organization.tasks.retry(task.id, resume=False if text_of(form, "anew") else None)
-    return await asking.go(f"/ui/tasks/{task.id}", told="retried")
+    return await asking.go(f"/ui/tasks/{task.id}", notice="retried")

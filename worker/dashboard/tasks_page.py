@@ -98,7 +98,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def _version(items: list[TaskItem], counts: dict[Any, int]) -> str:
-    told = [
+    shown = [
         (
             each.id,
             each.status,
@@ -110,4 +110,4 @@ def _version(items: list[TaskItem], counts: dict[Any, int]) -> str:
         )
         for each in items
     ]
-    return hashlib.sha256(repr((told, sorted(counts.items()))).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((shown, sorted(counts.items()))).encode()).hexdigest()[:16]

@@ -63,7 +63,7 @@ class TimelineChange(NamedTuple):
     """A change that an event makes to the timeline.
 
     Args:
-        what: ``add`` (a new row), ``mend`` (an existing row changed), ``text`` (text was appended to a row), ``task``
+        what: ``add`` (a new row), ``update`` (an existing row changed), ``text`` (text was appended to a row), ``task``
             (the state of the task changed).
     """
 
@@ -88,7 +88,7 @@ class Timeline:
         self._steps: dict[tuple[str, ...], TimelineRow] = {}  # started workflow steps, by path
         self._text: TimelineRow | None = None
         self._attempt = 0
-        self._tellers: dict[TaskUpdateEventType, Callable[[TaskUpdateEvent], list[TimelineChange]]] = {
+        self._handlers: dict[TaskUpdateEventType, Callable[[TaskUpdateEvent], list[TimelineChange]]] = {
             Type.Chunk: self._chunk,
             Type.ToolCallRequest: self._call,
             Type.ToolCallResult: self._answer,
@@ -110,9 +110,9 @@ class Timeline:
     def take(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         """Add an event, and return the changes that it makes."""
         self.number = event.number or self.number
-        tell = self._tellers.get(event.type, self._other)
+        handler = self._handlers.get(event.type, self._other)
         changes = [] if event.type is Type.Chunk else self._end_text()
-        return changes + tell(event)
+        return changes + handler(event)
 
     def _at(self, event: TaskUpdateEvent) -> int:
         return max(0, int((event.time - self._created_at).total_seconds() * 1000))
@@ -138,7 +138,7 @@ class Timeline:
         if row is None:
             return []
         row.until, row.is_running = max(row.until or 0, row.at), False
-        return [TimelineChange("mend", row)]
+        return [TimelineChange("update", row)]
 
     def _call(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         call = event.data
@@ -162,7 +162,7 @@ class Timeline:
         if not isinstance(answer, ToolCallResult):
             return self._other(event)
         row = self._calls.pop(answer.request_id, None)
-        what = "mend"
+        what = "update"
         if row is None:
             name = answer.tool_name or answer.operation_id
             self._add(event, "call", name, payload=answer.payload, depth=_depth(answer))
@@ -210,7 +210,7 @@ class Timeline:
             return changes
         known.until, known.is_running, known.is_error = self._at(event), False, step.phase == "failed"
         known.text = step.error or ", ".join(step.chosen or ())
-        return [TimelineChange("mend", known)]
+        return [TimelineChange("update", known)]
 
     def _custom(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         said = event.data
@@ -284,7 +284,7 @@ class Timeline:
         self._calls, self._steps = {}, {}
         for row in rows:
             row.is_running, row.until = False, self._at(event)
-        return [TimelineChange("mend", row) for row in rows]
+        return [TimelineChange("update", row) for row in rows]
 
 
 def _moved(task: TaskRecord) -> str:

@@ -14,7 +14,7 @@ import structlog
 from worker import wiring
 from worker.dashboard.app import create_pages
 from worker.dev import modules
-from worker.dev.listening import GuestServer, listen_near
+from worker.dev.listening import InProcessServer, listen_near
 from worker.dev.saves import Saves
 from worker.registry import Registry
 from worker.server.app import create_app
@@ -170,7 +170,7 @@ class Development:
         supervisor = Supervisor(self._engine, registry, self._settings)
         is_open = is_loopback(self._host)
         application = create_app(self._engine, self._settings, open_without_key=is_open, pages=create_pages)
-        server = GuestServer(application)
+        server = InProcessServer(application)
         self._take_signals(supervisor, server)
         working = asyncio.create_task(supervisor.run(), name="worker")
         serving = asyncio.create_task(server.serve(sockets=[self._listening]), name="server")
@@ -213,7 +213,7 @@ class Development:
             announce(HandlersBroken((f"a boot hook raised {type(error).__name__}: {error}",)))
 
     async def _greet_when_ready(
-        self, supervisor: Supervisor, server: GuestServer, registry: Registry, needs_key: bool
+        self, supervisor: Supervisor, server: InProcessServer, registry: Registry, needs_key: bool
     ) -> None:
         await supervisor.ready()
         await server.up.wait()
@@ -238,7 +238,7 @@ class Development:
         shown = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self._host, self._host)  # noqa: S104 - to connect to, not to bind
         return f"[{shown}]" if ":" in shown else shown
 
-    def _take_signals(self, supervisor: Supervisor, server: GuestServer) -> None:
+    def _take_signals(self, supervisor: Supervisor, server: InProcessServer) -> None:
         """Install signal handlers that only set flags; the loop acts on them."""
         loop = asyncio.get_running_loop()
 
@@ -252,7 +252,7 @@ class Development:
                 supervisor.stop()
             else:
                 server.force_exit = True
-                supervisor.hurry()
+                supervisor.stop_now()
 
         forks.leave_signals(signal.SIGTERM, signal.SIGINT)
         loop.add_signal_handler(signal.SIGTERM, supervisor.stop)

@@ -18,7 +18,7 @@ Modules = Mapping[str, dict[str, Any]]
 """The contents of modules, by name; of a module that could not be imported, nothing else is left."""
 
 
-def take_out(modules: Modules) -> list[Undo]:
+def unregister(modules: Modules) -> list[Undo]:
     """Remove the entries of modules from the registries.
 
     Args:

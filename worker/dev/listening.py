@@ -40,7 +40,7 @@ def listen_near(host: str, port: int, *, exactly: bool) -> socket.socket:
         raise
 
 
-class GuestServer(HttpServer):
+class InProcessServer(HttpServer):
     """A server in a process that has other work: it handles no signals, and reports when it is up."""
 
     def __init__(self, application: FastAPI, **options: Any) -> None:

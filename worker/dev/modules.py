@@ -32,8 +32,8 @@ def load(folder: Path) -> Registry:
         ConfigurationError: A module cannot be imported, or handlers do not fit: one line each, with file and line.
     """
     place = str(folder.resolve())
-    former, modules = registry.default, _take_out(place)
-    undo = libraries.take_out(_contents(modules))
+    former, modules = registry.default, _unload(place)
+    undo = libraries.unregister(_contents(modules))
     registry.default = Registry()
     _forget_bytecode(folder)
     importlib.invalidate_caches()
@@ -41,7 +41,7 @@ def load(folder: Path) -> Registry:
         discovery.discover(folder)
         registry.default.check()
     except ConfigurationError as error:
-        libraries.take_out(_contents(_take_out(place)) | _half_imported(error, place))
+        libraries.unregister(_contents(_unload(place)) | _half_imported(error, place))
         sys.modules.update(modules)
         for each in undo:
             each()
@@ -50,7 +50,7 @@ def load(folder: Path) -> Registry:
     return registry.default
 
 
-def _take_out(place: str) -> dict[str, ModuleType]:
+def _unload(place: str) -> dict[str, ModuleType]:
     """Remove the folder's modules from ``sys.modules``, and return them by name."""
     taken = {name: module for name, module in list(sys.modules.items()) if _is_of(name, module, place)}
     for name in taken:

@@ -20,7 +20,7 @@ from worker.engine.database.connections import (
     errors,
     is_lost,
     is_pooled,
-    leaves_server,
+    is_unusable_server,
     normal_url,
 )
 from worker.engine.database.pool import ConnectionPool
@@ -104,7 +104,7 @@ class Core:
             self._notifier = Notifier(self.wakeups.name, self._notify)
             self.writer = Writer(
                 self.url,
-                self.tell,
+                self.announce,
                 self.turns.look_at,
                 self.parents.note,
                 pooled=self.pooled,
@@ -161,9 +161,9 @@ class Core:
                     with self.bounds.using(connection, seconds):
                         yield connection
                 except Exception as error:
-                    if is_lost(connection, error) or leaves_server(error):
+                    if is_lost(connection, error) or is_unusable_server(error):
                         self.server.suspect()
-                    if leaves_server(error):
+                    if is_unusable_server(error):
                         await connection.close()
                     raise
 
@@ -268,14 +268,14 @@ class Core:
             return
         if self.vault.has_key:
             mine = self.vault.seal_bytes(PROBE)
-            (row,) = await self.rows(sql_keys.SERVER_OWN, (ENCRYPTION_PROBE, mine))
+            (row,) = await self.rows(sql_keys.GET_OR_CREATE, (ENCRYPTION_PROBE, mine))
             self.vault.open_bytes(bytes(row["value"]))
-            await self.rows(sql_keys.REPLACE_OWN, (mine, ENCRYPTION_PROBE))  # sealed with the first of the keys
-        elif await self.rows(sql_keys.FIND_OWN, (ENCRYPTION_PROBE,)):
+            await self.rows(sql_keys.REPLACE_VALUE, (mine, ENCRYPTION_PROBE))  # sealed with the first of the keys
+        elif await self.rows(sql_keys.FIND_VALUE, (ENCRYPTION_PROBE,)):
             raise ConfigurationError(NO_KEY)
         self._has_checked_key = True
 
-    def tell(self, flags: str, task_ids: list[str], disturbed: list[str] | None = None) -> None:
+    def announce(self, flags: str, task_ids: list[str], disturbed: list[str] | None = None) -> None:
         """Wake waiters in this process, and send a hint to other processes.
 
         Args:
@@ -284,7 +284,7 @@ class Core:
             disturbed: Those that were not changed by their own attempt alone; None means all.
         """
         self.wakeups.wake(flags, task_ids, disturbed)
-        self._notifier.tell(flags, task_ids, has_waiters=self.wakeups.watches(task_ids))
+        self._notifier.send(flags, task_ids, has_waiters=self.wakeups.watches(task_ids))
 
     async def _notify(self, payload: str) -> None:
         await self.rows(sql_tasks.NOTIFY, (payload,))

@@ -18,10 +18,10 @@ from worker.engine.database.vault import Vault
 from worker.engine.liveness.clock import watch
 from worker.engine.timings import DEFAULT, EngineTimings
 from worker.engine.verbs.audit import EngineAudit
-from worker.engine.verbs.children import look_after_children, wake_parents
+from worker.engine.verbs.children import maintain_children, wake_parents
 from worker.engine.verbs.dead_letters import EngineDeadLetters
 from worker.engine.verbs.file_access import EngineUploads
-from worker.engine.verbs.input_answers import look_after_requests
+from worker.engine.verbs.input_answers import expire_requests
 from worker.engine.verbs.keys import EngineKeys
 from worker.engine.verbs.knowledge import vectors
 from worker.engine.verbs.knowledge.bases import EngineKnowledge
@@ -151,8 +151,8 @@ class Engine:
         if days is not None:
             core.upkeep.append(lambda: Retention(core, self._audit_days).every_day(days))
         core.upkeep.append(lambda: look_after(core))
-        core.upkeep.append(lambda: look_after_requests(core))
-        core.upkeep.append(lambda: look_after_children(core))
+        core.upkeep.append(lambda: expire_requests(core))
+        core.upkeep.append(lambda: maintain_children(core))
         core.upkeep.append(lambda: wake_parents(core))
         core.upkeep.append(lambda: watch(core))
         core.upkeep.append(core.turns.look_after)
@@ -193,9 +193,9 @@ class Engine:
         """End tasks that are held without a lease by a client that has been silent for an hour, and return how many."""
         return await end_silent(self.core)
 
-    async def surplus(self, days: int) -> Removed:
+    async def count_removable(self, days: int) -> Removed:
         """Return the amounts that ``clean`` would remove."""
-        return await Retention(self.core, self._audit_days).surplus(days)
+        return await Retention(self.core, self._audit_days).count_removable(days)
 
     def clean(self, days: int) -> AsyncGenerator[Removed]:
         """Remove finished tasks older than the given days, and unreferenced data, batch by batch."""

@@ -32,7 +32,7 @@ POINTS = CLAIM + KNOWN + WRITE
 
 
 @dataclass(slots=True)
-class Wish:
+class Fault:
     """The fault point that a test has set.
 
     Args:
@@ -48,7 +48,7 @@ class Wish:
     sends: signal.Signals = signal.SIGKILL
 
     @classmethod
-    def read(cls, text: str) -> "Wish":
+    def read(cls, text: str) -> "Fault":
         """Parse ``point[:kind[:times[:signal]]]``; raise ValueError for an unknown point."""
         point, kind, times, name = [*text.split(":"), "", "", ""][:4]
         if point not in POINTS:
@@ -63,12 +63,12 @@ class Wish:
         return self.left == 0
 
 
-def looks_first() -> bool:
+def needs_locked_write() -> bool:
     """Return whether a point is set that only writes which read their rows first can reach."""
     return _wish is not None and _wish.point in WRITE
 
 
-_wish = Wish.read(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
+_wish = Fault.read(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
 
 
 def fault(point: str, writing: Iterable[object] = ()) -> None:

@@ -135,9 +135,9 @@ class RemoteWork:
         """Return the messages sent to the task."""
         return await (await self._chosen()).messages(task_id, after)
 
-    async def told(self, task_id: str, attempt: int) -> list[str]:
+    async def earlier_events(self, task_id: str, attempt: int) -> list[str]:
         """Return the events that earlier attempts have already sent."""
-        return await (await self._chosen()).told(task_id, attempt)
+        return await (await self._chosen()).earlier_events(task_id, attempt)
 
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
         """Record with the task the files that were downloaded from its URLs."""

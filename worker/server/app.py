@@ -16,9 +16,9 @@ from worker.contracts import Host
 from worker.server.authorization import Gate
 from worker.server.document import Application
 from worker.server.front import ServerFront
-from worker.server.head_requests import Heads
+from worker.server.head_requests import HeadMiddleware
 from worker.server.limits import failures
-from worker.server.limits.request_bounds import METHODS, Doors
+from worker.server.limits.request_bounds import METHODS, PathMiddleware
 from worker.server.routes import ROUTERS
 from worker.server.routes.common import service_of
 from worker.server.service import Service
@@ -118,8 +118,8 @@ def create_app(
         app.router.routes.append(Route("/docs", _to_the_docs, name="docs"))
     failures.install(app)
     app.add_middleware(Gate, routes=app.routes, service=service)
-    app.add_middleware(Doors, routes=app.routes)
-    app.add_middleware(Heads)
+    app.add_middleware(PathMiddleware, routes=app.routes)
+    app.add_middleware(HeadMiddleware)
     if settings.origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.origins, **CORS)
     return app

@@ -21,7 +21,7 @@ from worker.server.identity.refusals import actor_of
 from worker.server.limits.body_memory import FREE_BYTES
 from worker.server.limits.failures import response
 from worker.server.limits.headers import address_of, header, key_of
-from worker.server.limits.request_bounds import announced_by, leads, most_of
+from worker.server.limits.request_bounds import content_length, matches_route, max_body_bytes
 from worker.server.service import Service
 from worker.words.actors import as_actor
 from worker.words.errors import ModuleException, NotFound, Unavailable
@@ -83,10 +83,10 @@ class Gate:
                 row, parameters = found
                 scope["row"] = row.name
                 scope["access"] = access = await self._admitted(row.rule, scope, parameters)
-            elif leads(self._routes, scope):
+            elif matches_route(self._routes, scope):
                 raise NotFound("This route is not served because no access rule is defined for it.")
-            organization = self._room_for(scope)
-            async with self._service.intake.organization(*organization):
+            organization = self._body_budget(scope)
+            async with self._service.body_memory.reserve(*organization):
                 with as_actor(actor_of(scope, access)):
                     await self._app(scope, receive, send)
         except ModuleException as error:
@@ -95,12 +95,12 @@ class Gate:
             await response(error)(scope, receive, send)
 
     @staticmethod
-    def _room_for(scope: Scope) -> tuple[str, int]:
+    def _body_budget(scope: Scope) -> tuple[str, int]:
         """Return the key that sends the body and the body's largest size; refuse large bodies if the key is unknown."""
         if scope["method"] in BODILESS or "row" not in scope:
             return "", 0
         chunked = header(scope, "transfer-encoding") is not None
-        size = most_of(scope["path"]) if chunked else min(announced_by(scope), most_of(scope["path"]))
+        size = max_body_bytes(scope["path"]) if chunked else min(content_length(scope), max_body_bytes(scope["path"]))
         access = scope.get("access")
         if access is None and size > FREE_BYTES:
             raise Unavailable("the database cannot be reached", retry_after=2)

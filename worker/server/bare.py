@@ -210,42 +210,42 @@ def readable(task: TaskRecord) -> tuple[dict[str, Any], str | None]:
     Returns:
         The task, and the reason why it cannot be sent, or None if it can.
     """
-    told = task.model_dump(mode="json", warnings="none")
-    return fit(told)
+    body = task.model_dump(mode="json", warnings="none")
+    return fit(body)
 
 
-def fit(told: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+def fit(body: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
     """Convert a dumped task in place according to the tables; return it with a reason if the client cannot parse it."""
-    for name in FORBIDDEN & told.keys():
-        del told[name]
+    for name in FORBIDDEN & body.keys():
+        del body[name]
     for name, check in REQUIRED.items():
-        if not check(told.get(name)):
-            return told, f"the task's {name} is not in a format that the worker can parse"
-    told["hitl_request"] = _waiting(told.get("hitl_request"))
-    _empty_what_does_not_fit(told, OPTIONAL)
-    told |= {name: value for name, value in NEVER_NULL.items() if told.get(name) is None}
-    given = told["input"]
+        if not check(body.get(name)):
+            return body, f"the task's {name} is not in a format that the worker can parse"
+    body["hitl_request"] = _waiting(body.get("hitl_request"))
+    _empty_what_does_not_fit(body, OPTIONAL)
+    body |= {name: value for name, value in NEVER_NULL.items() if body.get(name) is None}
+    given = body["input"]
     given["user"] = _person(given.get("user"))
     _empty_what_does_not_fit(given, INPUT)
     if not given.get("text") and not given.get("files"):
-        return told, "the task's input has neither text nor files that the worker can read"
-    return told, None
+        return body, "the task's input has neither text nor files that the worker can read"
+    return body, None
 
 
-def told(record: BaseModel) -> dict[str, Any]:
+def client_json(record: BaseModel) -> dict[str, Any]:
     """Return any record (a task, an event, an activity log) as JSON that the public client can parse."""
-    told = record.model_dump(mode="json", warnings="none")
+    body = record.model_dump(mode="json", warnings="none")
     match record:
         case TaskRecord():
-            fit(_with_its_model(told))
+            fit(_with_its_model(body))
         case TaskUpdateEvent() if isinstance(record.data, TaskRecord):
-            fit(_with_its_model(told["data"]))
+            fit(_with_its_model(body["data"]))
         case AgentActivityThread():
-            told["user"] = _person(told["user"])
-            told["user"] = told["user"] if _USER(told["user"]) else None
+            body["user"] = _person(body["user"])
+            body["user"] = body["user"] if _USER(body["user"]) else None
         case _:
             pass
-    return told
+    return body
 
 
 def _with_its_model(task: dict[str, Any]) -> dict[str, Any]:
@@ -271,30 +271,30 @@ MODEL = f"{PROVIDER}:gpt-5-mini"
 """Sent if neither the agent nor a setting names a model: the client cannot parse an agent without one."""
 
 
-def agent(told: dict[str, Any], model: str | None) -> dict[str, Any]:
+def agent(body: dict[str, Any], model: str | None) -> dict[str, Any]:
     """Convert a dumped agent in place to values that the public client can parse, and return it.
 
     Args:
-        told: The dumped agent.
+        body: The dumped agent.
         model: The default model, as ``provider:name``.
     """
-    _empty_what_does_not_fit(told, AGENT)
-    if not (told.get("model_provider") and told.get("model_name")):
-        provider, named, name = (told.get("model_name") or model or MODEL).partition(":")
+    _empty_what_does_not_fit(body, AGENT)
+    if not (body.get("model_provider") and body.get("model_name")):
+        provider, named, name = (body.get("model_name") or model or MODEL).partition(":")
         if not named:
             provider, name = PROVIDER, provider
-        told |= {"model_provider": provider or PROVIDER, "model_name": name}
-    return told
+        body |= {"model_provider": provider or PROVIDER, "model_name": name}
+    return body
 
 
-def tool(told: dict[str, Any], agent_id: str) -> dict[str, Any]:
+def tool(body: dict[str, Any], agent_id: str) -> dict[str, Any]:
     """Return a dumped tool in the public client's format."""
-    path = f"/agents/{agent_id}/operations/{told['name']}"
-    named = {name: told[name] for name in ("name", "description", "parameters")}
-    return {"id": told["name"], **named, "method": "POST", "path": path}
+    path = f"/agents/{agent_id}/operations/{body['name']}"
+    named = {name: body[name] for name in ("name", "description", "parameters")}
+    return {"id": body["name"], **named, "method": "POST", "path": path}
 
 
-def _empty_what_does_not_fit(told: dict[str, Any], checks: dict[str, Check]) -> None:
+def _empty_what_does_not_fit(body: dict[str, Any], checks: dict[str, Check]) -> None:
     for name, check in checks.items():
-        if told.get(name) is not None and not check(told[name]):
-            told[name] = None
+        if body.get(name) is not None and not check(body[name]):
+            body[name] = None

@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class Heads:
+class HeadMiddleware:
     """ASGI middleware that answers HEAD on every GET route with the same status and headers (RFC 9110, 9.3.2).
 
     Side effects that start with the body, such as the registration of a worker by its stream, do not happen.

@@ -20,9 +20,9 @@ from worker.settings import Settings
 from worker.words.errors import ConfigurationError, Unavailable, ValidationError
 from worker.words.notices import PlatformTrouble, announce
 
-LEAST_KEY = 16  # characters of a server key
+MIN_KEY_CHARACTERS = 16  # characters of a server key
 LOOPBACK = "127.0.0.1"
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - a server beyond loopback has a key, which is checked before it listens
+ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - a server beyond loopback has a key, which is checked before it listens
 GRACE_SECONDS = 5  # for running requests at shutdown; streams end immediately
 BACKLOG = 2048
 ROUTERS = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,127.0.0.0/8,fc00::/7"
@@ -90,9 +90,9 @@ def serve(settings: Settings, *, host: str | None = None, pages: Pages | None = 
     check_organization_of(settings)
     platform = wiring.engine(settings)
     has_key = settings.server_key is not None or asyncio.run(_has_stored_key(platform))
-    address = host or (EVERYWHERE if has_key or "PORT" in os.environ else LOOPBACK)
+    address = host or (ALL_INTERFACES if has_key or "PORT" in os.environ else LOOPBACK)
     check_reach(address, has_key=has_key)
-    check_strength(address, settings)
+    check_key_length(address, settings)
     application = create_app(platform, settings, open_without_key=is_loopback(address), pages=pages)
     listening = listen(address, settings.port)
     _say(platform, listening, has_key=has_key)
@@ -116,17 +116,17 @@ def check_reach(address: str, *, has_key: bool) -> None:
         )
 
 
-def check_strength(address: str, settings: Settings) -> None:
+def check_key_length(address: str, settings: Settings) -> None:
     """Check that the server's key is long enough.
 
     Raises:
         ConfigurationError: The key is too short for a server beyond loopback.
     """
     key = settings.server_key.get_secret_value() if settings.server_key else None
-    if key is not None and len(key) < LEAST_KEY and not is_loopback(address):
+    if key is not None and len(key) < MIN_KEY_CHARACTERS and not is_loopback(address):
         raise ConfigurationError(
             f"WORKER_API_KEY has {len(key)} characters; on addresses other than loopback it needs at least"
-            f" {LEAST_KEY}: generate one with `openssl rand -hex 32`"
+            f" {MIN_KEY_CHARACTERS}: generate one with `openssl rand -hex 32`"
         )
 
 

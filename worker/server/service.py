@@ -53,9 +53,9 @@ class Service:
         self.keyring = Keyring(host, settings, open_without_key=open_without_key, check_open=self.check_open)
         self.answer_links = SignedAnswerLinks(self.secrets, self.keyring)
         self.claimants = Claimants()
-        self.intake = BodyMemory()
+        self.body_memory = BodyMemory()
         self._background: set[asyncio.Task[None]] = set()
-        self.refusals = Refusals(host, settings.organization_id, self.beside)
+        self.refusals = Refusals(host, settings.organization_id, self.run_in_background)
         self.guesses = Guesses(settings.wrong_keys)
 
     async def start(self) -> None:
@@ -66,15 +66,15 @@ class Service:
         try:
             await self._open()
         except Unavailable:
-            self.beside(self._open_later())
-        self.beside(self._look_for_silent())
-        self.beside(self._settle_refusals())
+            self.run_in_background(self._open_later())
+        self.run_in_background(self._look_for_silent())
+        self.run_in_background(self._settle_refusals())
 
     async def _open(self) -> None:
         await self.host.open()
         self.host.guard()
         self.is_open = True
-        self.beside(self._begin_keys())
+        self.run_in_background(self._begin_keys())
 
     async def _begin_keys(self) -> None:
         try:
@@ -125,7 +125,7 @@ class Service:
         while self._background:
             await asyncio.gather(*self._background, return_exceptions=True)
 
-    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+    def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine in the background; ``stop`` waits for it."""
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)

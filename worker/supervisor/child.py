@@ -95,7 +95,7 @@ class TaskChild:
                     self.unfit = str(heard["reason"])
 
 
-def manner(code: int, unfit: str | None = None) -> str:
+def describe_exit(code: int, unfit: str | None = None) -> str:
     """Return a description of how a process died.
 
     Args:

@@ -56,13 +56,13 @@ class Execution:
     started: float = field(default_factory=time.monotonic)
     worker: asyncio.Task[None] | None = None
     writing: bool = False  # whether the handler has ended and only the outcome remains to be written
-    is_apart: bool = False  # whether it runs in a child process, which is notified instead of cancelled
+    is_isolated: bool = False  # whether it runs in a child process, which is notified instead of cancelled
     is_settled: bool = False  # whether the outcome was written, or the attempt no longer owns the task
 
     def cancel(self, reason: str) -> None:
         """End the run. A handler on the loop is cancelled; one in a thread or a child process is asked to stop."""
         self.run.stopping.set(reason)
-        if self.worker is not None and not self.writing and not self.is_apart:
+        if self.worker is not None and not self.writing and not self.is_isolated:
             self.worker.cancel()
 
 
@@ -172,7 +172,7 @@ class Executor:
                     partial(self._write_once, execution, outcome, cause), "saving the outcome of a run"
                 )
             except (LeaseLost, NotFound):
-                self._say_taken(execution)
+                self._announce_lost(execution)
             except Exception as error:  # noqa: BLE001 - the next try may succeed
                 await asyncio.sleep(pauses.after("saving the outcome of a run", error))
 
@@ -213,7 +213,7 @@ class Executor:
         try:
             await until_answered(partial(self._write_once, execution, decision, error), "saving a result")
         except LeaseLost:
-            self._say_taken(execution)
+            self._announce_lost(execution)
         except ModuleException as refused:
             await self.settle(execution, refused)
 
@@ -221,7 +221,7 @@ class Executor:
         task, attempt = execution.task, execution.attempt
         match decision:
             case Taken():
-                self._say_taken(execution)
+                self._announce_lost(execution)
                 await self._account(execution)
             case HandBack():
                 with suppress(CutOff):  # the rows were written, but the lease has expired in the meantime
@@ -306,7 +306,7 @@ class Executor:
         return TaskEnded(task.id, task.agent_id, execution.attempt, str(outcome.status), seconds, error)
 
     @staticmethod
-    def _say_taken(execution: Execution) -> None:
+    def _announce_lost(execution: Execution) -> None:
         """Announce that the attempt no longer owns its task, unless that was announced when the run was ended."""
         execution.is_settled = True
         if execution.run.stopping.reason != REASON_LOST:

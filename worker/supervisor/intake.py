@@ -100,7 +100,7 @@ class Intake:
         error = None if done.cancelled() else done.exception()
         if error is not None:
             announce(PlatformTrouble(doing="running a task", error=error))
-        if not execution.is_settled and not execution.is_apart and not self._draining():
+        if not execution.is_settled and not execution.is_isolated and not self._draining():
             execution.worker = asyncio.create_task(self._executor.settle(execution, error), name=f"end of {key[0]}")
             execution.worker.add_done_callback(lambda done: self._ended(key, execution, done))
             return

@@ -177,8 +177,8 @@ class Isolated:
         """Receive messages in a thread, which notices the worker's exit even while the loop is blocked."""
         with suppress(OSError):
             for text in self._link.messages:
-                told = json.loads(text)
-                loop.call_soon_threadsafe(self._obey, told["word"], told["reason"])
+                order = json.loads(text)
+                loop.call_soon_threadsafe(self._obey, order["word"], order["reason"])
         os._exit(ORPHANED)
 
     def _obey(self, word: str, reason: str) -> None:

@@ -17,7 +17,7 @@ from worker.contracts import Platform
 from worker.contracts.waiting import until_answered
 from worker.registry import Handler
 from worker.settings import Settings
-from worker.supervisor.child import NOT_CHARGED, TaskChild, manner
+from worker.supervisor.child import NOT_CHARGED, TaskChild, describe_exit
 from worker.supervisor.executor import Execution
 from worker.supervisor.orders import AWAY, DRAIN, END, Order, opened
 from worker.words.error_codes import ErrorCode
@@ -84,7 +84,7 @@ class Isolation:
 
     def start(self, execution: Execution, folder: Path) -> asyncio.Task[None]:
         """Carry out an attempt in a child process, which discovers its handlers in ``folder``."""
-        execution.is_apart = True
+        execution.is_isolated = True
         self._children[execution] = None
         return asyncio.create_task(self._execute(execution, folder), name=f"task {execution.task.id} apart")
 
@@ -145,7 +145,7 @@ class Isolation:
             return HandBack()
         if code == AWAY and not child.begun.is_set():
             return HandBack(AGAIN_SECONDS)
-        return limits.stuck or manner(code, child.unfit)
+        return limits.stuck or describe_exit(code, child.unfit)
 
     async def _was_told(self, execution: Execution, code: int) -> bool:
         """Return whether the child ended because it, or the whole worker, was asked to: the task is not at fault."""

@@ -71,6 +71,6 @@ class LostRuns:
         for task_id, status in lost.items():
             execution = self._runs.of(task_id, held[task_id])
             if execution is not None and not execution.writing:
-                if not execution.is_apart:  # a child announces this itself, unless it has ended the task
+                if not execution.is_isolated:  # a child announces this itself, unless it has ended the task
                     announce(TaskTaken(task_id, execution.task.agent_id, execution.attempt, str(status)))
                 execution.cancel(REASON_LOST)

@@ -71,7 +71,7 @@ def with_signals(supervisor: Supervisor, last_exit: LastExit) -> None:
         at_once()
         interrupts += number == signal.SIGINT
         if interrupts > 1:
-            supervisor.hurry()
+            supervisor.stop_now()
 
     def at_once() -> None:
         last_exit.begin()

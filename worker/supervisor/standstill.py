@@ -21,7 +21,7 @@ class Standstill:
         self._seconds = seconds
         self._worker_id = worker_id
         self._since: float | None = None
-        self._is_told = False
+        self._is_announced = False
 
     def look(self, runs: Iterable[Run], *, is_full: bool) -> None:
         """Check the current runs.
@@ -33,12 +33,12 @@ class Standstill:
         now, runs = time.monotonic(), list(runs)
         awaited = [_awaited(run, now) for run in runs]
         if not is_full or not awaited or not all(awaited):
-            self._since, self._is_told = None, False
+            self._since, self._is_announced = None, False
             return
         if self._since is None:
             self._since = now
-        if not self._is_told and now - self._since >= self._seconds:
-            self._is_told = True
+        if not self._is_announced and now - self._since >= self._seconds:
+            self._is_announced = True
             tasks = dict.fromkeys(each for found in awaited for each in found)
             announce(StandsStill(self._worker_id, tuple(run.task_id for run in runs), tuple(tasks)))
 

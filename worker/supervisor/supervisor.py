@@ -73,9 +73,11 @@ class Supervisor:
         self._former: dict[asyncio.Task[None], Listening] = {}  # handlers replaced by reloads, until their runs end
         self._reloaded = asyncio.Event()
         self._stop = asyncio.Event()
-        self._told = False  # set by ``stop`` immediately, before the loop notices how the same signal affected a child
+        self._stop_requested = (
+            False  # set by ``stop`` immediately, before the loop notices how the same signal affected a child
+        )
         self._ready = asyncio.Event()
-        self._hurry = asyncio.Event()
+        self._stop_now = asyncio.Event()
         self._threads: Threads | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watch: LoopWatch | None = None
@@ -93,7 +95,7 @@ class Supervisor:
     @property
     def draining(self) -> bool:
         """Whether the worker claims nothing more."""
-        return self._told or self._stop.is_set()
+        return self._stop_requested or self._stop.is_set()
 
     @property
     def running(self) -> int:
@@ -127,18 +129,18 @@ class Supervisor:
 
     def stop(self) -> None:
         """Make the worker drain and leave. Safe in any thread and signal handler; further calls have no effect."""
-        self._told = True
+        self._stop_requested = True
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed because the worker has left
                 self._loop.call_soon_threadsafe(self._stop.set)
         else:
             self._stop.set()
 
-    def hurry(self) -> None:
+    def stop_now(self) -> None:
         """Make the worker leave without waiting for running tasks, which are handed back immediately."""
         self.stop()
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._hurry.set)
+            self._loop.call_soon_threadsafe(self._stop_now.set)
 
     async def reload(self, registry: Registry) -> None:
         """Replace the handlers; running tasks finish with the handlers that they started with.
@@ -277,25 +279,25 @@ class Supervisor:
         self._intake.isolation.drain()
         self._platform.work.nudge()
         self._runs.freed.set()
-        telling = asyncio.create_task(self._tell_of_drain())
-        intake, lookout, *_ = loops
+        reporting = asyncio.create_task(self._report_drain())
+        intake, lost_runs, *_ = loops
         await asyncio.wait([intake], timeout=PATIENCE)
         await self._wait_for_runs(deadline)
-        lookout.cancel()
+        lost_runs.cancel()
         self._handed_back = await self._hand_back_rest()
         for listening in (self._listening, *self._former.values()):
             await listening.drain(max(0.0, deadline - time.monotonic()))
-        for loop in (telling, *loops):
+        for loop in (reporting, *loops):
             loop.cancel()
-        await asyncio.gather(telling, *loops, return_exceptions=True)
+        await asyncio.gather(reporting, *loops, return_exceptions=True)
 
-    async def _tell_of_drain(self) -> None:
+    async def _report_drain(self) -> None:
         """Show on the platform that this worker is draining; a failure is ignored."""
         with contextlib.suppress(ModuleException):
             await self._platform.work.drain(self.card.id)
 
     async def _wait_for_runs(self, deadline: float) -> None:
-        hurry = asyncio.create_task(self._hurry.wait())
+        hurry = asyncio.create_task(self._stop_now.wait())
         try:
             while self._runs and not hurry.done() and time.monotonic() < deadline:
                 await asyncio.wait(
@@ -337,7 +339,9 @@ class Supervisor:
     @property
     def _hook_seconds(self) -> float:
         return (
-            self._timings.hooks if self._hurry.is_set() else max(self._timings.hooks, self._leave_by - time.monotonic())
+            self._timings.hooks
+            if self._stop_now.is_set()
+            else max(self._timings.hooks, self._leave_by - time.monotonic())
         )
 
     _handed_back = 0

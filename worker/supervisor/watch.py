@@ -24,7 +24,7 @@ from worker.words.notices import announce
 LOOK_SECONDS = 0.1
 NOTED_SECONDS = 0.25  # without a response, before the block is recorded and counted
 BLOCKED_SECONDS = 2.0  # without a response, before the block is logged; a heavy import takes about one second
-TOLD_SECONDS = 600.0  # how long a block is shown with the worker
+SHOWN_SECONDS = 600.0  # how long a block is shown with the worker
 MOST_HELD = 5  # most blocks shown with the worker
 LINES = 6  # innermost lines of the stack that are recorded
 
@@ -60,7 +60,7 @@ class LoopWatch:
     def held(self) -> list[str]:
         """Return a line for each block of the loop within the last ten minutes, latest first."""
         now = time.monotonic()
-        return list(dict.fromkeys(text for at, text in reversed(self._held) if text and now - at < TOLD_SECONDS))
+        return list(dict.fromkeys(text for at, text in reversed(self._held) if text and now - at < SHOWN_SECONDS))
 
     def start(self) -> None:
         """Start the thread; must be called on the loop."""
@@ -83,7 +83,7 @@ class LoopWatch:
                 return
             if not answered.wait(NOTED_SECONDS):
                 announce(LoopHeld(*_named(culprit := self._culprit()), culprit.stack))
-                self._held.append((time.monotonic(), _told(culprit)))
+                self._held.append((time.monotonic(), _describe(culprit)))
                 if not answered.wait(BLOCKED_SECONDS - NOTED_SECONDS):
                     self._tell(answered, asked)
             self.lag = time.monotonic() - asked
@@ -100,7 +100,7 @@ class LoopWatch:
     def _tell(self, answered: threading.Event, asked: float) -> None:
         """Announce the block once, and then its end."""
         culprit = self._culprit()
-        self._held.append((time.monotonic(), _told(culprit)))
+        self._held.append((time.monotonic(), _describe(culprit)))
         named = _named(culprit)
         announce(LoopBlocked(*named, time.monotonic() - asked, culprit.stack))
         while not answered.wait(LOOK_SECONDS):
@@ -132,7 +132,7 @@ def _named(culprit: Culprit) -> tuple[str | None, str | None, int | None, str | 
     return (None, None, None, None) if run is None else (run.task_id, run.agent_id, run.attempt, run.handler)
 
 
-def _told(culprit: Culprit) -> str:
+def _describe(culprit: Culprit) -> str:
     """Return a line about a block, or an empty string if no user code is on the stack."""
     for each in culprit.stack:
         where, _, name = each.rpartition(" in ")

@@ -49,8 +49,8 @@ class Wear:
         """Return the wear to report to the platform."""
         hung = self.hung()
         places = Counter(_place_of(each) for each in hung)
-        told = [f"{where} hangs" + (f" {number} times" if number > 1 else "") for where, number in places.items()]
-        troubles = [each[:TROUBLE_CHARACTERS] for each in (*told, *self._held())]
+        described = [f"{where} hangs" + (f" {number} times" if number > 1 else "") for where, number in places.items()]
+        troubles = [each[:TROUBLE_CHARACTERS] for each in (*described, *self._held())]
         recent = tuple(dict.fromkeys(self._recent))
         return WorkerWear(len(hung), memory(), self.tasks, recent, tuple(troubles[:MOST_TROUBLES]))
 

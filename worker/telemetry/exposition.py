@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from worker.contracts.stats import AgentStats, Stats
 from worker.telemetry.metrics import Metrics
-from worker.telemetry.names import FIGURES, PREFIX
+from worker.telemetry.names import METRICS, PREFIX
 
 if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily
 
 FRESH_SECONDS = 5.0  # several scrapes within this time ask the platform once
-HELP = {figure.name: figure for figure in FIGURES}
+HELP = {figure.name: figure for figure in METRICS}
 
 
 class StatsCache:

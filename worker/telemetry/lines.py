@@ -11,8 +11,8 @@ from worker.words import loop_notices, notices
 from worker.words.classification import message_of
 from worker.words.errors import ModuleException, TimeLimit
 
-TOLD = 10  # tasks named in one line
-OURS = str(Path(__file__).resolve().parent.parent)
+MOST_LISTED = 10  # tasks named in one line
+PACKAGE_FOLDER = str(Path(__file__).resolve().parent.parent)
 
 NOT_ISOLATED = (
     "this worker cannot isolate tasks suspected of crashing workers, and runs them alongside others until"
@@ -88,8 +88,8 @@ def _write_of_provider(log: Any, notice: notices.ProviderAway | notices.Provider
     if isinstance(notice, notices.ProviderBack):
         log.info("provider back", provider=notice.provider)
         return
-    told = {"provider": notice.provider, "code": notice.error_code, "error": notice.message}
-    log.error("provider unavailable; its tasks wait", **told)
+    fields = {"provider": notice.provider, "code": notice.error_code, "error": notice.message}
+    log.error("provider unavailable; its tasks wait", **fields)
 
 
 def _write_of_task(log: Any, notice: notices.Notice) -> None:
@@ -131,8 +131,8 @@ def _write_of_processes(log: Any, notice: notices.Notice) -> None:
                 "all slots of this worker are held by tasks that wait for others; if those need this worker, none"
                 " can continue. Wait with context.run_task, which frees the slot; or raise WORKER_CONCURRENCY, limit"
                 " the parents with concurrency=, or run more workers",
-                tasks=", ".join(notice.task_ids[:TOLD]),
-                waits_for=", ".join(notice.awaited[:TOLD]),
+                tasks=", ".join(notice.task_ids[:MOST_LISTED]),
+                waits_for=", ".join(notice.awaited[:MOST_LISTED]),
             )
         case notices.TaskIsolated():
             log.warning(
@@ -169,7 +169,7 @@ def _write_of_loop(log: Any, notice: notices.Notice) -> None:
             log.error(
                 "code has broken the event loop; this process exits, and other workers take over its tasks",
                 why=notice.why,
-                tasks=", ".join(notice.task_ids[:TOLD]),
+                tasks=", ".join(notice.task_ids[:MOST_LISTED]),
             )
         case loop_notices.SignalHandlerFailed():
             log.warning(
@@ -223,6 +223,6 @@ def _raised(error: BaseException | None) -> dict[str, Any]:
     if isinstance(error, ModuleException | TimeLimit) and error.__cause__ is None:
         return {"error": str(error)}
     traceback = error.__traceback__
-    while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(OURS):
+    while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(PACKAGE_FOLDER):
         traceback = traceback.tb_next
     return {"exc_info": error.with_traceback(traceback) if traceback is not None else error}

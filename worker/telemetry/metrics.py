@@ -5,12 +5,12 @@ from functools import partial
 from typing import Any
 
 from worker.current import run_in_hand
-from worker.telemetry.names import FIGURES, PREFIX
+from worker.telemetry.names import METRICS, PREFIX
 from worker.words import loop_notices, notices, watching
 from worker.words.errors import ConfigurationError
 from worker.words.statuses import TERMINAL, AgentExecutionStatus
 
-VALUES_A_LABEL = {"agent": 100, "model": 50, "tool": 200, "handler": 100, "doing": 20}
+VALUES_PER_LABEL = {"agent": 100, "model": 50, "tool": 200, "handler": 100, "doing": 20}
 """How many values of a label are distinguished; later ones become ``other``. A server with thousands of agents must not
 create as many time series for each metric."""
 OTHER = "other"
@@ -48,10 +48,10 @@ class Metrics:
             raise ConfigurationError("prometheus-client is not installed: pip install 'agno-worker[metrics]'") from None
         self.registry: CollectorRegistry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.bounds = {name: Bounded(most) for name, most in VALUES_A_LABEL.items()}
+        self.bounds = {name: Bounded(most) for name, most in VALUES_PER_LABEL.items()}
         kinds: dict[str, Any] = {"counter": Counter, "gauge": Gauge}
         self._figures: dict[str, Any] = {}
-        for figure in FIGURES:
+        for figure in METRICS:
             if figure.asked:
                 continue
             make = kinds.get(figure.kind) or partial(Histogram, buckets=figure.buckets)

@@ -11,7 +11,7 @@ SLOW = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 18
 LAGS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
 
 
-class Figure(NamedTuple):
+class MetricSpec(NamedTuple):
     """A metric.
 
     Args:
@@ -30,11 +30,11 @@ class Figure(NamedTuple):
     asked: bool = False
 
 
-def _asked(name: str, help: str, *labels: str) -> Figure:  # noqa: A002 - Prometheus's name for it
-    return Figure("gauge", name, help, labels, asked=True)
+def _asked(name: str, help: str, *labels: str) -> MetricSpec:  # noqa: A002 - Prometheus's name for it
+    return MetricSpec("gauge", name, help, labels, asked=True)
 
 
-FIGURES = (
+METRICS = (
     _asked("tasks", "Unfinished tasks by status: pending, executing, paused.", "agent", "status"),
     _asked("queue_depth", "Tasks ready to start, counted up to 100,000.", "agent"),
     _asked("queue_oldest_seconds", "Time that the oldest task ready to start has waited, in seconds.", "agent"),
@@ -44,50 +44,54 @@ FIGURES = (
     _asked("deliveries_set_aside", "Events set aside until they are retried manually."),
     _asked("providers_away", "Model providers that tasks are waiting for."),
     _asked("platform_up", "1 if the platform answered this scrape, else 0."),
-    Figure("gauge", "runs", "Attempts that this process is running.", ("agent",)),
-    Figure("counter", "runs_started_total", "Attempts started.", ("agent",)),
-    Figure("counter", "tasks_ended_total", "Tasks that an attempt finished or paused.", ("agent", "status")),
-    Figure("counter", "tasks_retried_total", "Failed attempts whose task will be retried.", ("agent",)),
-    Figure(
+    MetricSpec("gauge", "runs", "Attempts that this process is running.", ("agent",)),
+    MetricSpec("counter", "runs_started_total", "Attempts started.", ("agent",)),
+    MetricSpec("counter", "tasks_ended_total", "Tasks that an attempt finished or paused.", ("agent", "status")),
+    MetricSpec("counter", "tasks_retried_total", "Failed attempts whose task will be retried.", ("agent",)),
+    MetricSpec(
         "counter",
         "tasks_handed_back_total",
         "Tasks that an exiting worker handed back, without counting the attempt as a failure.",
         ("agent",),
     ),
-    Figure("counter", "tasks_crashed_total", "Crashed child processes that ran an isolated task.", ("agent",)),
-    Figure("counter", "tasks_stopped_total", "Runs ended because their task was stopped.", ("agent",)),
-    Figure("counter", "leases_lost_total", "Runs ended because their attempt no longer owned the task.", ("agent",)),
-    Figure("histogram", "run_seconds", "Duration of attempts that finished their task, in seconds.", ("agent",), SLOW),
-    Figure(
+    MetricSpec("counter", "tasks_crashed_total", "Crashed child processes that ran an isolated task.", ("agent",)),
+    MetricSpec("counter", "tasks_stopped_total", "Runs ended because their task was stopped.", ("agent",)),
+    MetricSpec(
+        "counter", "leases_lost_total", "Runs ended because their attempt no longer owned the task.", ("agent",)
+    ),
+    MetricSpec(
+        "histogram", "run_seconds", "Duration of attempts that finished their task, in seconds.", ("agent",), SLOW
+    ),
+    MetricSpec(
         "histogram",
         "wait_seconds",
         "Time from a task's creation to its first attempt, in seconds.",
         ("agent",),
         QUICK + SLOW[9:],
     ),
-    Figure(
+    MetricSpec(
         "counter", "model_calls_total", "Model calls by outcome: ok, error, cancelled, replayed.", ("model", "outcome")
     ),
-    Figure("histogram", "model_call_seconds", "Duration of model calls, in seconds.", ("model",), SLOW[:11]),
-    Figure(
+    MetricSpec("histogram", "model_call_seconds", "Duration of model calls, in seconds.", ("model",), SLOW[:11]),
+    MetricSpec(
         "counter", "tokens_total", "Tokens by type: input, output, cache_read, cache_write.", ("agent", "model", "type")
     ),
-    Figure(
+    MetricSpec(
         "counter", "tool_calls_total", "Tool calls by outcome: ok, error, cancelled, replayed.", ("tool", "outcome")
     ),
-    Figure("histogram", "tool_call_seconds", "Duration of tool calls, in seconds.", ("tool",), QUICK),
-    Figure("counter", "deliveries_total", "Events delivered to handlers.", ("handler",)),
-    Figure("counter", "deliveries_failed_total", "Failed deliveries of events to handlers.", ("handler",)),
-    Figure("counter", "deliveries_set_aside_total", "Failed deliveries that were set aside.", ("handler",)),
-    Figure("counter", "workers_lost_total", "Other workers that this process found to be dead.", ("sign",)),
-    Figure("counter", "provider_outages_total", "Times that tasks began to wait for a provider.", ("error",)),
-    Figure("counter", "platform_troubles_total", "Failed platform operations."),
-    Figure(
+    MetricSpec("histogram", "tool_call_seconds", "Duration of tool calls, in seconds.", ("tool",), QUICK),
+    MetricSpec("counter", "deliveries_total", "Events delivered to handlers.", ("handler",)),
+    MetricSpec("counter", "deliveries_failed_total", "Failed deliveries of events to handlers.", ("handler",)),
+    MetricSpec("counter", "deliveries_set_aside_total", "Failed deliveries that were set aside.", ("handler",)),
+    MetricSpec("counter", "workers_lost_total", "Other workers that this process found to be dead.", ("sign",)),
+    MetricSpec("counter", "provider_outages_total", "Times that tasks began to wait for a provider.", ("error",)),
+    MetricSpec("counter", "platform_troubles_total", "Failed platform operations."),
+    MetricSpec(
         "counter",
         "event_loop_blocked_total",
         "Times that code blocked the event loop for at least a quarter of a second.",
     ),
-    Figure(
+    MetricSpec(
         "histogram", "event_loop_lag_seconds", "Delay of the event loop in running due callbacks, in seconds.", (), LAGS
     ),
 )

@@ -29,7 +29,7 @@ TOKEN_CHARACTERS = 2000
 Sign = Callable[[str, InputRequest], str]
 """A function that returns the link of a request, given the task's id and the request."""
 
-Told = TypeVar("Told", bound=TaskRecord | TaskUpdateEvent | OpenRequest)
+LinkedRecord = TypeVar("LinkedRecord", bound=TaskRecord | TaskUpdateEvent | OpenRequest)
 
 
 class LinkUsedUp(ModuleException):
@@ -107,7 +107,7 @@ class AnswerLink:
         raise LinkUsedUp(description="This request has already been answered, or is no longer open.")
 
 
-def linked(record: Told, sign: Sign) -> Told:
+def linked(record: LinkedRecord, sign: Sign) -> LinkedRecord:
     """Return a copy of a record in which every open request has its link.
 
     Args:

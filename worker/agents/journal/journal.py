@@ -23,7 +23,9 @@ class Journal(StoredJournal):
         """Read the rows and events of earlier attempts. Further calls do nothing."""
         if self._loaded:
             return
-        stored, emitted = await asyncio.gather(work.journal(self.task_id), work.told(self.task_id, self._attempt))
+        stored, emitted = await asyncio.gather(
+            work.journal(self.task_id), work.earlier_events(self.task_id, self._attempt)
+        )
         if not self._loaded:  # a concurrent run of the same handler may have loaded it meanwhile
             self._loaded = True
             self._read(stored)

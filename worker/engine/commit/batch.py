@@ -13,7 +13,7 @@ from worker.engine.database.vault import Vault
 from worker.engine.state.families import waiting_parent
 from worker.engine.state.references import FileRow
 from worker.engine.state.rows import TAKES_TURNS, Change, Effect, LoggedEvent, Row, not_found
-from worker.engine.state.transitions import moves_turns
+from worker.engine.state.transitions import affects_turns
 from worker.words.conversations import WAITS_FOR_TURN, ConversationKey
 from worker.words.errors import LeaseLost, ModuleException
 from worker.words.references import Reference
@@ -55,11 +55,11 @@ class NewRow:
             "worker_id": self.worker_id,
             "queued": self.queued,
             "state": self.state,
-            "told": self.told(),
+            "told": self.first_event_data(),
             **settings_columns(self.settings),
         }
 
-    def told(self) -> dict[str, Any]:
+    def first_event_data(self) -> dict[str, Any]:
         """Return the data of the first event, apart from the settings."""
         if self.queued:
             return {**self.state, "waiting_for": WAITS_FOR_TURN}
@@ -149,7 +149,7 @@ class Batch:
         except ModuleException as error:
             return error
         self._add(effect, change.task_id)
-        if moves_turns(row):
+        if affects_turns(row):
             self.turns.add(ConversationKey(row.organization_id, row.agent_id, row.state[TAKES_TURNS]))
         if (parent := waiting_parent(row)) is not None:
             self.parents.add(parent)

@@ -93,7 +93,7 @@ class OwnedRows:
         """Decide a group's items on the remembered rows."""
         for item in items:
             if item.task_id not in batch.rows:
-                batch.rows[item.task_id] = self._rows[item.task_id].afresh()
+                batch.rows[item.task_id] = self._rows[item.task_id].pristine_copy()
         for item in items:
             batch.take(item)
 

@@ -146,7 +146,7 @@ class Queue:
         self._left(group)
         return group
 
-    def tell_impatient(self, error: Exception) -> None:
+    def fail_expired(self, error: Exception) -> None:
         """Fail the writes that have waited too long, or all of them if the queue is closed."""
         refused = [each for each in self._items if self._is_closed or not each.may_wait()]
         for waiting in refused:

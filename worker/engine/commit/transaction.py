@@ -17,7 +17,7 @@ from worker.engine.database.payloads import array, encode
 from worker.engine.database.statements import files as sql_files
 from worker.engine.database.statements import tasks as sql_tasks
 from worker.engine.database.vault import Vault
-from worker.engine.fault_points import fault, looks_first
+from worker.engine.fault_points import fault, needs_locked_write
 from worker.engine.state.rows import Row
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Transaction:
 
     def _is_known(self) -> bool:
         """Return whether all items are runs' writes to known tasks; items in doubt always need a read."""
-        if looks_first():
+        if needs_locked_write():
             return False
         return all(
             each.in_doubt is None and each.size <= LARGE_BYTES and self._owned.covers(each.item, each.owner)

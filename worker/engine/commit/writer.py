@@ -23,14 +23,14 @@ from worker.engine.commit.in_doubt import note_loss
 from worker.engine.commit.owned_rows import OwnedRows
 from worker.engine.commit.queue import Item, Queue, QueuedWrite, later
 from worker.engine.commit.transaction import LARGE_BYTES, Transaction, limit
-from worker.engine.database.bounds import too_late
+from worker.engine.database.bounds import timeout_error
 from worker.engine.database.connections import (
     connect,
     errors,
     is_lost,
     is_passing,
-    leaves_server,
-    translated,
+    is_unusable_server,
+    platform_error,
 )
 from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.vault import Vault
@@ -55,7 +55,7 @@ GOES_ON = (Append, Save)
 
 LOSS_SECONDS = 0.001  # before retrying a group whose connection broke; doubled each time
 
-Tell = Callable[[str, list[str], list[str]], None]
+OnCommit = Callable[[str, list[str], list[str]], None]
 """Called after a commit with a hint's flags, the ids of changed tasks, and of those changed not only by their own
 attempt."""
 
@@ -65,7 +65,7 @@ class Writer:
 
     Args:
         url: The database.
-        tell: Notifies those who wait for changes.
+        announce: Notifies those who wait for changes.
         ended: Called with conversations in which another task's turn may have come.
         parents: Called with tasks of which a child has ended.
         pooled: Whether connections go through a transaction pooler.
@@ -78,7 +78,7 @@ class Writer:
     def __init__(
         self,
         url: str,
-        tell: Tell,
+        announce: OnCommit,
         ended: Callable[[Collection[ConversationKey]], None],
         parents: Callable[[Collection[str]], None],
         *,
@@ -94,7 +94,7 @@ class Writer:
         self._lease = lease
         self.hand_offs = HandOffs()
         self._url = url
-        self._told = tell
+        self._announce = announce
         self._ended = ended
         self._parents = parents
         self._pooled = pooled
@@ -171,7 +171,7 @@ class Writer:
 
     def _give_up(self, waiting: QueuedWrite) -> None:
         """Fail a write that has waited too long, whatever the database does with it."""
-        error = self._trouble or too_late()
+        error = self._trouble or timeout_error()
         if not self._queue.drop(waiting):
             error = Unavailable(f"{error.description}; the outcome of the write is unknown", retry_after=5)
         waiting.give_up(error)
@@ -201,7 +201,7 @@ class Writer:
         try:
             error = await self._try(connection, [waiting])
             if error is not None and not self._is_tried_again(waiting, error):
-                waiting.refuse(translated(error) or error)
+                waiting.refuse(platform_error(error) or error)
         finally:
             await connection.close()
 
@@ -219,7 +219,7 @@ class Writer:
         error = await self._try(connection, group)
         if error is None:
             return
-        if is_lost(connection, error) or leaves_server(error):
+        if is_lost(connection, error) or is_unusable_server(error):
             self._server.suspect()
             await connection.close()
             await self._again(group, error, LOSS_SECONDS * 2 ** max(each.losses for each in group))
@@ -235,16 +235,16 @@ class Writer:
             group[0].again = True
             await self._commit_group(connection, group)
         elif self._is_tried_again(group[0], error):
-            self._try_later(group[0], error)
+            self._requeue_later(group[0], error)
         else:
-            group[0].refuse(translated(error) or error)
+            group[0].refuse(platform_error(error) or error)
 
     async def _again(self, group: list[QueuedWrite], error: Exception, seconds: float) -> None:
         """Put a whole group back into the queue, and wait a moment."""
         self._queue.put_back(group)
-        told = translated(error)
-        self._trouble = told if isinstance(told, Unavailable) else None
-        self._queue.tell_impatient(told or error)
+        failure = platform_error(error)
+        self._trouble = failure if isinstance(failure, Unavailable) else None
+        self._queue.fail_expired(failure or error)
         await within(self._closing, min(seconds, self._timings.reconnect.longest))
 
     def _may_wait(self, waiting: QueuedWrite) -> bool:
@@ -254,10 +254,10 @@ class Writer:
         """Return whether a failed try is repeated; an attempt's write can wait until a full disk has room again."""
         return self._may_wait(waiting) and (is_passing(error) if waiting.is_patient else is_lost(None, error))
 
-    def _try_later(self, waiting: QueuedWrite, error: Exception) -> None:
+    def _requeue_later(self, waiting: QueuedWrite, error: Exception) -> None:
         """Put an item back into the queue after a while."""
         seconds = TRY_LATER_SECONDS
-        announce(PlatformTrouble(doing="writing", error=translated(error) or error, again_in=seconds))
+        announce(PlatformTrouble(doing="writing", error=platform_error(error) or error, again_in=seconds))
 
         async def put_back() -> None:
             await within(self._closing, seconds)
@@ -276,7 +276,7 @@ class Writer:
                 if self._closing.is_set():
                     self._queue.close()
                 self._trouble = error
-                self._queue.tell_impatient(error)
+                self._queue.fail_expired(error)
                 if not self._queue:
                     return None
                 await within(self._closing, pauses.after("connecting to the database for writing", error))
@@ -327,7 +327,7 @@ class Writer:
             if index not in batch.undecided:
                 later(turns, waiting.settle, outcome)
         self._tell(batch)
-        fault("write.told", batch.items)
+        fault("write.failure", batch.items)
         if batch.undecided:  # another process has changed their tasks meanwhile: the next try reads them first
             self._queue.put_back(group[index] for index in sorted(batch.undecided))
         return None
@@ -337,7 +337,7 @@ class Writer:
         flags = WORK * batch.wakes_work + DELIVERIES * batch.wakes_deliveries
         ids = batch.changed_tasks
         if flags or ids:
-            self._told(flags, ids, batch.disturbed)
+            self._announce(flags, ids, batch.disturbed)
         if batch.turns:
             self._ended(batch.turns)
         if batch.parents:

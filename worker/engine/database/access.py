@@ -36,6 +36,6 @@ class DatabaseAccess(Protocol):
         """Run a statement on a few rows of a large table, forcing it to use an index, and return their number."""
         ...
 
-    def tell(self, flags: str, task_ids: list[str], disturbed: list[str] | None = None) -> None:
+    def announce(self, flags: str, task_ids: list[str], disturbed: list[str] | None = None) -> None:
         """Wake waiters in this process, and send a hint to other processes."""
         ...

@@ -3,7 +3,7 @@
 import time
 
 from worker.contracts.secrets import Secrets
-from worker.words.answer_links import SECRET, SECRET_PERIOD_SECONDS, AnswerLink, Told, linked, needs_links
+from worker.words.answer_links import SECRET, SECRET_PERIOD_SECONDS, AnswerLink, LinkedRecord, linked, needs_links
 from worker.words.requests import InputRequest
 
 
@@ -19,7 +19,7 @@ class AnswerLinks:
         self._secrets = secrets
         self._base = base
 
-    async def told(self, record: Told, organization_id: str) -> Told:
+    async def with_links(self, record: LinkedRecord, organization_id: str) -> LinkedRecord:
         """Return a record with a link added to each of its input requests."""
         base = self._base
         if base is None or not needs_links(record):

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 ANSWER = "answer_seconds"  # the attribute of a session
 
-LETTING_GO_SECONDS = 1.0  # for an orderly cancellation of a statement
+CANCEL_SECONDS = 1.0  # for an orderly cancellation of a statement
 
 Answer = TypeVar("Answer")
 
 
-def too_late() -> Unavailable:
+def timeout_error() -> Unavailable:
     """Return the error for a call whose time is up."""
     return Unavailable(f"the database has not responded for {bounds.CALL_SECONDS:g} s", retry_after=5)
 
@@ -51,7 +51,7 @@ class StatementBounds:
     async def within(self, ask: Callable[[], Awaitable[Answer]], seconds: float) -> Answer:
         """Wait for an answer at most the given seconds; raise Unavailable if it takes longer."""
         if seconds <= 0:
-            raise too_late()
+            raise timeout_error()
 
         async def asked() -> Answer:
             return await ask()
@@ -64,14 +64,14 @@ class StatementBounds:
             raise
         if not task.done():
             self._leave(task)
-            raise too_late()
+            raise timeout_error()
         return task.result()
 
     def _leave(self, task: asyncio.Task[Any]) -> None:
         self._left.add(task)
         task.add_done_callback(self._ended)
         task.cancel()
-        asyncio.get_running_loop().call_later(LETTING_GO_SECONDS, self._break_off, task)
+        asyncio.get_running_loop().call_later(CANCEL_SECONDS, self._break_off, task)
 
     def _break_off(self, task: asyncio.Task[Any]) -> None:
         from worker.engine.database.session_settings import cut

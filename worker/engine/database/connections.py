@@ -72,7 +72,7 @@ def check_url(url: str) -> None:
         raise ConfigurationError("DATABASE_URL is not a valid PostgreSQL URL") from None
 
 
-def whole_url(url: str) -> str:
+def url_with_defaults(url: str) -> str:
     """Return a URL with defaults added: how long a dead connection lives, and which of several servers to choose.
 
     Of several servers, the first one that can be written to is chosen.
@@ -113,7 +113,7 @@ async def connect(
 
     try:
         with errors():
-            connection = await AsyncSession.connect(whole_url(url), **options(pooled=pooled))
+            connection = await AsyncSession.connect(url_with_defaults(url), **options(pooled=pooled))
             await configure(connection, server, vault)
     except Unavailable as error:
         raise Unavailable(f"{shown(url)}: {error.description}", retry_after=error.retry_after) from error
@@ -124,7 +124,7 @@ def connect_sync(url: str, *, pooled: bool = False, server: "ServerIdentity | No
     """Open a blocking connection in autocommit mode, for a thread of its own. Psycopg's errors are not translated."""
     from worker.engine.database.session_settings import Session
 
-    connection = Session.connect(whole_url(url), **options(pooled=pooled))
+    connection = Session.connect(url_with_defaults(url), **options(pooled=pooled))
     try:
         if not pooled:
             (server or ServerIdentity()).set_up_sync(connection)
@@ -232,7 +232,7 @@ class errors:  # noqa: N801 - used as a context manager, like contextlib's own
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if error is not None and not isinstance(error, ModuleException):
-            ours = translated(error)
+            ours = platform_error(error)
             if ours is not None:
                 # An error about a URL quotes it, including the password.
                 raise ours from (None if isinstance(ours, ConfigurationError) else error)
@@ -248,7 +248,7 @@ _FULL = re.compile(r"FATAL:.*(too many (connections|clients)|remaining connectio
 _NO_DATABASE = re.compile(r'FATAL:.*database ".*" does not exist')
 
 
-def translated(error: BaseException) -> ModuleException | None:
+def platform_error(error: BaseException) -> ModuleException | None:
     """Return the platform's error for a driver's error; None means a defect of ours, which is not translated."""
     import psycopg
     import psycopg_pool
@@ -319,7 +319,7 @@ def _misconfigured(error: "psycopg.Error") -> ConfigurationError | None:
     return None
 
 
-def leaves_server(error: BaseException) -> bool:
+def is_unusable_server(error: BaseException) -> bool:
     """Return whether an error shows that its server must not be used any longer: it is read-only, or shutting down."""
     state = getattr(error, "sqlstate", None)
     return state == "25006" or (state is not None and state.startswith("57P"))

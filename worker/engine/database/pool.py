@@ -9,7 +9,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from worker.contracts.waiting import SOON
-from worker.engine.database.connections import configure, options, whole_url
+from worker.engine.database.connections import configure, options, url_with_defaults
 from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.vault import Vault
 from worker.words.errors import Unavailable
@@ -50,7 +50,7 @@ class ConnectionPool:
         self._pooled = pooled
         self._probes: set[asyncio.Task[None]] = set()
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
-            whole_url(url),
+            url_with_defaults(url),
             connection_class=AsyncSession,
             kwargs=options(pooled=pooled),
             configure=self._configure,

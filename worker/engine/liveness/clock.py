@@ -77,7 +77,7 @@ async def watch(core: DatabaseAccess) -> None:
             clock = float((await core.rows(_ASK))[0]["clock"])
             back = 0.0 if before is None else now() - before[1] - (clock - before[0])
             if before is None or back > BACK_SECONDS:
-                await _mend_and_say(core, back)
+                await _repair_and_announce(core, back)
             before = clock, asked
         except ModuleException as error:
             if not isinstance(error, Unavailable):
@@ -85,13 +85,13 @@ async def watch(core: DatabaseAccess) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _mend_and_say(core: DatabaseAccess, back: float) -> None:
-    count = await mend(core)
+async def _repair_and_announce(core: DatabaseAccess, back: float) -> None:
+    count = await repair(core)
     if count:
         announce(ClockSetBack(back, count))
 
 
-async def mend(core: DatabaseAccess) -> int:
+async def repair(core: DatabaseAccess) -> int:
     """Bring forward the due times that a clock set back has postponed, and return how many."""
     count = 0
     for statement in (_TASKS, _CURSORS, _PROVIDERS):
@@ -100,5 +100,5 @@ async def mend(core: DatabaseAccess) -> int:
             if mended < BATCH:
                 break
     if count:
-        core.tell(WORK + DELIVERIES, [])
+        core.announce(WORK + DELIVERIES, [])
     return count

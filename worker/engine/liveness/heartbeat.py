@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 LOCK_CLASS = 0x776F726C  # "worl": the first half of every worker's session lock; the second is its lock_key
-RENEWALS_A_LEASE = 3  # three missed renewals lose the lease
+RENEWALS_PER_LEASE = 3  # three missed renewals lose the lease
 WAIT_BRIEFLY = "select set_config('lock_timeout', '4s', false)"  # less than the connection's limit for an answer
 END_WHEN_SILENT = "select set_config('idle_session_timeout', %s, false)"
 """Takes milliseconds. The server's own timer ends the session of a frozen or disconnected worker after one lease of
@@ -258,7 +258,7 @@ class Heartbeat:
             with self._unless_locked():
                 connection.execute(sql_workers.RENEW, (worker_id,))
                 is_renewed = True
-            self._renew_at = time.monotonic() + lease_seconds / RENEWALS_A_LEASE
+            self._renew_at = time.monotonic() + lease_seconds / RENEWALS_PER_LEASE
             if is_renewed and self._worker is worker:
                 self._lease.renewed(asked, lease_seconds)
 
@@ -289,7 +289,7 @@ class Heartbeat:
                 leases[worker_id] = until, time.monotonic()
             silent = time.monotonic() - leases[worker_id][1]
             is_over = silent > lease_seconds + self._timings.spare or (
-                expired and silent > lease_seconds / RENEWALS_A_LEASE
+                expired and silent > lease_seconds / RENEWALS_PER_LEASE
             )
             if has_lock and not locked and not self._pooled:
                 free_now[worker_id] = self._free_before.get(worker_id, time.monotonic())

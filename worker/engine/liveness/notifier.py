@@ -28,7 +28,7 @@ class Notifier:
         self._ids: dict[str, None] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def tell(self, flags: str, task_ids: list[str], *, has_waiters: bool) -> None:
+    def send(self, flags: str, task_ids: list[str], *, has_waiters: bool) -> None:
         """Send a hint soon.
 
         Args:

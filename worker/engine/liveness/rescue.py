@@ -87,7 +87,7 @@ class Rescue:
         releases = [Release.of(row, suspected=True, isolates=row["isolates"], sign=row["lost_by"]) for row in orphans]
         await asyncio.gather(*(self._writer.write(change) for change in releases))
         await self._access.by_index(sql_deliveries.RELEASE_ORPHANED_CURSORS)
-        self._access.tell(WORK + DELIVERIES, [])
+        self._access.announce(WORK + DELIVERIES, [])
         return len(orphans)
 
     async def give_back(self, held: Sequence[Mapping[str, Any]]) -> None:

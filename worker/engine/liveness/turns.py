@@ -123,7 +123,7 @@ class TurnKeeper:
             released = await (await connection.execute(ADVANCE, keys)).fetchall()
         if released:
             flags = WORK + DELIVERIES if released[0][1] else WORK
-            self._core.tell(flags, [task_id for task_id, _ in released])
+            self._core.announce(flags, [task_id for task_id, _ in released])
 
     async def look(self) -> None:
         """Find the conversations in which tasks wait although no task has the turn, and give it."""

@@ -10,9 +10,9 @@ from worker.engine.state.messages import READ, for_the_next
 from worker.engine.state.references import FileRow
 from worker.engine.state.requests import ANSWERS, ASKED
 from worker.engine.state.rows import (
-    ANEW,
     ERROR,
-    RENEWED,
+    HAS_FORMER_SETTINGS,
+    JOURNAL_SINCE,
     SKIPPED,
     TAKES_TURNS,
     WAITING_FOR,
@@ -22,7 +22,7 @@ from worker.engine.state.rows import (
     log,
     note_error,
 )
-from worker.engine.state.transitions import end, queue, rejoin, requeue
+from worker.engine.state.transitions import end, queue, requeue, requeue_skipped
 from worker.words.conversations import WAITS_FOR_TURN
 from worker.words.errors import Conflict
 from worker.words.providers import ProviderState
@@ -159,7 +159,10 @@ class Retry:
         if self.renewal is not None:
             turn = row.state.get("turn", 0) + 1
             delta |= {"_settings_before": row.settings, **self.renewal.state, "turn": turn}
-            row.set(state={**row.state, **self.renewal.state, RENEWED: True, "turn": turn}, **self.renewal.columns)
+            row.set(
+                state={**row.state, **self.renewal.state, HAS_FORMER_SETTINGS: True, "turn": turn},
+                **self.renewal.columns,
+            )
             forget(row, (TAKES_TURNS, SKIPPED))
             row.set(place=None, queued=False)
             if self.renewal.place is not None:
@@ -169,10 +172,10 @@ class Retry:
         elif was_over and TAKES_TURNS in row.state:
             queue(row)
             delta["waiting_for"] = WAITS_FOR_TURN
-        delta |= rejoin(row)
+        delta |= requeue_skipped(row)
         event = log(row, TaskUpdateEventType.TaskUpdated, delta)
         if not resumes:
-            row.set(state={**row.state, ANEW: event.number})
+            row.set(state={**row.state, JOURNAL_SINCE: event.number})
         return Effect(
             events=[event],
             drop_journal=not resumes,

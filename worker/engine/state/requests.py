@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from worker.engine.state.rows import Effect, LoggedEvent, Row, log, note_error, put
-from worker.engine.state.transitions import end, rejoin, requeue
+from worker.engine.state.transitions import end, requeue, requeue_skipped
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import Conflict
 from worker.words.outside_rows import answer_row
@@ -184,21 +184,21 @@ def _answered(row: Row, fresh: Sequence[tuple[InputRequest, InputAnswer]], by: s
         row.set(available_at=_due(waits, row.now))
     else:
         delta = put(row, {"hitl_request": None})
-        delta |= {**requeue(row, paused_at=None), ANSWERED: True, **rejoin(row)}
+        delta |= {**requeue(row, paused_at=None), ANSWERED: True, **requeue_skipped(row)}
     events.append(log(row, TaskUpdateEventType.TaskUpdated, delta))
     rows = [answer_row(request_id, each) for request_id, each in said.items()]
     return Effect(events=events, journal=rows, wakes_work=not waits)
 
 
 def _received(row: Row, request: InputRequest, answer: InputAnswer, by: str | None) -> LoggedEvent:
-    told = ReceivedAnswer(
+    received = ReceivedAnswer(
         **answer.model_dump(exclude={"id"}),
         id=request.id,
         kind=request.kind,
         tool_name=request.tool_name,
         answered_by=by,
     )
-    return _told(row, TaskUpdateEventType.InputReceived, told, None)
+    return _told(row, TaskUpdateEventType.InputReceived, received, None)
 
 
 def _told(row: Row, kind: TaskUpdateEventType, what: InputRequest | ReceivedAnswer, attempt: int | None) -> LoggedEvent:

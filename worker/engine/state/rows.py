@@ -17,10 +17,10 @@ Status = AgentExecutionStatus
 BEGUN = "_begun"
 """Key in a task's ``state``: the attempt that a client without attempt numbers has reported as begun."""
 
-RENEWED = "_renewed"
+HAS_FORMER_SETTINGS = "_renewed"
 """Key in a task's ``state``: True if its settings were replaced; the log has the earlier ones."""
 
-ANEW = "_anew"
+JOURNAL_SINCE = "_anew"
 """Key in a task's ``state``: the number of the event that last restarted it with an empty journal."""
 
 SEQUENCE_BITS = 40  # of ``written``: enough for 34 years at a thousand writes a second
@@ -61,7 +61,7 @@ class Row:
     has_result: bool = False
     changed: dict[str, Any] = field(default_factory=dict[str, Any])
 
-    def afresh(self) -> "Row":
+    def pristine_copy(self) -> "Row":
         """Return a copy of the row without recorded changes."""
         copy = Row.__new__(Row)
         for name in _NAMES:
@@ -185,7 +185,7 @@ def text_size(value: Any) -> int:
     return 8
 
 
-def told(event: NewEvent) -> Any:
+def stored_data(event: NewEvent) -> Any:
     """Return the data to store for an event: None for one about the whole task, since only changes change a task."""
     return None if event.type in WHOLE_TASK else event.data
 
@@ -224,7 +224,7 @@ def put(row: Row, changes: Mapping[str, Any]) -> dict[str, Any]:
     return {**columns, **rest}
 
 
-def left_open(row: Row, changes: Mapping[str, Any]) -> dict[str, Any]:
+def unset_changes(row: Row, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return those changes whose fields the task's end left unset: a run may report its status before its result."""
     known = {"status": True, "result": row.has_result, "internal_status": row.internal_status is not None}
     return {

@@ -17,16 +17,16 @@ from worker.engine.state.rows import (
     Row,
     forget,
     is_repeat,
-    left_open,
     log,
     note_error,
     note_written,
     own,
     put,
+    stored_data,
     text_size,
-    told,
+    unset_changes,
 )
-from worker.engine.state.signals import hears
+from worker.engine.state.signals import has_unseen_signal
 from worker.engine.state.transitions import begin, end, fail, requeue
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import Conflict
@@ -42,7 +42,7 @@ Status = AgentExecutionStatus
 USED = frozenset({"tokens", "used_tools", "finish_reason", "duration"})
 """Fields for a run's cost and for how its answer ended."""
 
-NEVER_BY_ITSELF = timedelta(days=3650)  # a task that waits for a provider or children is released when they are ready
+UNTIL_RELEASED = timedelta(days=3650)  # a task that waits for a provider or children is released when they are ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Append:
         elif row.is_terminal:
             raise Conflict(f"Task {row.id!r} is {row.status}; events can only be added after a retry.")
         note_written(row, self.attempt, self.sequence)
-        events = [log(row, event.type, told(event), self.attempt) for event in self.events]
+        events = [log(row, event.type, stored_data(event), self.attempt) for event in self.events]
         return Effect(events=events, journal=self.journal)
 
 
@@ -164,7 +164,7 @@ class Save:
 
 def _added(row: Row, changes: dict[str, Any], *, is_repeat: bool) -> Effect:
     """Store fields from a run that has already ended its task by a save; raise Conflict for a different result."""
-    kept = left_open(row, changes)
+    kept = unset_changes(row, changes)
     if changes.get("result") is not None and "result" not in kept and not is_repeat:
         raise Conflict(f"Task {row.id!r} is {row.status} and already has a different result, which was kept.")
     put(row, kept)
@@ -199,7 +199,7 @@ class Finish:
             return Effect()
         if row.is_terminal and row.attempt == self.attempt and row.status != Status.Stopped:
             if row.state.get(ENDED) == self.attempt and status == row.status:  # the run ended it earlier by a save
-                put(row, left_open(row, self.outcome.changes))
+                put(row, unset_changes(row, self.outcome.changes))
             return Effect()
         own(row, self.attempt)
         note_written(row, self.attempt, self.sequence)
@@ -228,7 +228,7 @@ class GiveBack:
         note_written(row, self.attempt, self.sequence)
         delta = requeue(row, row.now + timedelta(seconds=self.back.delay))
         if self.back.waits_for is not None:
-            row.set(waits_for=clean(self.back.waits_for), available_at=row.now + NEVER_BY_ITSELF)
+            row.set(waits_for=clean(self.back.waits_for), available_at=row.now + UNTIL_RELEASED)
             delta |= {"_waits": clean(self.back.error)}
             delta |= note_error(row, clean(self.back.error_code), clean(self.back.provider_code))
         elif self.back.error is not None:
@@ -240,9 +240,9 @@ class GiveBack:
         else:
             forget(row, (WAITING_FOR,))
         if self.back.awaits:
-            row.set(awaits=list(self.back.awaits), available_at=row.now + NEVER_BY_ITSELF)
+            row.set(awaits=list(self.back.awaits), available_at=row.now + UNTIL_RELEASED)
             row.set(state={**row.state, AWAITS: True})
-        if self.back.heard is not None and hears(row, self.back.heard):
+        if self.back.heard is not None and has_unseen_signal(row, self.back.heard):
             row.set(available_at=row.now)
         if self.back.delay and self.back.waits_for is None:
             delta["available_at"] = row.changed["available_at"]

@@ -15,7 +15,7 @@ Status = AgentExecutionStatus
 RECEIVED = "_signals"
 """Key in a task's ``state``: the number of signals received."""
 
-LISTENS = "_listens"
+WAITS_FOR_SIGNAL = "_listens"
 """Key in a task's ``state``: True while it is pending until the next signal."""
 
 
@@ -44,14 +44,14 @@ class Signal:
         received = ReceivedSignal(number=number, name=self.name, data=plain(self.data), sent_by=self.by)
         event = log(row, TaskUpdateEventType.SignalReceived, received.model_dump(mode="json", exclude_none=True))
         state = {**row.state, RECEIVED: number}
-        listens = state.pop(LISTENS, None) and row.status == Status.Pending
+        listens = state.pop(WAITS_FOR_SIGNAL, None) and row.status == Status.Pending
         row.set(state=state)
         if listens:
             row.set(available_at=row.now)
         return Effect(events=[event], journal=[signal_row(received)], wakes_work=bool(listens))
 
 
-def hears(row: Row, heard: int) -> bool:
+def has_unseen_signal(row: Row, heard: int) -> bool:
     """Return whether a signal arrived that the run has not seen; if none did, mark the task as waiting for one.
 
     Args:
@@ -60,5 +60,5 @@ def hears(row: Row, heard: int) -> bool:
     """
     if int(row.state.get(RECEIVED) or 0) > heard:
         return True
-    row.set(state={**row.state, LISTENS: True})
+    row.set(state={**row.state, WAITS_FOR_SIGNAL: True})
     return False

@@ -26,7 +26,7 @@ from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 
 Status = AgentExecutionStatus
 
-NOT_YET = timedelta(days=36500)  # a queued task is made available when its turn comes
+UNTIL_TURN = timedelta(days=36500)  # a queued task is made available when its turn comes
 
 
 def begin(row: Row) -> dict[str, Any]:
@@ -67,18 +67,18 @@ def end(row: Row, status: Status, delta: dict[str, Any], attempt: int | None, or
 def fail(row: Row, reason: str, delta: dict[str, Any]) -> Effect:
     """End a task as failed because too many workers or processes died of it."""
     row.set(result=reason)
-    told = {**delta, **note_error(row, ErrorCode.Crash), "result": reason}
-    return Effect(events=[end(row, Status.Failed, told, row.attempt)])
+    changes = {**delta, **note_error(row, ErrorCode.Crash), "result": reason}
+    return Effect(events=[end(row, Status.Failed, changes, row.attempt)])
 
 
 def queue(row: Row, place: int | None = None) -> None:
     """Make a pending task wait for its turn, at the given place or at the one it has."""
-    row.set(queued=True, available_at=row.now + NOT_YET)
+    row.set(queued=True, available_at=row.now + UNTIL_TURN)
     if place is not None:
         row.set(place=place)
 
 
-def rejoin(row: Row) -> dict[str, Any]:
+def requeue_skipped(row: Row) -> dict[str, Any]:
     """Queue a task that continues after it was skipped, and return the delta for the event."""
     place = row.state.get(SKIPPED)
     if place is None:
@@ -88,6 +88,6 @@ def rejoin(row: Row) -> dict[str, Any]:
     return {"waiting_for": WAITS_FOR_TURN}
 
 
-def moves_turns(row: Row) -> bool:
+def affects_turns(row: Row) -> bool:
     """Return whether a changed row may give the turn to its task or to another one."""
     return TAKES_TURNS in row.state and (row.is_terminal or "place" in row.changed or "queued" in row.changed)

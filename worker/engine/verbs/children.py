@@ -146,21 +146,21 @@ async def wake_parents(core: Core) -> None:
     await repeat(wake, 0.0, "waking parents of tasks")  # after an error, the search each second finds the rest
 
 
-async def look_after_children(core: Core) -> None:
+async def maintain_children(core: Core) -> None:
     """Wake parents whose children have ended, and stop children whose parents were stopped; runs until cancelled."""
     looked_at_all = 0.0
 
     async def look() -> None:
         nonlocal looked_at_all
         if time.monotonic() - looked_at_all >= LOOK_AT_ALL_SECONDS:
-            await look_at_all(core)
+            await check_all(core)
             looked_at_all = time.monotonic()
         await _wake_all(core, _READY_OF_LATE)
 
     await repeat(look, LOOK_SECONDS, "updating parents of finished tasks")
 
 
-async def look_at_all(core: Core) -> None:
+async def check_all(core: Core) -> None:
     """Wake all parents whose children have ended, and stop remaining children of stopped parents, once."""
     await _wake_all(core, _READY)
     for row in await core.rows(_ORPHANS, {"recent": STOPPED_SECONDS, "batch": BATCH}):

@@ -121,7 +121,7 @@ class ClaimVerbs:
         self._core.claims += 1
         if rows:
             fault("claim.committed")
-            self._core.tell(DELIVERIES if rows[0]["due"] else "", [row["id"] for row in rows], [])
+            self._core.announce(DELIVERIES if rows[0]["due"] else "", [row["id"] for row in rows], [])
         return await self._assigned(worker_id, rows, asked)
 
     async def _assigned(self, worker_id: str, rows: Sequence[Mapping[str, Any]], asked: float) -> list[Assignment]:
@@ -155,7 +155,7 @@ class ClaimVerbs:
         """Queue again the tasks of a claim that was committed but never answered."""
         if worker_id not in self._unheard or worker_id not in self._local:
             return
-        held = await self._core.read(sql_workers.HELD_BY, (worker_id,))
+        held = await self._core.read(sql_workers.TASKS_OF_WORKER, (worker_id,))
         unknown = [row for row in held if self._given.get(row["id"]) != row["attempt"]]
         await self._core.rescue.give_back(unknown)
         self._unheard.discard(worker_id)

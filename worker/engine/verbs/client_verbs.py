@@ -10,7 +10,7 @@ from worker.engine.state.records import task_record
 from worker.engine.verbs.audit import EngineAudit
 from worker.engine.verbs.conversations import Conversations
 from worker.engine.verbs.files import FileStore
-from worker.words.answer_links import Told
+from worker.words.answer_links import LinkedRecord
 from worker.words.errors import TaskNotFound
 from worker.words.tasks import TaskRecord, with_agents_model
 from worker.words.texts import clean
@@ -39,8 +39,8 @@ class ClientVerbs:
             raise TaskNotFound(task_id)
         return rows[0]
 
-    async def _linked(self, record: Told) -> Told:
-        return record if self._links is None else await self._links.told(record, self._organization)
+    async def _linked(self, record: LinkedRecord) -> LinkedRecord:
+        return record if self._links is None else await self._links.with_links(record, self._organization)
 
     @bounded
     async def get(self, task_id: str) -> TaskRecord:

@@ -46,7 +46,9 @@ _LIST = f"""
 """  # noqa: S608 - constants
 
 
-async def told(core: Core, organization_id: str, conversation_id: str, query: ConversationQuery) -> ConversationRecord:
+async def conversation(
+    core: Core, organization_id: str, conversation_id: str, query: ConversationQuery
+) -> ConversationRecord:
     """Return a conversation.
 
     Raises:

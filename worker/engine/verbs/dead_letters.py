@@ -108,7 +108,7 @@ class EngineDeadLetters:
             rows = await self._core.rows(_RETRY.format(conditions=conditions), parameters)  # pyright: ignore[reportArgumentType] # composed of constants
         count: int = rows[0]["count"]
         if count:
-            self._core.tell(DELIVERIES, [])
+            self._core.announce(DELIVERIES, [])
         return count
 
 

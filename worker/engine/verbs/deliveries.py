@@ -102,7 +102,7 @@ class DeliveryQueue:
             return
         columns = [list(column) for column in zip(*held, strict=True)]
         if await self._core.rows(sql_deliveries.GIVE_BACK_DELIVERIES, columns):
-            self._core.tell(DELIVERIES, [])
+            self._core.announce(DELIVERIES, [])
 
     async def _wishes(self, worker_id: str) -> dict[int, Subscription]:
         """Return a worker's subscriptions; a remote worker's are read each time, since it may re-register elsewhere."""
@@ -131,8 +131,8 @@ class DeliveryQueue:
         event, task = await self._tasks.event(row["task_id"], number), await self._tasks.get(row["task_id"])
         links = self._core.links
         if links is not None and worker_id in self._subscriptions:  # for remote workers the server adds them
-            event = await links.told(event, self._organization)
-            task = await links.told(task, self._organization)
+            event = await links.with_links(event, self._organization)
+            task = await links.with_links(task, self._organization)
         return Delivery(
             subscription=wishes[row["subscription_id"]],
             subscription_id=row["subscription_id"],
@@ -174,7 +174,7 @@ class DeliveryQueue:
         if not due:
             raise LeaseLost(delivery.event.task_id, delivery.claim)
         if due[0]["due"]:
-            self._core.tell(DELIVERIES, [])
+            self._core.announce(DELIVERIES, [])
         return error is not None
 
     async def _set_aside(self, keys: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from worker.engine.database.statements import tasks as sql_tasks
 from worker.engine.state.activity import compose
 from worker.engine.state.attempts import attempts_of
 from worker.engine.state.records import History, is_renewal
-from worker.engine.state.rows import RENEWED
+from worker.engine.state.rows import HAS_FORMER_SETTINGS
 from worker.engine.state.run_changes import Append
 from worker.engine.verbs.client_verbs import ClientVerbs
 from worker.words.activity import AgentActivityThread
@@ -21,7 +21,7 @@ from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.statuses import TERMINAL, WHOLE_TASK
 from worker.words.texts import clean
 
-EVENTS_A_READ = 500
+EVENTS_PER_READ = 500
 
 
 class EventVerbs(ClientVerbs):
@@ -37,7 +37,7 @@ class EventVerbs(ClientVerbs):
         """Yield a task's events after a number, and wait for more."""
 
         def log() -> Asked:
-            return sql_log.READ_LOG, (after, EVENTS_A_READ, clean(task_id))
+            return sql_log.READ_LOG, (after, EVENTS_PER_READ, clean(task_id))
 
         if follow:
             self._core.listen()
@@ -52,7 +52,7 @@ class EventVerbs(ClientVerbs):
                         history = await self._history(task_id, after)
                     yield await self._linked(history.event(row))
                     after = row["number"]
-                if len(rows) < EVENTS_A_READ:
+                if len(rows) < EVENTS_PER_READ:
                     if not follow or not rows or _is_over(rows[0], after):
                         return
                     await within(changed, self._core.poll)
@@ -82,7 +82,7 @@ class EventVerbs(ClientVerbs):
         if not found:
             raise TaskNotFound(task_id)
         renewals: dict[int, dict[str, Any]] = {}
-        if found[0]["state"].get(RENEWED):
+        if found[0]["state"].get(HAS_FORMER_SETTINGS):
             rows = await self._core.read(sql_log.READ_RENEWALS, (task_id,))
             renewals = {each["number"]: each["before"] for each in rows}
         said = await self._core.models.of(self._organization, [found[0]["agent_id"]])

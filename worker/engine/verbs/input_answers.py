@@ -144,7 +144,7 @@ async def inbox(core: Core, organization_id: str, query: RequestQuery) -> list[O
     return found
 
 
-async def look_after_requests(core: Core) -> None:
+async def expire_requests(core: Core) -> None:
     """Resolve paused tasks whose requests were not answered in time; runs until cancelled."""
     await repeat(lambda: expire(core), LOOK_SECONDS, "checking for overdue requests")
 

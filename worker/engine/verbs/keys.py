@@ -61,11 +61,11 @@ class EngineKeys:
             "role": str(role),
             "seconds": seconds,
         }
-        told: dict[str, Any] = {each: asked[each] for each in ("name", "agents", "role", "seconds")}
+        values: dict[str, Any] = {each: asked[each] for each in ("name", "agents", "role", "seconds")}
         audit = EngineAudit(self._core, organization_id)
-        async with audit.of(AuditAction.KeyCreated, f"key {asked['id']}", agent=_alone(agents), **told):
+        async with audit.of(AuditAction.KeyCreated, f"key {asked['id']}", agent=_alone(agents), **values):
             rows = await self._core.rows(sql_keys.CREATE_KEY, asked)
-        self._core.tell(KEYS, [])
+        self._core.announce(KEYS, [])
         return text, _key(rows[0])
 
     @bounded
@@ -93,7 +93,7 @@ class EngineKeys:
         agent = _alone(key.agents or ())
         async with audit.of(AuditAction.KeyRevoked, f"key {key.id}", agent=agent, name=key.name):
             rows = await self._core.rows(sql_keys.REVOKE_KEY, (key.id,))
-        self._core.tell(KEYS, [])
+        self._core.announce(KEYS, [])
         return _key(rows[0])
 
     @bounded
@@ -141,12 +141,12 @@ class EngineKeys:
     async def guessed(self, network: str, per_minute: int) -> float:
         """Count a wrong key, and return how many guesses its network has spent, less those refunded over time."""
         asked = {"network": clean(network), "rate": per_minute / 60}
-        return float((await self._core.rows(sql_presence.GUESSED, asked))[0]["spent"])
+        return float((await self._core.rows(sql_presence.COUNT_GUESS, asked))[0]["spent"])
 
     @bounded
     async def secret(self, name: str) -> bytes:
         """Return a secret of the server, which is created on first use and is the same for every process."""
-        return bytes((await self._core.read(sql_keys.SERVER_OWN, (name, os.urandom(SECRET_BYTES))))[0]["value"])
+        return bytes((await self._core.read(sql_keys.GET_OR_CREATE, (name, os.urandom(SECRET_BYTES))))[0]["value"])
 
     @bounded
     async def reserve(self, organization_id: str, key: str, digest: str, task_id: str) -> tuple[str, bool]:

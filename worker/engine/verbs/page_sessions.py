@@ -30,24 +30,24 @@ class EngineSessions:
         rows = await self._core.read(sql_keys.FIND_SESSION, (_digest(token),))
         return rows[0]["mark"] if rows else None
 
-    async def going_on(self, tokens: Sequence[str]) -> frozenset[str]:
+    async def active(self, tokens: Sequence[str]) -> frozenset[str]:
         """Return those of the tokens whose session is active."""
         digests = {_digest(token): token for token in tokens}
-        rows = await self._core.read(sql_keys.GOING_ON, (list(digests),))
+        rows = await self._core.read(sql_keys.ACTIVE_SESSIONS, (list(digests),))
         return frozenset(digests[row["digest"]] for row in rows)
 
     async def end(self, token: str) -> None:
         """End a session, if it is active."""
         await self._core.rows(sql_keys.END_SESSION, (_digest(token),))
-        self.tell()
+        self.announce()
 
-    def tell(self) -> None:
+    def announce(self) -> None:
         """Make every server process check which sessions are active."""
-        self._core.tell(KEYS, [])
+        self._core.announce(KEYS, [])
 
     async def secret(self, name: str) -> bytes:
         """Return a random secret, created on first use and shared by all processes; it expires after 30 days."""
-        rows = await self._core.read(sql_keys.PASSING_OWN, (name, os.urandom(SECRET_BYTES)))
+        rows = await self._core.read(sql_keys.OF_PERIOD, (name, os.urandom(SECRET_BYTES)))
         return bytes(rows[0]["value"])
 
 

@@ -127,7 +127,7 @@ class EnginePresence:
         if not await self._core.rows(sql_presence.BUSY, (is_busy, worker_id, self._organization)):
             raise NotFound(f"There is no worker {worker_id!r}.")
         if not is_busy:
-            self._core.tell(WORK, [])
+            self._core.announce(WORK, [])
 
     async def held(self, worker_id: str) -> list[HeldTask]:
         """Return the tasks that a worker holds, and whether it has begun each."""

@@ -185,7 +185,7 @@ class Providers:
 async def release(core: Core) -> None:
     """Release the tasks whose provider is no longer unavailable."""
     while rows := await core.rows(_RELEASE, {"batch": BATCH}):
-        core.tell(WORK, [])
+        core.announce(WORK, [])
         if len(rows) < BATCH:
             return
 
@@ -203,5 +203,5 @@ async def look(core: Core) -> None:
     async with core.connection() as connection:
         probed = (await connection.execute(_PROBE, probe)).rowcount
     if probed:
-        core.tell(WORK, [])
+        core.announce(WORK, [])
     await release(core)

@@ -20,12 +20,12 @@ from worker.engine.liveness.upkeep import repeat
 from worker.words.notices import CleanedUp, announce
 from worker.words.upkeep import Removed
 
-TASKS_A_BATCH = 500
-EVENTS_A_BATCH = 20_000  # deleted in about 50 ms; a task with more is a batch of its own
-JOURNALS_A_BATCH = 200
-FILES_A_PAGE = 500
-AUDIT_A_BATCH = 5_000
-FILE_BYTES_A_BATCH = 256 * 1024 * 1024  # contents are stored in chunks of 2 KB, each of them a row to delete
+TASKS_PER_BATCH = 500
+EVENTS_PER_BATCH = 20_000  # deleted in about 50 ms; a task with more is a batch of its own
+JOURNALS_PER_BATCH = 200
+FILES_PER_PAGE = 500
+AUDIT_PER_BATCH = 5_000
+FILE_BYTES_PER_BATCH = 256 * 1024 * 1024  # contents are stored in chunks of 2 KB, each of them a row to delete
 
 BATCH_SECONDS = 300.0  # for a batch on a slow or busy disk
 
@@ -45,7 +45,7 @@ class Retention:
         self._core = core
         self._audit_days = audit_days
 
-    async def surplus(self, days: int) -> Removed:
+    async def count_removable(self, days: int) -> Removed:
         """Return the amounts that ``clean`` would remove, without changing anything."""
         (row,) = await self._core.rows(sql_retention.SURPLUS, {"days": days}, seconds=BATCH_SECONDS)
         asked = {"days": self._audit_days}
@@ -75,7 +75,7 @@ class Retention:
         await self._core.rows(sql_retention.FORGET_REPEATS, seconds=BATCH_SECONDS)
 
     async def _tasks(self, days: int) -> Removed | None:
-        asked = {"days": days, "limit": TASKS_A_BATCH}
+        asked = {"days": days, "limit": TASKS_PER_BATCH}
         async with self._core.connection(BATCH_SECONDS) as connection, connection.transaction():
             picked = await (await connection.execute(sql_retention.PICK_TASKS, asked)).fetchall()
             ids = _first(picked)
@@ -91,12 +91,12 @@ class Retention:
         """Remove Agno's sessions that have been unused for so long, if they are stored in this database."""
         from psycopg import sql
 
-        asked = {"days": days, "limit": TASKS_A_BATCH}
+        asked = {"days": days, "limit": TASKS_PER_BATCH}
         for row in await self._core.rows(sql_retention.SESSION_TABLES):
             table = sql.Identifier(row["schema"], row["name"])
             statement = sql.SQL(sql_retention.DROP_SESSIONS).format(table=table)
-            count = TASKS_A_BATCH
-            while count == TASKS_A_BATCH:
+            count = TASKS_PER_BATCH
+            while count == TASKS_PER_BATCH:
                 async with self._core.connection(BATCH_SECONDS) as connection:
                     count = (await connection.execute(statement, asked)).rowcount
 
@@ -104,13 +104,13 @@ class Retention:
         after: str | None = ""
         while after is not None:
             (row,) = await self._core.rows(
-                sql_retention.DROP_JOURNALS, {"after": after, "limit": JOURNALS_A_BATCH}, seconds=BATCH_SECONDS
+                sql_retention.DROP_JOURNALS, {"after": after, "limit": JOURNALS_PER_BATCH}, seconds=BATCH_SECONDS
             )
             after = row["last"]
             yield Removed(journal=row["journal"])
 
     async def _files(self) -> AsyncGenerator[Removed]:
-        place = {"organization": "", "sha256": "", "limit": FILES_A_PAGE}
+        place = {"organization": "", "sha256": "", "limit": FILES_PER_PAGE}
         while page := await self._core.rows(sql_retention.PAGE_OF_FILES, place, seconds=BATCH_SECONDS):
             for organization, files in _batches([row for row in page if row["idle"]]):
                 asked = {"organization": organization, "files": files}
@@ -119,7 +119,7 @@ class Retention:
             place |= {"organization": page[-1]["organization_id"], "sha256": page[-1]["sha256"]}
 
     async def _audit(self) -> AsyncGenerator[Removed]:
-        asked = {"days": self._audit_days, "limit": AUDIT_A_BATCH}
+        asked = {"days": self._audit_days, "limit": AUDIT_PER_BATCH}
         while self._audit_days:
             (row,) = await self._core.rows(sql_retention.DROP_AUDIT, asked, seconds=BATCH_SECONDS)
             if not row["audit"]:
@@ -142,7 +142,7 @@ class Retention:
         total = Removed()
         async for removed in self.clean(days):
             total += removed
-            await self._core.rows(sql_retention.GO_ON)
+            await self._core.rows(sql_retention.CONTINUE_CHORE)
             await asyncio.sleep(time.monotonic() - before)
             before = time.monotonic()
         await self._core.rows(sql_retention.DONE)
@@ -154,7 +154,7 @@ def _first(picked: list[tuple[str, int]]) -> list[str]:
     ids, events = list[str](), 0
     for task_id, last_event in picked:
         events += last_event
-        if ids and events > EVENTS_A_BATCH:
+        if ids and events > EVENTS_PER_BATCH:
             break
         ids.append(task_id)
     return ids
@@ -165,7 +165,7 @@ def _batches(rows: list[dict[str, Any]]) -> Iterator[tuple[str, list[str]]]:
     for organization, group in groupby(rows, key=itemgetter("organization_id")):
         files, size = list[str](), 0
         for row in group:
-            if files and size + row["size"] > FILE_BYTES_A_BATCH:
+            if files and size + row["size"] > FILE_BYTES_PER_BATCH:
                 yield organization, files
                 files, size = [], 0
             files.append(row["sha256"])

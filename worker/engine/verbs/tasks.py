@@ -84,8 +84,8 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
         mode = None
         if new.conversation_id is not None and not (new.run_locally and new.worker_id):
             mode = await self.conversations.enter(new)
-        if mode == STEER and (told := await self._steered(new, under)) is not None:
-            return told
+        if mode == STEER and (steered := await self._steered(new, under)) is not None:
+            return steered
         settings, state = split(new, self._core.vault)
         if new.parent_execution is not None:
             state[PARENT] = new.parent_execution
@@ -190,7 +190,7 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
             else:
                 await self._core.writer.write(save)
             if attempt is None and checked.get("status") == AgentExecutionStatus.Executing:
-                self._core.tell("", [task_id])  # there may be no event of this, but its worker's stream must notice
+                self._core.announce("", [task_id])  # there may be no event of this, but its worker's stream must notice
         task = await self._with_model(task_record(await self._row(task_id, patient=attempt is not None)))
         return task if attempt is not None or "status" not in checked else await self._with_children_stopped(task)
 
@@ -228,7 +228,7 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
     @bounded
     async def conversation(self, conversation_id: str, query: ConversationQuery) -> ConversationRecord:
         """Return a conversation."""
-        return await conversation_views.told(self._core, self._organization, conversation_id, query)
+        return await conversation_views.conversation(self._core, self._organization, conversation_id, query)
 
     @bounded
     async def find_conversations(self, query: ConversationQuery) -> list[ConversationItem]:

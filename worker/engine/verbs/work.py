@@ -48,7 +48,7 @@ from worker.words.work import (
     WorkerWear,
 )
 
-TOLD_A_READ = 100  # events per read; a tool's result may be as large as a file
+EVENTS_PER_READ = 100  # events per read; a tool's result may be as large as a file
 
 
 class EngineWork(ClaimVerbs):
@@ -156,14 +156,14 @@ class EngineWork(ClaimVerbs):
         known = sorted((each for each in found if each is not None), key=lambda each: each.number)
         return [each for each in known if each.number > max(after, rows[0]["heard"])]
 
-    async def told(self, task_id: str, attempt: int) -> list[str]:
+    async def earlier_events(self, task_id: str, attempt: int) -> list[str]:
         """Return marks of the events of earlier attempts, reading a few events at a time, since one may be large."""
         marks, after = list[str](), 0
         while True:
-            keys = clean(task_id), self._organization, attempt, list(TOLD_ONCE), after, TOLD_A_READ
-            rows = await self._core.read(sql_log.READ_TOLD, keys, patient=True)
+            keys = clean(task_id), self._organization, attempt, list(TOLD_ONCE), after, EVENTS_PER_READ
+            rows = await self._core.read(sql_log.READ_EARLIER_EVENTS, keys, patient=True)
             marks += [mark(NewEvent(type=row["type"], data=row["data"])) for row in rows]
-            if len(rows) < TOLD_A_READ:
+            if len(rows) < EVENTS_PER_READ:
                 return marks
             after = rows[-1]["number"]
 
@@ -273,7 +273,7 @@ class EngineWork(ClaimVerbs):
         They are handed back while the worker is still listed and its lock is held: otherwise a rescuer might be faster,
         and charge a suspicion.
         """
-        held = await self._core.read(sql_workers.HELD_BY, (worker_id,))
+        held = await self._core.read(sql_workers.TASKS_OF_WORKER, (worker_id,))
         await self._core.rescue.give_back(held)
         await self._core.by_index(sql_deliveries.RELEASE_CURSORS, (worker_id,))
         if worker_id in self._local:

@@ -52,17 +52,17 @@ class AgentStream:
         self.worker_id: str | None = None
         self.failure: ModuleException | None = None
         self._busy = False
-        self._told_busy: bool | None = (
+        self._reported_busy: bool | None = (
             False  # the platform assumes this of a newly registered worker; None: the last report may not have arrived
         )
         self._following = asyncio.create_task(self._follow(), name=f"assignments of {agent_id}")
 
-    async def tell_capacity(self, *, busy: bool) -> None:
+    async def report_capacity(self, *, busy: bool) -> None:
         """Report whether the worker is busy, if the platform does not know that already."""
         self._busy = busy
-        if busy == self._told_busy or self.worker_id is None:
+        if busy == self._reported_busy or self.worker_id is None:
             return
-        self._told_busy = busy if await self._report("worker-capacity-update", {"is_busy": busy}) else None
+        self._reported_busy = busy if await self._report("worker-capacity-update", {"is_busy": busy}) else None
 
     async def leave(self) -> None:
         """Report that the worker leaves, then close the stream."""
@@ -107,17 +107,17 @@ class AgentStream:
             return False
         if not isinstance(data, dict):
             return False
-        told = cast("dict[str, Any]", data)
+        body = cast("dict[str, Any]", data)
         match sent.event:
             case "worker-registration":
-                await self._register(str(told.get("id")))
+                await self._register(str(body.get("id")))
                 return True
             case "agent-execution":
-                self._assigned(told)
+                self._assigned(body)
             case "task-stop":
-                self._changed(str(told.get("task_id")))
+                self._changed(str(body.get("task_id")))
             case "worker-environment-conflict":
-                why = told.get("error") or "another worker serves this agent in another environment"
+                why = body.get("error") or "another worker serves this agent in another environment"
                 raise ConfigurationError(f"{self._transport.addresses.shown} rejected this worker: {why}")
             case _:
                 pass
@@ -132,8 +132,8 @@ class AgentStream:
             return encode({"id": worker_id, "event": "worker-heartbeat", "data": time})
 
         self._heartbeats.keep(self.agent_id, Beat(url, body))
-        self._told_busy = False
-        await self.tell_capacity(busy=self._busy)
+        self._reported_busy = False
+        await self.report_capacity(busy=self._busy)
         await self._registered()
 
     @property

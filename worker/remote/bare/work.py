@@ -87,7 +87,7 @@ class BareWork:
                 self._heartbeats,
                 agent_id,
                 self._assigned,
-                self._station_answered,
+                self._stream_registered,
                 changed=self._flags.changed,
             )
 
@@ -99,7 +99,7 @@ class BareWork:
             well()
             await asyncio.sleep(AGENTS_SECONDS)
 
-    async def _station_answered(self) -> None:
+    async def _stream_registered(self) -> None:
         self._answered.set()
         self._flags.wake(WORK)
 
@@ -122,13 +122,13 @@ class BareWork:
             self._flags.lower(WORK)
             self._raise_failure()
             wanted = demand()
-            await self._tell_capacity(wanted)
+            await self._report_capacity(wanted)
             if wanted.total <= 0:
                 return []
             picked = self._holding.pick(wanted)
             started = await self._starting.start(picked)
             if started:
-                await self._tell_capacity(wanted, Counter(each.task.agent_id for each in started))
+                await self._report_capacity(wanted, Counter(each.task.agent_id for each in started))
             elif picked:
                 continue  # none could be started, most likely because all had ended
             left = until - time.monotonic()
@@ -136,10 +136,10 @@ class BareWork:
                 return started
             await self._flags.flagged(WORK, min(left, POLL))
 
-    async def _tell_capacity(self, demand: Demand, taken: Mapping[str, int] | None = None) -> None:
+    async def _report_capacity(self, demand: Demand, taken: Mapping[str, int] | None = None) -> None:
         """Report on each stream whether it may assign more tasks; a draining worker reports first that it is busy."""
         reports = (
-            stream.tell_capacity(busy=self._holding.is_busy(agent_id, demand, taken or {}))
+            stream.report_capacity(busy=self._holding.is_busy(agent_id, demand, taken or {}))
             for agent_id, stream in self._streams.items()
         )
         await asyncio.gather(*reports)
@@ -164,7 +164,7 @@ class BareWork:
         """Return no messages."""
         return []
 
-    async def told(self, task_id: str, attempt: int) -> list[str]:  # noqa: ARG002 - not supported
+    async def earlier_events(self, task_id: str, attempt: int) -> list[str]:  # noqa: ARG002 - not supported
         """Return no events."""
         return []
 

@@ -58,7 +58,7 @@ class Following:
         self._seen: OrderedDict[int, None] = OrderedDict()
         self._before: frozenset[int] = frozenset()  # events received on earlier connections
         self._pauses = AGAIN.pauses()
-        self._told_end = False  # whether the last event with a status had a terminal one
+        self._saw_end = False  # whether the last event with a status had a terminal one
 
     async def follow(self) -> AsyncGenerator[TaskUpdateEvent]:
         """Yield events until the task ends, reconnecting as often as needed."""
@@ -67,7 +67,7 @@ class Following:
             try:
                 async for event in events:
                     yield event
-                    if self._told_end and not self._numbered and await self._ended():
+                    if self._saw_end and not self._numbered and await self._ended():
                         return
             except ModuleException as error:
                 if isinstance(error, TaskNotFound) or error.status_code in KEY_REFUSED:
@@ -78,7 +78,7 @@ class Following:
                 await events.aclose()
             ended = await self._ended()
             if ended is not None:
-                if not self._told_end and not self._numbered:
+                if not self._saw_end and not self._numbered:
                     yield _finished(ended)
                 return
             await asyncio.sleep(self._pauses.next())
@@ -130,7 +130,7 @@ class Following:
             return None
         status = getattr(event.data, "status", None)
         if status is not None:
-            self._told_end = status in TERMINAL
+            self._saw_end = status in TERMINAL
         return event
 
     def _is_repeated(self, data: str) -> bool:

@@ -75,8 +75,8 @@ class RemoteKnowledge:
     async def remove(self, knowledge_base_id: str, document_ids: Sequence[str]) -> int:
         """Remove documents, and return their number."""
         content = await self._ask("DELETE", knowledge_base_id, body=list(document_ids), repeat=Repeat.UNSENT)
-        told = decode(content, "a count") if content else None
-        return int(told.get("removed", 0)) if isinstance(told, dict) else len(document_ids)
+        count = decode(content, "a count") if content else None
+        return int(count.get("removed", 0)) if isinstance(count, dict) else len(document_ids)
 
     @bounded
     async def search(

@@ -20,7 +20,7 @@ class ListVerbs(RemoteAgentVerbs):
     async def find(self, query: TaskQuery) -> list[TaskItem]:
         """Return tasks, newest first; filters that the platform lacks are applied here."""
         history = f"{EXECUTION}/executions/history"
-        if _is_nobodys(query):
+        if _matches_nothing(query):
             return []
         if query.agent_id is not None:
             items = await self._history(f"{history}/{in_path(query.agent_id)}", query)
@@ -38,13 +38,13 @@ class ListVerbs(RemoteAgentVerbs):
         """Count tasks by status."""
         if not await self._dialect.native():
             raise self._unsupported("count tasks")
-        if _is_nobodys(query):
+        if _matches_nothing(query):
             return dict.fromkeys(AgentExecutionStatus, 0)
         agents = query.agents if query.agent_id is None else [query.agent_id]
         params = _params(query, agents=agents)
         answer = await self._transport.call("GET", f"{EXECUTION}/executions/counts", params=params)
-        told = decode(answer.content, "counts")
-        return {status: int(told.get(status, 0)) for status in AgentExecutionStatus}
+        known = decode(answer.content, "counts")
+        return {status: int(known.get(status, 0)) for status in AgentExecutionStatus}
 
     async def _history(self, path: str, query: TaskQuery, agents: Sequence[str] | None = None) -> list[TaskItem]:
         answer = await self._transport.call("GET", path, params=_params(query, agents=agents))
@@ -79,7 +79,7 @@ class ListVerbs(RemoteAgentVerbs):
         return [request_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
 
 
-def _is_nobodys(query: TaskQuery) -> bool:
+def _matches_nothing(query: TaskQuery) -> bool:
     """Return whether no agent's task can match."""
     return (query.agents is not None and query.agent_id not in (None, *query.agents)) or query.agents == ()
 
@@ -102,10 +102,10 @@ def _page(items: list[TaskItem], query: TaskQuery) -> list[TaskItem]:
 
 def _fits(item: TaskItem, query: TaskQuery) -> bool:
     """Return whether an item matches. Fields that it lacks count as matching, since the platform was asked for them."""
-    told = {"agent_id": item.agent_id, "status": item.status, "user_id": item.user_id or query.user_id}
-    told["finish_reason"] = item.finish_reason
+    known = {"agent_id": item.agent_id, "status": item.status, "user_id": item.user_id or query.user_id}
+    known["finish_reason"] = item.finish_reason
     return (
-        all(getattr(query, name) in (None, value) for name, value in told.items())
+        all(getattr(query, name) in (None, value) for name, value in known.items())
         and (query.agents is None or item.agent_id in query.agents)
         and (not query.statuses or item.status in query.statuses)
         and query.error_code in (None, item.error_code)
@@ -117,5 +117,5 @@ def _fits(item: TaskItem, query: TaskQuery) -> bool:
 
 def _has_text(item: TaskItem, text: str) -> bool:
     """Return whether an item contains a text. If it has an input, it comes from our server, which has searched."""
-    told = (item.id, item.internal_status, item.title, item.text, item.result)
-    return item.text is not None or any(text.lower() in each.lower() for each in told if each)
+    known = (item.id, item.internal_status, item.title, item.text, item.result)
+    return item.text is not None or any(text.lower() in each.lower() for each in known if each)

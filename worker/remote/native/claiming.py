@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from worker.contracts.lease import OwnLease, now
 from worker.remote.flags import DELIVERIES, NUDGE, WORK, Flags
 from worker.remote.http.transport import Repeat
-from worker.remote.native.asking import SPARE_SECONDS, Verb, VerbClient
+from worker.remote.native.verb_client import SPARE_SECONDS, Verb, VerbClient
 from worker.wire.deliveries import delivery_of
 from worker.wire.records import assignment_of, entries
 from worker.words.errors import NotFound
@@ -78,13 +78,13 @@ class Claiming:
 
     async def _claim_tasks(self, worker_id: str, wanted: Demand, seconds: float) -> list[Assignment]:
         async with self._claiming:
-            body: dict[str, Any] = {"verb": "assignments", "demand": self._told(wanted), "seconds": seconds}
+            body: dict[str, Any] = {"verb": "assignments", "demand": self._demand_json(wanted), "seconds": seconds}
             held = self._tasks.begin()
             if held is not None:
                 body["held"] = held
             asked = now()
             try:
-                found = await self._unless_nudged(self._asking.alone(Verb(body), worker_id, Repeat.UNSENT, seconds))
+                found = await self._unless_nudged(self._asking.single(Verb(body), worker_id, Repeat.UNSENT, seconds))
             except NotFound:  # not registered, or considered dead: the next heartbeat registers the worker again
                 found = []
             if found is None:
@@ -93,12 +93,12 @@ class Claiming:
             self._tasks.end({each.task.id: (each.attempt, asked) for each in assignments})
             return assignments
 
-    def _told(self, wanted: Demand) -> dict[str, Any]:
+    def _demand_json(self, wanted: Demand) -> dict[str, Any]:
         """Return the demand as JSON, without ingestion tasks for a server that is too old for them."""
-        told = asdict(wanted)
+        body = asdict(wanted)
         if self._asking.server_version < READS_DOCUMENTS:
-            told["agents"].pop(KNOWLEDGE, None)
-        return told
+            body["agents"].pop(KNOWLEDGE, None)
+        return body
 
     async def _unless_nudged(self, asking: Coroutine[Any, Any, T]) -> T | None:
         """Await a response. A nudge ends the wait and closes the connection, so that the server notices."""
@@ -137,7 +137,7 @@ class Claiming:
         if held is not None:
             names = ("subscription_id", "task_id", "claim")
             body["held"] = [dict(zip(names, lease, strict=True)) for lease in held]
-        found = await self._asking.alone(Verb(body), worker_id, Repeat.UNSENT)
+        found = await self._asking.single(Verb(body), worker_id, Repeat.UNSENT)
         deliveries = [delivery_of(each) for each in entries(found, "deliveries")]
         self._deliveries.end(dict.fromkeys(map(lease_of, deliveries)))
         return deliveries

@@ -118,14 +118,14 @@ class NativePresence:
             case "deliveries":
                 self._flags.wake(DELIVERIES)
             case "task-stop" | "task-change":
-                task_id = told(sent.data).get("task_id")
+                task_id = event_data(sent.data).get("task_id")
                 if isinstance(task_id, str):
                     self._flags.changed(task_id)
             case _:
                 return
 
 
-def told(data: str) -> dict[str, Any]:
+def event_data(data: str) -> dict[str, Any]:
     """Return the data of a stream's event, or an empty dictionary if it cannot be parsed."""
     try:
         read = json.loads(data)

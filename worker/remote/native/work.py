@@ -14,10 +14,10 @@ from worker.remote.flags import Flags
 from worker.remote.http.heartbeats import Heartbeats
 from worker.remote.http.refusals import Subject
 from worker.remote.http.transport import Transport
-from worker.remote.native.asking import Verb, VerbClient
 from worker.remote.native.claiming import Claiming
 from worker.remote.native.patience import Patience
 from worker.remote.native.presence import NativePresence
+from worker.remote.native.verb_client import Verb, VerbClient
 from worker.wire.deliveries import named
 from worker.wire.records import UnreadableRecord, message_of, provider_of, task_of
 from worker.words.artifacts import Artifact
@@ -71,7 +71,7 @@ class NativeWork:
         self._presence.begin(card)
 
     async def _introduce(self, card: WorkerCard) -> None:
-        await self._asking.alone(Verb({"verb": "register", "card": asdict(card)}), card.id)
+        await self._asking.single(Verb({"verb": "register", "card": asdict(card)}), card.id)
 
     async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
         """Claim tasks that the worker can start; the server waits until there are some."""
@@ -95,7 +95,7 @@ class NativeWork:
         verb = Verb({"verb": "journal", "task_id": task_id}, Subject(task_id=task_id))
 
         async def once() -> dict[str, str]:
-            read = await self._asking.together(verb)
+            read = await self._asking.batched(verb)
             if not isinstance(read, dict):
                 raise UnreadableRecord("a journal", "not an object")
             return await put_back(self._tasks.open_file, (_entry(key, value) for key, value in read.items()))
@@ -108,7 +108,7 @@ class NativeWork:
 
         async def once() -> list[ReceivedMessage]:
             try:
-                read = await self._asking.together(verb)
+                read = await self._asking.batched(verb)
             except ValidationError:
                 return []
             if not isinstance(read, list):
@@ -117,13 +117,13 @@ class NativeWork:
 
         return await self._patience.ask(task_id, "reading messages", once)
 
-    async def told(self, task_id: str, attempt: int) -> list[str]:
+    async def earlier_events(self, task_id: str, attempt: int) -> list[str]:
         """Return the events that earlier attempts have already sent; none from a server that is too old."""
         verb = Verb({"verb": "told", "task_id": task_id, "attempt": attempt}, Subject(task_id=task_id))
 
         async def once() -> list[str]:
             try:
-                read = await self._asking.together(verb)
+                read = await self._asking.batched(verb)
             except ValidationError:
                 return []
             if not isinstance(read, list) or not all(isinstance(each, str) for each in read):
@@ -176,7 +176,7 @@ class NativeWork:
         ]
         body = {"verb": "store_document", "task_id": task_id, "attempt": attempt, **part._asdict(), "chunks": chunks}
         verb = Verb(body, Subject(task_id=task_id, attempt=attempt))
-        await self._patience.ask(task_id, "storing a document", lambda: self._asking.together(verb))
+        await self._patience.ask(task_id, "storing a document", lambda: self._asking.batched(verb))
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
         """End or pause the attempt with its outcome."""
@@ -204,7 +204,7 @@ class NativeWork:
     async def children(self, task_id: str, children: Sequence[str]) -> list[TaskRecord]:
         """Return some of a task's children."""
         verb = Verb({"verb": "children", "task_id": task_id, "children": list(children)}, Subject(task_id=task_id))
-        read = await self._patience.ask(task_id, "reading the task's children", partial(self._asking.together, verb))
+        read = await self._patience.ask(task_id, "reading the task's children", partial(self._asking.batched, verb))
         if not isinstance(read, list):
             raise UnreadableRecord("children", "not a list")
         return [task_of(each) for each in read]
@@ -212,7 +212,7 @@ class NativeWork:
     async def providers(self) -> list[ProviderState]:
         """Return the providers whose last call failed; none from a server that is too old to track them."""
         try:
-            rows = await self._asking.together(Verb({"verb": "providers"}))
+            rows = await self._asking.batched(Verb({"verb": "providers"}))
         except ValidationError:
             return []
         return [provider_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
@@ -220,14 +220,14 @@ class NativeWork:
     async def provider_failed(self, failure: ProviderFailure) -> ProviderState | None:
         """Count a failed call of a provider."""
         try:
-            return provider_of(await self._asking.together(Verb({"verb": "provider_failed", **asdict(failure)})))
+            return provider_of(await self._asking.batched(Verb({"verb": "provider_failed", **asdict(failure)})))
         except ValidationError:
             return None
 
     async def provider_answered(self, provider_id: str) -> None:
         """Record that a provider answers again."""
         with suppress(ValidationError):
-            await self._asking.together(Verb({"verb": "provider_answered", "id": provider_id}))
+            await self._asking.batched(Verb({"verb": "provider_answered", "id": provider_id}))
 
     async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:
         """Charge the task with a crash, and queue it again or fail it."""
@@ -250,7 +250,7 @@ class NativeWork:
             if not numbered:  # numbered when its turn comes, so that numbers grow in the order of sending
                 body = {"verb": verb, "task_id": task_id, "attempt": attempt, "sequence": next(self._sequence), **what}
                 numbered.append(Verb(body, Subject(task_id=task_id, attempt=attempt)))
-            return await self._asking.together(numbered[0])
+            return await self._asking.batched(numbered[0])
 
         return await self._patience.ask(task_id, "storing a run's changes", once)
 
@@ -258,7 +258,7 @@ class NativeWork:
         """Return the attempts that have lost their lease, with the status of each task."""
         if not held:
             return {}
-        answer = await self._asking.together(Verb({"verb": "lost", "held": dict(held)}))
+        answer = await self._asking.batched(Verb({"verb": "lost", "held": dict(held)}))
         if not isinstance(answer, dict):
             raise UnreadableRecord("an answer", "not an object")
         lost = {task_id: _status(status) for task_id, status in answer.items() if task_id in held}
@@ -280,7 +280,7 @@ class NativeWork:
         surely = False
         try:
             verb = Verb({"verb": "settle", "delivery": named(delivery), "error": error, "final": final}, subject)
-            set_aside = bool(await self._asking.together(verb))
+            set_aside = bool(await self._asking.batched(verb))
             surely = True
         except LeaseLost:
             surely = True
@@ -291,20 +291,20 @@ class NativeWork:
 
     async def renew(self, worker_id: str) -> None:
         """Renew a worker's leases."""
-        await self._asking.alone(Verb({"verb": "renew"}), worker_id)
+        await self._asking.single(Verb({"verb": "renew"}), worker_id)
 
     async def report(self, worker_id: str, wear: WorkerWear) -> None:
         """Report the worker's memory use, hung threads and other signs of wear; an old server refuses the verb."""
-        await self._asking.alone(Verb({"verb": "report", **asdict(wear)}), worker_id)
+        await self._asking.single(Verb({"verb": "report", **asdict(wear)}), worker_id)
 
     async def drain(self, worker_id: str) -> None:
         """Report that the worker is draining."""
-        await self._asking.alone(Verb({"verb": "drain"}), worker_id)
+        await self._asking.single(Verb({"verb": "drain"}), worker_id)
 
     async def leave(self, worker_id: str) -> None:
         """Remove the worker from the list."""
         stream = self._presence.end(worker_id)
-        await self._asking.alone(Verb({"verb": "leave"}), worker_id)
+        await self._asking.single(Verb({"verb": "leave"}), worker_id)
         if stream is not None:
             stream.cancel()
             await asyncio.gather(stream, return_exceptions=True)

@@ -13,9 +13,9 @@ from worker.words.answer_links import (
     SECRET,
     SECRET_PERIOD_SECONDS,
     AnswerLink,
+    LinkedRecord,
     LinkUsedUp,
     Sign,
-    Told,
     linked,
     needs_links,
 )
@@ -44,7 +44,7 @@ class SignedAnswerLinks:
         self._current = await self._secrets.of(SECRET, SECRET_PERIOD_SECONDS)
         self._own = self._own or await self._keyring.own_mark()
 
-    def told(self, record: Told, access: Access, base: str, *, to_handler: bool = False) -> Told:
+    def with_links(self, record: LinkedRecord, access: Access, base: str, *, to_handler: bool = False) -> LinkedRecord:
         """Return a record with answer links added to its open requests, if the recipient may answer them.
 
         Args:

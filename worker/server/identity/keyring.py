@@ -230,7 +230,7 @@ class Keyring:
     async def _end_signed_out(self) -> None:
         watched = list(self._sessions)
         if watched:
-            for token in set(watched) - await self._host.sessions.going_on(watched):
+            for token in set(watched) - await self._host.sessions.active(watched):
                 for gone in self._sessions.get(token, ()):
                     gone.set()
 

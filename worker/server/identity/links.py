@@ -54,7 +54,7 @@ class Links:
         text = f"{organization_id}\n{sha256}\n{expires}\n{name}".encode("utf-8", "replace")
         return [hmac.new(secret, text, hashlib.sha256).hexdigest() for secret in self._current]
 
-    def in_record(self, record: BaseModel, told: dict[str, Any], organization_id: str, base: str) -> dict[str, Any]:
+    def in_record(self, record: BaseModel, body: dict[str, Any], organization_id: str, base: str) -> dict[str, Any]:
         """Replace file references by signed URLs in a dumped record, in place, and return the dump.
 
         Only the fields in which a record lists the files of a task are changed. Other ``files`` keys (in a schema, in a
@@ -63,34 +63,34 @@ class Links:
 
         Args:
             record: A task, an event, or an activity log.
-            told: The dump of ``record``; modified in place.
+            body: The dump of ``record``; modified in place.
             organization_id: The organization that owns the files.
             base: The server's base URL, as the client reaches it.
         """
         match record:
             case TaskRecord():
-                self.in_task(told, organization_id, base)
+                self.in_task(body, organization_id, base)
             case TaskUpdateEvent() if isinstance(record.data, TaskRecord):
-                self.in_task(told["data"], organization_id, base)
+                self.in_task(body["data"], organization_id, base)
             case AgentActivityThread():
-                for message, each in zip(told["messages"], record.messages, strict=True):
+                for message, each in zip(body["messages"], record.messages, strict=True):
                     if isinstance(each, AgentActivityThreadMessage):
                         self._in_input(message["content"], organization_id, base)
             case _:
                 pass
-        return told
+        return body
 
-    def in_task(self, told: dict[str, Any], organization_id: str, base: str) -> dict[str, Any]:
+    def in_task(self, body: dict[str, Any], organization_id: str, base: str) -> dict[str, Any]:
         """Replace file references by signed URLs in a dumped task, in place, and return the dump."""
-        self._in_input(told["input"], organization_id, base)
-        for each in told.get("artifacts") or ():
+        self._in_input(body["input"], organization_id, base)
+        for each in body.get("artifacts") or ():
             each["url"] = self.url(each["url"], organization_id, base)
-        return told
+        return body
 
-    def _in_input(self, told: dict[str, Any], organization_id: str, base: str) -> None:
+    def _in_input(self, body: dict[str, Any], organization_id: str, base: str) -> None:
         """Replace file references in the input of a task, including ``attachments``, which the public client sends."""
-        files = told.get("files") or ()
-        told["files"] = [self.url(each, organization_id, base) for each in files]
-        for each in told.get("attachments") or ():
+        files = body.get("files") or ()
+        body["files"] = [self.url(each, organization_id, base) for each in files]
+        for each in body.get("attachments") or ():
             if isinstance(each, dict) and each.get("url") in files:
                 each["url"] = self.url(each["url"], organization_id, base)

@@ -37,13 +37,15 @@ class Refusals:
     Args:
         host: The platform, whose organizations have the audit logs.
         organization_id: The organization to use for requests that name none.
-        beside: Runs a coroutine in the background.
+        run_in_background: Runs a coroutine in the background.
     """
 
-    def __init__(self, host: Host, organization_id: str, beside: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+    def __init__(
+        self, host: Host, organization_id: str, run_in_background: Callable[[Coroutine[Any, Any, None]], None]
+    ) -> None:
         self._host = host
         self._organization = organization_id
-        self._beside = beside
+        self._run_in_background = run_in_background
         self._kinds: dict[tuple[str, ...], _Kind] = {}
 
     def note(self, scope: Scope, error: ModuleException, access: Access | None, door: Door = Door.Api) -> None:
@@ -90,7 +92,7 @@ class Refusals:
                     self._write(kind, kind.more)
 
     def _write(self, kind: _Kind, times: int) -> None:
-        self._beside(self._written(kind, times))
+        self._run_in_background(self._written(kind, times))
 
     async def _written(self, kind: _Kind, times: int) -> None:
         audit = self._host.organization(kind.organization_id).audit

@@ -24,7 +24,7 @@ class BodyMemory:
         self._freed = asyncio.Condition()
 
     @asynccontextmanager
-    async def organization(self, key: str, size: int) -> AsyncGenerator[None]:
+    async def reserve(self, key: str, size: int) -> AsyncGenerator[None]:
         """Reserve memory for a body inside this block.
 
         Args:

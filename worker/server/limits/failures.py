@@ -59,7 +59,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _defect)
 
 
-def told(error: ModuleException) -> dict[str, Any]:
+def error_json(error: ModuleException) -> dict[str, Any]:
     """Return an error as a JSON object."""
     body: dict[str, Any] = {
         "status_code": status_of(error),
@@ -82,7 +82,7 @@ def status_of(error: ModuleException) -> int:
 
 def response(error: ModuleException) -> JSONResponse:
     """Return an error as an HTTP response."""
-    body = told(error)
+    body = error_json(error)
     headers: dict[str, str] = {}
     if body["status_code"] in (429, 503):
         headers["Retry-After"] = str(math.ceil(body.get("retry_after") or RETRY_SECONDS))

@@ -60,7 +60,7 @@ CONTROLLER = "agent-controller"
 """A first segment that some base URLs contain, followed by the organization."""
 
 
-class Doors:
+class PathMiddleware:
     """ASGI middleware that serves every route bare and under ``/{organization_id}``, with and without a final slash.
 
     Redirects are not used, because the public client follows them in only some of its calls.
@@ -80,11 +80,11 @@ class Doors:
             await self._app(scope, receive, send)
             return
         organization_id, path = self._split(scope)
-        most = most_of(path)
-        announced = announced_by(scope)
-        told = too_large(most) if path != "/files" else file_too_large(scope, announced)
+        most = max_body_bytes(path)
+        announced = content_length(scope)
+        refusal = too_large(most) if path != "/files" else file_too_large(scope, announced)
         inner = {**scope, "path": path, "raw_path": path.encode("utf-8", "replace"), "organization_id": organization_id}
-        await self._app(inner, _Bounded(receive, most, announced, told), send)
+        await self._app(inner, _Bounded(receive, most, announced, refusal), send)
 
     def _split(self, scope: Scope) -> tuple[str | None, str]:
         """Split a path into the organization that it names, if any, and the route.
@@ -99,15 +99,17 @@ class Doors:
         if len(parts) < 2 or not is_id(parts[0]):  # noqa: PLR2004 - an organization and at least one more segment
             return None, path
         within = "/" + "/".join(parts[1:])
-        if parts[0] in ROOTS and (parts[1] not in ROOTS or self._leads(scope, path) or not self._leads(scope, within)):
+        if parts[0] in ROOTS and (
+            parts[1] not in ROOTS or self._matches_route(scope, path) or not self._matches_route(scope, within)
+        ):
             return None, path
         return parts[0], within
 
-    def _leads(self, scope: Scope, path: str) -> bool:
-        return leads(self._routes, {**scope, "path": path})
+    def _matches_route(self, scope: Scope, path: str) -> bool:
+        return matches_route(self._routes, {**scope, "path": path})
 
 
-def leads(routes: Sequence[BaseRoute], scope: Scope) -> bool:
+def matches_route(routes: Sequence[BaseRoute], scope: Scope) -> bool:
     """Return whether a route matches the path and method of a scope."""
     asked = {**scope, "root_path": ""}
     return any(route.matches(asked)[0] is Match.FULL for route in routes)
@@ -115,16 +117,16 @@ def leads(routes: Sequence[BaseRoute], scope: Scope) -> bool:
 
 def allowed(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
     """Return the methods that the path of a scope supports; several routes may share a path."""
-    found = [method for method in METHODS if leads(routes, {**scope, "method": method})]
+    found = [method for method in METHODS if matches_route(routes, {**scope, "method": method})]
     return [*found, "HEAD"] if "GET" in found else found
 
 
-def most_of(path: str) -> int:
+def max_body_bytes(path: str) -> int:
     """Return the largest allowed body size of a path, in bytes."""
     return UPLOADS.get(path, FORM_BYTES if _DOCUMENTS.fullmatch(path) else BODY_BYTES)
 
 
-def announced_by(scope: Scope) -> int:
+def content_length(scope: Scope) -> int:
     """Return the body size that the ``Content-Length`` header declares, or 0 without that header."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
@@ -135,8 +137,8 @@ def announced_by(scope: Scope) -> int:
 class _Bounded:
     """A ``receive`` callable that raises 413 once the body is too large."""
 
-    def __init__(self, receive: Receive, most: int, announced: int, told: HTTPException) -> None:
-        self._told = told
+    def __init__(self, receive: Receive, most: int, announced: int, refusal: HTTPException) -> None:
+        self._refusal = refusal
         self._receive = receive
         self._most = most
         self._size = 0
@@ -144,11 +146,11 @@ class _Bounded:
 
     async def __call__(self) -> Message:
         if self._announced > self._most:
-            raise self._told
+            raise self._refusal
         message: dict[str, Any] = dict(await self._receive())
         self._size += len(message.get("body", b""))
         if self._size > self._most:
-            raise self._told
+            raise self._refusal
         return message
 
 

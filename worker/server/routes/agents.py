@@ -16,7 +16,7 @@ from worker.words.errors import Conflict
 router = APIRouter(tags=["agents"], route_class=JsonRoute)
 
 
-def told(request: Request, agent: AgentRecord) -> dict[str, Any]:
+def agent_json(request: Request, agent: AgentRecord) -> dict[str, Any]:
     """Return an agent as JSON; clients other than ours also get the fields that the public client requires."""
     record = agent.model_dump(mode="json")
     tools = record["announced_tools"]
@@ -33,14 +33,14 @@ def told(request: Request, agent: AgentRecord) -> dict[str, Any]:
 
 
 def _answer(request: Request, agent: AgentRecord) -> Response:
-    return answers(dict[str, Any], told(request, agent))
+    return answers(dict[str, Any], agent_json(request, agent))
 
 
 @router.get("/agents/list", response_model=list[AgentRecord], responses=documented())
 async def list_agents(request: Request, access: Admitted) -> Response:
     """List the agents that the key can reach, by name."""
     agents = await access.organization.tasks.list_agents()
-    return answers(list[dict[str, Any]], [told(request, agent) for agent in agents if access.reaches(agent.id)])
+    return answers(list[dict[str, Any]], [agent_json(request, agent) for agent in agents if access.reaches(agent.id)])
 
 
 @router.get("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404))

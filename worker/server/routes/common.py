@@ -76,11 +76,11 @@ def sent(request: Request, record: BaseModel, organization_id: str) -> str:
     Clients other than ours get uploaded files as URLs, and only values that the public client's types allow.
     """
     if isinstance(record, TaskRecord | TaskUpdateEvent | OpenRequest):
-        record = service_of(request).answer_links.told(record, request.scope["access"], base_of(request))
+        record = service_of(request).answer_links.with_links(record, request.scope["access"], base_of(request))
     if is_native(request):
         return record.model_dump_json(warnings="none")
-    told = service_of(request).links.in_record(record, bare.told(record), organization_id, base_of(request))
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    body = service_of(request).links.in_record(record, bare.client_json(record), organization_id, base_of(request))
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
 def task_answer(request: Request, task: TaskRecord) -> Response:

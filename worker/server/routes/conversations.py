@@ -35,5 +35,5 @@ async def conversations(access: Admitted, query: Filters) -> Response:
 @router.get("/conversations/{conversation_id:path}", response_model=ConversationRecord, responses=documented(404))
 async def conversation(access: Admitted, conversation_id: str, query: Filters) -> Response:
     """Get the turns of a conversation from its newest tasks, in chronological order."""
-    told = await access.organization.tasks.conversation(conversation_id, access.within(query))
-    return answers(ConversationRecord, told)
+    conversation = await access.organization.tasks.conversation(conversation_id, access.within(query))
+    return answers(ConversationRecord, conversation)

@@ -83,4 +83,4 @@ async def requests(
     query = RequestQuery(agent_id=agent_id or None, limit=limit, after=after or None)
     links, base = service_of(request).answer_links, base_of(request)
     found = await access.organization.tasks.requests(access.within(query))
-    return answers(list[OpenRequest], [links.told(each, access, base) for each in found])
+    return answers(list[OpenRequest], [links.with_links(each, access, base) for each in found])

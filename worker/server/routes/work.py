@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from worker.server.authorization import claims_of
 from worker.server.identity.access import Unauthorized
-from worker.server.limits.failures import documented, told
+from worker.server.limits.failures import documented, error_json
 from worker.server.limits.json_bodies import JsonRoute
 from worker.server.routes.bodies import WorkBody
 from worker.server.routes.common import JSON, Admitted, base_of, service_of
@@ -106,7 +106,7 @@ async def _one(runner: VerbRunner, verb: dict[str, Any]) -> dict[str, Any]:
     try:
         return {"value": await runner.carry_out(verb)}
     except ModuleException as error:
-        return {"error": told(error)}
+        return {"error": error_json(error)}
 
 
 def _answer(results: list[dict[str, Any]]) -> Response:

@@ -66,7 +66,7 @@ class StreamClient:
 def registration(worker: WorkerState, organization_id: str, agent_id: str | None) -> bytes:
     """Return the first event of a stream, which contains the worker's id."""
     now = datetime.now(UTC).isoformat()
-    told = {
+    body = {
         "id": worker.id,
         "name": worker.name,
         "organization_id": organization_id,
@@ -79,7 +79,7 @@ def registration(worker: WorkerState, organization_id: str, agent_id: str | None
         "is_busy": False,
         "metadata": {"name": agent_id or worker.name, "unique_name": agent_id or worker.name},
     }
-    return frame(told, event="worker-registration")
+    return frame(body, event="worker-registration")
 
 
 async def serve(
@@ -198,7 +198,7 @@ class BareSession:
     def leave(self) -> None:
         """Record in the background that the stream has ended."""
         if self.worker_id is not None:
-            self.service.beside(self._drop(self.worker_id))
+            self.service.run_in_background(self._drop(self.worker_id))
 
     async def _drop(self, worker_id: str) -> None:
         with suppress(ModuleException):  # otherwise its lease expires
@@ -253,15 +253,15 @@ class BareSession:
 
     async def _told(self, assignment: Assignment) -> bytes | None:
         """Return the task as an event. If the public client cannot parse it, fail the task and return None."""
-        told, problem = bare.readable(assignment.task)
+        body, problem = bare.readable(assignment.task)
         if problem is None:
-            told["assigned_attempt"] = assignment.attempt  # to other clients the task is executing now
-            return frame(self._signed(told), event="agent-execution")
+            body["assigned_attempt"] = assignment.attempt  # to other clients the task is executing now
+            return frame(self._signed(body), event="agent-execution")
         await self._refuse(assignment, problem)
         return None
 
-    def _signed(self, told: dict[str, Any]) -> dict[str, Any]:
-        return self.service.links.in_task(told, self.access.organization.organization_id, self.stream_client.base)
+    def _signed(self, body: dict[str, Any]) -> dict[str, Any]:
+        return self.service.links.in_task(body, self.access.organization.organization_id, self.stream_client.base)
 
     async def _refuse(self, assignment: Assignment, problem: str) -> None:
         changes: dict[str, Any] = {

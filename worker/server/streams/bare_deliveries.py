@@ -21,7 +21,7 @@ from worker.server.identity.claims import Claims
 from worker.server.service import Service
 from worker.server.streams.streaming import frame
 from worker.wire.deliveries import DeliveryForm, named
-from worker.words.answer_links import Told
+from worker.words.answer_links import LinkedRecord
 from worker.words.errors import Unavailable, ValidationError
 from worker.words.statuses import BINDABLE, TaskUpdateEventType
 from worker.words.texts import clean
@@ -123,19 +123,19 @@ class BareDeliveries:
             self.worker_id, lambda: DeliveryDemand(0 if self.service.closing.is_set() else free), WAIT_SECONDS
         )
 
-    def _linked(self, record: Told) -> Told:
-        return self.service.answer_links.told(record, self.access, self.base, to_handler=True)
+    def _linked(self, record: LinkedRecord) -> LinkedRecord:
+        return self.service.answer_links.with_links(record, self.access, self.base, to_handler=True)
 
     def _told(self, delivery: Delivery) -> bytes:
         links, organization_id = self.service.links, self.access.organization.organization_id
         event, task = self._linked(delivery.event), bare.readable(self._linked(delivery.task))[0]
-        told = {
+        body = {
             "handler": delivery.subscription.handler,
-            "event": links.in_record(event, bare.told(event), organization_id, self.base),
+            "event": links.in_record(event, bare.client_json(event), organization_id, self.base),
             "task": links.in_task(task, organization_id, self.base),
             "delivery": named(delivery),
         }
-        return frame(told, event="task-event")
+        return frame(body, event="task-event")
 
 
 async def merged(first: AsyncGenerator[bytes], second: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

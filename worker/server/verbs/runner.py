@@ -113,7 +113,7 @@ VERBS: dict[str, tuple[type[Form], Callable[[VerbRunner, Any], Awaitable[Any]]]]
     "store_document": (StoreDocumentForm, VerbRunner.store_document),
     "save": (SaveForm, VerbRunner.save),
     "journal": (TaskForm, VerbRunner.journal),
-    "told": (RunForm, VerbRunner.told),
+    "told": (RunForm, VerbRunner.earlier_events),
     "messages": (MessagesForm, VerbRunner.messages),
     "finish": (FinishForm, VerbRunner.finish),
     "hand_back": (HandBackForm, VerbRunner.hand_back),
@@ -134,5 +134,5 @@ VERBS: dict[str, tuple[type[Form], Callable[[VerbRunner, Any], Awaitable[Any]]]]
 }
 
 
-def _held(told: dict[str, Any]) -> HeldDelivery:
-    return HeldDelivery(told["subscription_id"], told["task"]["id"], told["claim"])
+def _held(held: dict[str, Any]) -> HeldDelivery:
+    return HeldDelivery(held["subscription_id"], held["task"]["id"], held["claim"])

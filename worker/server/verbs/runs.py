@@ -76,9 +76,9 @@ class RunVerbs(WorkerVerbs):
         found = await self._organization.work.messages(asked.task_id, asked.after)
         return [each.model_dump(mode="json") for each in found]
 
-    async def told(self, asked: RunForm) -> list[str]:
+    async def earlier_events(self, asked: RunForm) -> list[str]:
         """Return the events that earlier attempts have already sent."""
-        return await self._organization.work.told(asked.task_id, asked.attempt)
+        return await self._organization.work.earlier_events(asked.task_id, asked.attempt)
 
     async def finish(self, asked: FinishForm) -> None:
         """End or pause an attempt with its outcome."""

@@ -130,8 +130,8 @@ class PresenceVerbs(WorkerVerbs):
 
     def _linked(self, delivery: Delivery) -> Delivery:
         links, access, base = self._service.answer_links, self._access, self._base
-        event = links.told(delivery.event, access, base, to_handler=True)
-        return replace(delivery, event=event, task=links.told(delivery.task, access, base, to_handler=True))
+        event = links.with_links(delivery.event, access, base, to_handler=True)
+        return replace(delivery, event=event, task=links.with_links(delivery.task, access, base, to_handler=True))
 
     async def settle(self, asked: SettleForm) -> bool:
         """Settle a delivery as handled or failed."""

@@ -62,10 +62,10 @@ HAD_KEYS = """
     select exists (select from worker.keys) or exists (select from worker.secrets where name = %s) as any
 """
 
-REPLACE_OWN = "update worker.secrets set value = %s where name = %s"
-FIND_OWN = "select value from worker.secrets where name = %s"
+REPLACE_VALUE = "update worker.secrets set value = %s where name = %s"
+FIND_VALUE = "select value from worker.secrets where name = %s"
 
-SERVER_OWN = """
+GET_OR_CREATE = """
     insert into worker.secrets as s (name, value) values (%s, %s)
     on conflict (name) do update set name = s.name returning value
 """
@@ -77,11 +77,11 @@ BEGIN_SESSION = """
     values (%s, %s, now() + make_interval(secs => %s::double precision))
 """
 FIND_SESSION = "select mark from worker.sessions where digest = %s and expires_at > now()"
-GOING_ON = "select digest from worker.sessions where digest = any(%s::text[]) and expires_at > now()"
+ACTIVE_SESSIONS = "select digest from worker.sessions where digest = any(%s::text[]) and expires_at > now()"
 END_SESSION = "delete from worker.sessions where digest = %s"
 
 # The name of a period's secret ends in the period's number; secrets older than 30 days are removed.
-PASSING_OWN = """
+OF_PERIOD = """
     with gone as (
         delete from worker.secrets where name ~ ' [0-9]+$' and created_at < now() - interval '30 days'
     )

@@ -13,7 +13,7 @@ READ_MESSAGES = """
 """
 
 # Events of earlier attempts, except for those from before the journal was dropped.
-READ_TOLD = """
+READ_EARLIER_EVENTS = """
     select e.number, e.type, e.data from worker.events e join worker.tasks t on t.id = e.task_id
     where e.task_id = %s and t.organization_id = %s and e.attempt < %s and e.type = any(%s::text[])
       and e.number > greatest(coalesce((t.state->>'_anew')::bigint, 0), %s)

@@ -55,7 +55,7 @@ DELIVERED_TO = """
 """
 
 # Each call also removes a few old rows, so that guesses from many networks do not fill the table.
-GUESSED = """
+COUNT_GUESS = """
     with old as (
         delete from worker.guesses where network in (
             select network from worker.guesses where at < now() - interval '10 minutes' and network <> %(network)s

@@ -150,6 +150,6 @@ BEGIN = """
     returning 1
 """
 
-GO_ON = "update worker.chores set begun_at = now() where name = 'retention'"
+CONTINUE_CHORE = "update worker.chores set begun_at = now() where name = 'retention'"
 
 DONE = "update worker.chores set done_at = now(), begun_at = null where name = 'retention'"

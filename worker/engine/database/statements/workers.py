@@ -78,7 +78,7 @@ CONNECTION_LIMIT = """
 
 LEAVE = "update worker.workers set gone_at = coalesce(gone_at, now()) where id = %s"
 
-HELD_BY = """
+TASKS_OF_WORKER = """
     select id, organization_id, worker_id, attempt from worker.tasks
     where worker_id = %s and status = 'executing' order by id
 """

@@ -35,11 +35,11 @@ class VerbClient:
         self.server_version = 1
         self._batches = Batches(self._send, lambda verb: len(verb.content))
 
-    async def together(self, verb: Verb) -> Any:
+    async def batched(self, verb: Verb) -> Any:
         """Send a verb in the next batch, in order, and return its outcome."""
         return await self._batches.ask(verb)
 
-    async def alone(self, verb: Verb, worker_id: str, repeat: Repeat = Repeat.ALWAYS, seconds: float = 0) -> Any:
+    async def single(self, verb: Verb, worker_id: str, repeat: Repeat = Repeat.ALWAYS, seconds: float = 0) -> Any:
         """Send a verb that may wait, in its own request, and return its outcome.
 
         Args:
@@ -72,9 +72,9 @@ class VerbClient:
             repeat=repeat,
             seconds=seconds + SPARE_SECONDS,
         )
-        told = decode(answer.content, "an answer")
-        results = results_of(told, len(verbs))
-        self.server_version = version_of(told)
+        answered = decode(answer.content, "an answer")
+        results = results_of(answered, len(verbs))
+        self.server_version = version_of(answered)
         return [self._outcome(result, verb.subject) for result, verb in zip(results, verbs, strict=True)]
 
     def _outcome(self, result: Mapping[str, Any], subject: Subject) -> Any:
