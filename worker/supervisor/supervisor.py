@@ -338,11 +338,8 @@ class Supervisor:
 
     @property
     def _hook_seconds(self) -> float:
-        return (
-            self._timings.hooks
-            if self._stop_now.is_set()
-            else max(self._timings.hooks, self._leave_by - time.monotonic())
-        )
+        left = 0.0 if self._stop_now.is_set() else self._leave_by - time.monotonic()
+        return max(self._timings.hooks, left)
 
     _handed_back = 0
     _is_listed = False
