@@ -315,16 +315,15 @@ async def _events(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
 
 KIND = {"content-type": "application/json"}
 HALF = b'"half \\ud83d"'
-ALL_INTERFACES = (
-    b'{"input":{"text":%b,"files":["data:,x"],"user":{"id":%b}},"title":%b,"payload_extension":{%b:[%b]}}'
-    % ((HALF,) * 5)
+EVERYWHERE = b'{"input":{"text":%b,"files":["data:,x"],"user":{"id":%b}},"title":%b,"payload_extension":{%b:[%b]}}' % (
+    (HALF,) * 5
 )
 
 
 async def test_half_a_surrogate_pair_is_stored_so_that_it_can_be_read(client: httpx.AsyncClient) -> None:
     """JavaScript cuts text inside an emoji; the answer must not be a 500 after the task was made."""
     for headers in ({}, {"idempotency-key": "once"}):
-        answer = await client.post("/agent-execution/a", content=ALL_INTERFACES, headers={**KIND, **headers})
+        answer = await client.post("/agent-execution/a", content=EVERYWHERE, headers={**KIND, **headers})
         assert answer.status_code == 200, answer.text
         task = answer.json()
         assert (task["title"], task["payload_extension"]) == ("half \ufffd", {"half \ufffd": ["half \ufffd"]})
