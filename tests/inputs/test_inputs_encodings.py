@@ -10,6 +10,7 @@ import pytest
 
 from tests.inputs.languages import ARTICLE_1
 from worker.inputs.classify import classify
+from worker.inputs.decoding import decoded
 
 WRITTEN_IN = {
     "cp1250": "pl cs sk hu ro hr",
@@ -157,3 +158,12 @@ def test_two_bytes_a_character_without_a_mark_are_read_in_the_right_order(text: 
 )
 def test_other_data_are_not_taken_for_two_bytes_a_character(content: bytes) -> None:
     assert classify(content, "", "a.bin").encoding is None
+
+
+@pytest.mark.parametrize("order", ["le", "be"])
+@pytest.mark.parametrize("width", ["utf-16", "utf-32"])
+def test_a_declared_width_without_a_mark_is_read_in_the_order_that_gives_text(width: str, order: str) -> None:
+    text = "Hello, this is a text. \u00dcber uns."
+    classified = classify(text.encode(f"{width}-{order}"), f"text/plain; charset={width}", "a.txt")
+    assert classified.encoding is not None
+    assert "".join(decoded(text.encode(f"{width}-{order}"), classified.encoding.name)) == text

@@ -177,7 +177,8 @@ def _wide(content: bytes, charset: str) -> Encoding | None:
     if sum(map(len, _STRINGS.findall(content[:_SAMPLE]))) > STRINGS_SHARE * len(content[:_SAMPLE]):
         return None
     declared = _declared_encoding(charset)
-    tried = [_Wide.of(content[:_SAMPLE], each) for each in ([declared] if declared in _WIDE else _WIDE_UNMARKED)]
+    names = [each for each in _WIDE_UNMARKED if declared not in _WIDE or each.startswith(declared or "")]
+    tried = [_Wide.of(content[:_SAMPLE], each) for each in names]
     best = max(tried, key=lambda each: each.coherence + each.shared)  # since pairs of ASCII bytes look like Chinese
     if best.coherence < COHERENT:
         return None
