@@ -48,14 +48,14 @@ def listed(place: int, key: int, *texts: bytes) -> bytes:
     return record(0x03F3, struct.pack("<IIIII", place, 0, len(texts), key, 0)) + b"".join(texts)
 
 
-def old_slides(*, encrypted: bool = False) -> bytes:
+def old_slides(*, encrypted: bool = False, copies: int = 1) -> bytes:
     """A title of the outline, a box with a link, a table, notes, a comment, a footer, and an older save of it all."""
     target = "https://example.com/a"
     links = held(
         0x0409,
         held(0x0FD7, record(0x0FD3, struct.pack("<I", 7)), record(0x0FBA, target.encode("utf-16-le"), 1)),
     )
-    outline = held(0x0FF0, listed(2, 256, said("Results", 0), said("Turnover\rgrew", 1)))
+    outline = held(0x0FF0, listed(2, 256, said("Results", 0), said("Turnover\rgrew", 1)) * copies)
     notes = held(0x0FF0, listed(3, 512), instance=2)
     document = held(0x03E8, links, outline, notes)
     comment = held(

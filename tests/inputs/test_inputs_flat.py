@@ -118,6 +118,19 @@ async def test_of_an_iwork_document_its_preview_is_read_and_a_note_says_so() -> 
         await read_all(zipped({"Index/Document.iwa": b"\0"}), "plan.pages")
 
 
+async def test_a_fiction_book_has_its_title_its_author_and_no_pictures_in_base64() -> None:
+    book = (
+        '<?xml version="1.0"?><FictionBook xmlns="http://www.gribuser.ru/xml/fictionbook/2.0"><description><title-info>'
+        "<author><first-name>Ann</first-name><last-name>Lee</last-name></author><book-title>Boxes</book-title>"
+        "</title-info></description><body><section><p>It was a dark warehouse.</p></section></body>"
+        '<binary id="a.png" content-type="image/png">AAAABBBB</binary></FictionBook>'
+    )
+    said = await text(book.encode(), "a.fb2")
+    assert "by Ann Lee\n\n# Boxes\n\n" in said
+    assert "It was a dark warehouse." in said
+    assert "AAAABBBB" not in said
+
+
 async def test_a_mailbox_is_its_messages_and_what_is_attached_to_them() -> None:
     first = message(html="<p>Boxes <b>arrived</b>.</p>", attached={"stock.csv": b"item,boxes\nnails,37\n"})
     second = message()

@@ -2,6 +2,7 @@
 
 import random
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -36,3 +37,9 @@ def test_a_damaged_one_is_a_text_or_a_cause(seed: int) -> None:
         content[chance.randrange(512, len(content))] = chance.randrange(256)
     with suppress(Refused):
         assert isinstance(oldslides.read(bytes(content), LIMITS).text, str)
+
+
+def test_no_more_slides_are_read_than_there_is_room_for() -> None:
+    read = oldslides.read(old_slides(copies=50), replace(LIMITS, characters=1_000))
+    assert read.is_cut
+    assert read.text.count("## Slide") < 15

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterator
 from importlib.util import find_spec
+from typing import Any
+from xml.etree import ElementTree as ET
 
 from worker.bounded import Refused
-from worker.inputs.kinds import EXCEL, EXCEL_BINARY, OLD_EXCEL, OLD_WORD
+from worker.inputs.kinds import EXCEL, EXCEL_BINARY, FICTION_BOOK, OLD_EXCEL, OLD_WORD
 from worker.inputs.readers import sheets
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.sheets import Sheet
@@ -35,7 +37,29 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
         raise Refused(_cause(str(error))) from None
     if limits.media_type in {EXCEL, EXCEL_BINARY, OLD_EXCEL}:
         return sheets.answer(list(_sheets(text)))
+    if limits.media_type == FICTION_BOOK:
+        return ReadText("\n\n".join([*_heading(content), text]))
     return ReadText(without_codes(text) if limits.media_type == OLD_WORD else text)
+
+
+def _heading(content: bytes) -> Iterator[str]:
+    """Iterate over the title, the authors and the annotation of a FictionBook, which the library leaves out."""
+    try:
+        root = ET.fromstring(content)  # noqa: S314 - expat bounds entities (2.4.1)
+    except (ET.ParseError, ValueError, LookupError):
+        return
+    about: Any = next((each for each in root.iter() if str(each.tag).endswith("}title-info")), ())
+    for each in about:
+        words = " ".join(" ".join(each.itertext()).split())
+        match str(each.tag).rpartition("}")[2]:
+            case "book-title" if words:
+                yield f"# {words}"
+            case "author" if words:
+                yield f"by {words}"
+            case "annotation" if words:
+                yield words
+            case _:
+                pass
 
 
 def _sheets(text: str) -> Iterator[Sheet]:

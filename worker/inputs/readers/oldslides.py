@@ -56,11 +56,16 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a presentation."""
     try:
         presentation = _Presentation(content)
-        slides = list(presentation.slides())
+        slides, length, is_cut = list[str](), 0, False
+        for each in presentation.slides():
+            if is_cut := length > limits.characters:  # many may be the same slide
+                break
+            slides.append(each)
+            length += len(each)
         if not any("\n" in each or ": " in each for each in slides):  # no text was found
             with suppress(Refused):
                 return office.read(content, limits)
-        answer = ReadText("\n\n".join(slides))
+        answer = ReadText("\n\n".join(slides), is_cut=is_cut)
         if find_spec("PIL") is not None:
             from worker.inputs.readers import within
 
