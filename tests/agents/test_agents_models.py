@@ -258,7 +258,7 @@ async def test_a_fallback_model_answers_when_the_first_fails(running: Runner) ->
 
 
 async def test_an_agent_without_a_model_takes_the_default(running: Runner) -> None:
-    with pytest.raises(ConfigurationError, match="is not a valid model"):
+    with pytest.raises(ConfigurationError, match="The agent has no model"):
         await running(Agent())
 
 

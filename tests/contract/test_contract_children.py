@@ -304,5 +304,5 @@ def test_options_that_no_child_has_are_refused() -> None:
     attempt = Run("t", "a", None, journal=Journal("t", 1))  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValidationError, match="A child task does not support the option 'existing_task_id'"):
         Context(attempt).run_task("b", "x", existing_task_id="y")
-    with pytest.warns(RuntimeWarning, match="a task of agent 'b' was never made"):
+    with pytest.warns(RuntimeWarning, match="a task of agent 'b' was never created"):
         ChildTask(attempt, "b", "x", None, {})

@@ -108,7 +108,7 @@ async def test_what_is_no_vector_is_refused() -> None:
 
     name = named(Broken(api_key="sk"), "broken")
     for text in ("a", ""):
-        with pytest.raises(ModuleException, match="no vector"):
+        with pytest.raises(ModuleException, match="invalid vector"):
             await embed_all(name, [text])
     with pytest.raises(ConfigurationError, match="unknown embedder"):
         await embed_all("nobody:model", ["a"])

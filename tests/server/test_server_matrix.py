@@ -350,7 +350,7 @@ async def _page(world: World, browser: Browser, case: Case) -> list[str]:
     if wanted == 401:
         return [] if status == 303 else [f"{cell}: {status}, not sent to sign in"]
     if wanted is not None:
-        told = wanted != 403 or "This key" in text
+        told = wanted != 403 or "This request requires a key" in text
         return [] if status == wanted and told else [f"{cell}: {status} instead of {wanted}"]
     found: list[str] = []
     if status in (401, 403, 500):

@@ -259,10 +259,10 @@ def nested(levels: int) -> list[Any]:
 @pytest.mark.parametrize(
     ("changes", "status", "reason"),
     [
-        ({"result": "y" * 11_000_000}, 413, "larger than 10,485,760 bytes"),
+        ({"result": "y" * 11_000_000}, 413, "exceeds 10,485,760 bytes"),
         ({"result": nested(101)}, 422, "nested more than 100 levels deep"),
         ({"internal_status": "y" * 256}, 422, "internal_status has 256 characters"),
-        ({"tokens": {"prompt_tokens": "many"}}, 422, "tokens is not of its form"),
+        ({"tokens": {"prompt_tokens": "many"}}, 422, "tokens must be an object with the fields"),
     ],
     ids=["too large", "too deep", "too long", "of another form"],
 )
