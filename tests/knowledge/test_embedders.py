@@ -110,7 +110,7 @@ async def test_what_is_no_vector_is_refused() -> None:
     for text in ("a", ""):
         with pytest.raises(ModuleException, match="invalid vector"):
             await embed_all(name, [text])
-    with pytest.raises(ConfigurationError, match="unknown embedder"):
+    with pytest.raises(ConfigurationError, match="no embedder"):
         await embed_all("nobody:model", ["a"])
 
 
