@@ -1,5 +1,6 @@
 """The OpenAPI document is true: requests nobody thought of get documented answers, never a 500."""
 
+import inspect
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.routing import Route
 
 from tests.server.conftest import KEY
 from tests.server.serving import Serving
@@ -22,6 +24,12 @@ QUICK = ["--phases", "fuzzing", "--max-examples", "3", "--generation-determinist
 @pytest.fixture
 def document(sync_client: httpx.Client) -> dict[str, Any]:
     return sync_client.get("/openapi.json").json()
+
+
+def test_the_document_is_created_off_the_event_loop(serving: Serving) -> None:
+    """Nobody needs a key to ask for it, and it takes about a second."""
+    (route,) = [each for each in serving.app.routes if isinstance(each, Route) and each.path == "/openapi.json"]
+    assert not inspect.iscoroutinefunction(route.endpoint)
 
 
 def test_the_document_names_the_routes_and_their_errors(document: dict[str, Any]) -> None:

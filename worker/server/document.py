@@ -1,8 +1,11 @@
 """The OpenAPI document, corrected where the types alone do not describe what the routes accept."""
 
+import threading
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from worker.words import changes
 from worker.words.statuses import AgentExecutionStatus
@@ -55,11 +58,21 @@ MADE = {"/agent-execution/{agent_id}", "/agent-execution/{agent_id}/report_task"
 class Application(FastAPI):
     """A FastAPI application with the corrected document."""
 
+    _creating = threading.Lock()
+
+    def setup(self) -> None:
+        """Serve the document, from a thread: creating it takes about a second, and no key is needed to ask for it."""
+        self.add_route("/openapi.json", self._document, include_in_schema=False)
+
     def openapi(self) -> dict[str, Any]:
         """Return the document, which is created once."""
-        if not self.openapi_schema:
-            self.openapi_schema = _made_true(super().openapi())
-        return self.openapi_schema
+        with self._creating:
+            if not self.openapi_schema:
+                self.openapi_schema = _made_true(super().openapi())
+            return self.openapi_schema
+
+    def _document(self, _: Request) -> JSONResponse:
+        return JSONResponse(self.openapi())
 
 
 def _made_true(document: dict[str, Any]) -> dict[str, Any]:
