@@ -1,10 +1,13 @@
 """The pulse, with real processes that block, stop and die."""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import time
+import warnings
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -433,3 +436,23 @@ async def test_it_takes_and_leaves_its_lock_at_once_however_long_the_beat(databa
     engine.core.heartbeat.release()
     await wait_until(lambda: locks(0), "it has let go of it")
     await asyncio.wait_for(engine.close(), 20)
+
+
+async def test_a_forked_process_does_not_keep_the_session_of_its_parent(engine: Engine) -> None:
+    """The worker's lock is free once the worker is dead, whatever processes its handlers have left behind."""
+    engine.guard()
+    beating = engine.core.heartbeat
+    await wait_until(lambda: beating.ready(0), "it listens")
+    assert beating._connection is not None
+    descriptor = beating._connection.fileno()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # threads run here, and the child does nothing
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+        child.start()
+    try:
+        links = [Path(f"/proc/{process}/fd/{descriptor}") for process in ("self", child.pid)]
+        await wait_until(lambda: str(links[1].readlink()) == os.devnull, "the child has let go of it")
+        assert str(links[0].readlink()).startswith("socket:")
+    finally:
+        child.kill()
+        child.join()

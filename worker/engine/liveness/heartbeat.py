@@ -4,6 +4,7 @@ It holds the worker's session lock, renews its lease, listens for hints, and sca
 that follows events has one too, which only listens.
 """
 
+import os
 import socket
 import threading
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from selectors import EVENT_READ, DefaultSelector
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from worker.contracts.lease import OwnLease, now
 from worker.engine.database.connections import connect_sync
@@ -110,6 +112,7 @@ class Heartbeat:
     def start(self) -> None:
         """Start the thread."""
         self._nudge = Nudge()
+        _started.add(self)
         self._thread = threading.Thread(target=self._run, name="worker heartbeat", daemon=True)
         self._thread.start()
 
@@ -152,6 +155,17 @@ class Heartbeat:
     def _look_now(self) -> None:
         if self._nudge is not None:
             self._nudge.give()
+
+    def leave_to_parent(self) -> None:
+        """Let go of the connection's socket in a forked process, which would keep the session alive after the worker.
+
+        The descriptor stays taken, as the connection would otherwise close one that the process has opened since.
+        """
+        with suppress(Exception):
+            if self._connection is not None and not self._connection.closed:
+                null = os.open(os.devnull, os.O_RDWR)
+                os.dup2(null, self._connection.fileno(), inheritable=False)
+                os.close(null)
 
     def _run(self) -> None:
         try:
@@ -309,3 +323,14 @@ class Heartbeat:
         marked = connection.execute(sql_workers.MARK_GONE, dead).rowcount
         if marked == 1 and self._on_death is not None:
             self._on_death(dead["id"], name, sign)
+
+
+_started: WeakSet[Heartbeat] = WeakSet()
+
+
+def _leave_to_parent() -> None:
+    for each in list(_started):
+        each.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
