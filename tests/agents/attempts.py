@@ -59,7 +59,7 @@ class Task:
         assert task_id == self.record.id
         return dict(self.rows)
 
-    async def told(self, task_id: str, attempt: int) -> list[str]:
+    async def earlier_events(self, task_id: str, attempt: int) -> list[str]:
         assert task_id == self.record.id
         events = [event for told_by, event in self.log if told_by < attempt and event.type in TOLD_ONCE]
         return [mark(NewEvent(type=event.type, data=json.loads(json.dumps(event.data)))) for event in events]
