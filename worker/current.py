@@ -237,11 +237,11 @@ class Run:
 T = TypeVar("T")
 
 run_in_hand: ContextVar[Run | None] = ContextVar("run_in_hand", default=None)
-call_in_hand: ContextVar[Callable[[], str] | None] = ContextVar("call_in_hand", default=None)
+current_call_key: ContextVar[Callable[[], str] | None] = ContextVar("current_call_key", default=None)
 """Returns the idempotency key of the current call. The key is computed only on demand, since few tools use it."""
 
 
-async def asked_by_run(ask: Callable[[], Awaitable[T]], doing: str) -> T:
+async def repeat_in_attempt(ask: Callable[[], Awaitable[T]], doing: str) -> T:
     """Make a request to the platform, which a live attempt repeats for as long as the platform is unavailable.
 
     Args:
@@ -270,5 +270,5 @@ def idempotency_key() -> str | None:
         The key, made of the task's id, the call's id and a digest of its position; None outside a call, for example in
         a test of the tool alone.
     """
-    key = call_in_hand.get()
+    key = current_call_key.get()
     return None if key is None else key()

@@ -12,7 +12,7 @@ from types import ModuleType
 from worker import registry
 from worker.words.errors import ConfigurationError, described
 
-NOT_LOOKED_INTO = frozenset({"__pycache__", "test", "tests", "node_modules", "site-packages"})
+SKIPPED_FOLDERS = frozenset({"__pycache__", "test", "tests", "node_modules", "site-packages"})
 NOT_IMPORTED = frozenset({"__init__", "__main__", "conftest"})  # ``__init__`` is imported with its package
 ENVIRONMENT = "pyvenv.cfg"  # in the root folder of a virtual environment
 
@@ -161,7 +161,7 @@ class Found:
 def _below(folder: Path, seen: set[Path]) -> Iterator[Path]:
     """Yield the modules of all sub-folders."""
     for each in sorted(folder.iterdir()):
-        if not each.is_dir() or each.name in NOT_LOOKED_INTO or "." in each.name:
+        if not each.is_dir() or each.name in SKIPPED_FOLDERS or "." in each.name:
             continue
         if (place := each.resolve()) in seen or (each / ENVIRONMENT).exists():
             continue

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
 from worker import scripts
-from worker.signatures import Filling, filling_of, is_async, is_generator, name_of, place, takes_nothing
+from worker.signatures import ArgumentBinding, filling_of, is_async, is_generator, name_of, place, takes_nothing
 from worker.toolbox import Toolbox
 from worker.words.conversations import Mode
 from worker.words.errors import ConfigurationError, ValidationError
@@ -46,7 +46,7 @@ class Handler:
     function: Callable[..., Any]
     event_type: TaskUpdateEventType
     agent_id: str | None
-    filling: Filling
+    filling: ArgumentBinding
     timeout: float | None = None
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     concurrency: int | None = None

@@ -20,7 +20,7 @@ PARAMETERS = ("task", "event", "context")
 _BY_ANNOTATION = {"Task": "task", "TaskRecord": "task", "TaskUpdateEvent": "event", "Context": "context"}
 _BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _VARIABLE = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-_MOST_WRAPPERS = 20  # maximum number of nested wrappers that are unwrapped
+_MAX_WRAPPERS = 20  # maximum number of nested wrappers that are unwrapped
 _STEPPING = (
     "GET_ITER",
     "GET_YIELD_FROM_ITER",
@@ -33,7 +33,7 @@ _ANYTHING = [Parameter("arguments", Parameter.VAR_POSITIONAL)]  # for a function
 
 
 @dataclass(frozen=True, slots=True)
-class Filling:
+class ArgumentBinding:
     """How a function's parameters are filled.
 
     Args:
@@ -55,7 +55,7 @@ class Filling:
         return function(*positional, **{name: available[what] for name, what in self.by_name})
 
 
-def filling_of(function: Callable[..., Any]) -> Filling:
+def filling_of(function: Callable[..., Any]) -> ArgumentBinding:
     """Find the argument for each parameter, by its name or else its annotation.
 
     A wrapper that passes on ``*args`` and ``**kwargs`` is called with what the function inside it takes. If that
@@ -72,20 +72,20 @@ def filling_of(function: Callable[..., Any]) -> Filling:
     kinds = {each.kind for each in own}
     taken = {each.name for each in own}
     for parameter, same in _paired(own, inside):
-        filling.add(parameter, what_fills(parameter) or what_fills(same))
+        filling.add(parameter, argument_for(parameter) or argument_for(same))
         taken.add(same.name)
     for parameter in inside:
         if parameter.name not in taken and parameter.kind not in _VARIABLE:
-            filling.pass_on(parameter, what_fills(parameter), kinds)
+            filling.pass_on(parameter, argument_for(parameter), kinds)
     if not filling.fills_anything and Parameter.VAR_POSITIONAL in kinds:
         filling.by_position.append(("task", None))
     elif not filling.fills_anything and Parameter.VAR_KEYWORD in kinds:
         filling.by_name = {name: name for name in PARAMETERS}
-    return Filling(tuple(filling.by_position), tuple(filling.by_name.items()))
+    return ArgumentBinding(tuple(filling.by_position), tuple(filling.by_name.items()))
 
 
 class _Filling:
-    """A ``Filling`` under construction."""
+    """A ``ArgumentBinding`` under construction."""
 
     def __init__(self) -> None:
         self.by_position: list[tuple[str | None, Any]] = []
@@ -132,14 +132,14 @@ def _paired(own: list[Parameter], inside: list[Parameter]) -> Iterator[tuple[Par
 def _check(function: Callable[..., Any], declared: list[Parameter], inside: list[Parameter]) -> None:
     """Raise ConfigurationError unless something fills each required parameter."""
     for parameter, same in _paired(declared, inside):
-        if parameter.default is parameter.empty and what_fills(parameter) is None and what_fills(same) is None:
+        if parameter.default is parameter.empty and argument_for(parameter) is None and argument_for(same) is None:
             near = get_close_matches(parameter.name, PARAMETERS, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "; a handler can take task, event and context"
             name = named(function).__qualname__
             raise ConfigurationError(f"parameter {parameter.name!r} of {name} is unknown and has no default{hint}")
 
 
-def what_fills(parameter: Parameter) -> str | None:
+def argument_for(parameter: Parameter) -> str | None:
     """Return the argument for a parameter: task, event, context, or None."""
     if parameter.kind in _VARIABLE:
         return None
@@ -173,7 +173,7 @@ def _parameters_inside(function: Callable[..., Any]) -> list[Parameter]:
 
 def unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function inside wrappers that pass on their arguments, and inside partial functions."""
-    for _ in range(_MOST_WRAPPERS):
+    for _ in range(_MAX_WRAPPERS):
         if isinstance(function, partial):
             function = function.func
         elif hasattr(function, "__wrapped__") or not _passes_on(function):
@@ -187,7 +187,7 @@ def unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _passes_on(function: Callable[..., Any]) -> bool:
     """Return whether a function takes arguments that it does not name, or that nothing fills."""
-    return any(what_fills(each) is None and each.default is each.empty for each in _parameters(function))
+    return any(argument_for(each) is None and each.default is each.empty for each in _parameters(function))
 
 
 def _inside(wrapper: Callable[..., Any], seen: frozenset[int] = frozenset()) -> Callable[..., Any] | None:
@@ -212,7 +212,7 @@ def _made_with(wrapper: Callable[..., Any]) -> list[Callable[..., Any]]:
 
 
 def _takes_something(function: Callable[..., Any]) -> bool:
-    return any(what_fills(each) is not None for each in _parameters(function, follow=True))
+    return any(argument_for(each) is not None for each in _parameters(function, follow=True))
 
 
 def named(function: Callable[..., Any]) -> Any:

@@ -27,9 +27,9 @@ LOOKUPS = ThreadPoolExecutor(16, "look-up")  # a deliberately slow name server h
 _LOOKUP_NAMES = frozenset({"getaddrinfo", "_getaddrinfo_debug", "getnameinfo"})
 """Functions that an event loop runs in its default executor to open a connection."""
 
-MOST_MODEL_CALLS = 1_000  # one for each thread of sync code that waits for a model
+MAX_MODEL_CALLS = 1_000  # one for each thread of sync code that waits for a model
 
-LEAST_THREADS = 32  # threads are started only when they are needed
+MIN_THREADS = 32  # threads are started only when they are needed
 THREADS_PER_TASK = 4  # a task may call several tools at once, and a tool may call an agent with tools
 
 HUNG_SECONDS = 5.0
@@ -118,7 +118,7 @@ class Threads(ThreadPoolExecutor):
             self._max_workers -= 1
 
 
-MODEL_CALLS = Threads(MOST_MODEL_CALLS, "model")
+MODEL_CALLS = Threads(MAX_MODEL_CALLS, "model")
 """Threads for model calls of sync code. The caller already blocks a thread of another pool, so these are separate."""
 
 
@@ -129,7 +129,7 @@ def serve(loop: asyncio.AbstractEventLoop, concurrency: int) -> Threads:
         loop: The loop, which uses the pool for Agno's sync tools, for steps and for ``asyncio.to_thread``.
         concurrency: How many tasks run at once.
     """
-    threads = Threads(LEAST_THREADS + THREADS_PER_TASK * concurrency, "blocking")
+    threads = Threads(MIN_THREADS + THREADS_PER_TASK * concurrency, "blocking")
     loop.set_default_executor(threads)
     return threads
 

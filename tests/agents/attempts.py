@@ -17,7 +17,7 @@ from worker.words.errors import LeaseLost
 from worker.words.events import NewEvent
 from worker.words.messages import ReceivedMessage
 from worker.words.providers import ProviderFailure, ProviderState
-from worker.words.statuses import TOLD_ONCE
+from worker.words.statuses import EMITTED_ONCE
 from worker.words.work import JournalEntry
 
 GRACE = 0.1  # seconds; what is replayed here asks within milliseconds
@@ -33,7 +33,7 @@ class Effect(NamedTuple):
     attempt: int | None
 
 
-def attempt_in_hand() -> int | None:
+def current_attempt() -> int | None:
     """The attempt that calls: of one that was killed, threads may go on for a moment."""
     run = run_in_hand.get()
     return None if run is None else run.attempt
@@ -61,7 +61,7 @@ class Task:
 
     async def earlier_events(self, task_id: str, attempt: int) -> list[str]:
         assert task_id == self.record.id
-        events = [event for told_by, event in self.log if told_by < attempt and event.type in TOLD_ONCE]
+        events = [event for told_by, event in self.log if told_by < attempt and event.type in EMITTED_ONCE]
         return [mark(NewEvent(type=event.type, data=json.loads(json.dumps(event.data)))) for event in events]
 
     async def messages(self, task_id: str, after: int) -> list[ReceivedMessage]:
@@ -127,7 +127,7 @@ class Task:
             run_in_hand.set(record)
             record.home = position()
             result = await handler(run_agent)
-            if record.journal is not None and record.journal.leaves_answers():
+            if record.journal is not None and record.journal.has_unclaimed_answers():
                 await emit([not_reused()])
             return result
 

@@ -14,7 +14,7 @@ from agno.agent import Agent
 from agno.team import Team
 from agno.workflow import Loop, Parallel, Step, Workflow
 
-from tests.agents.attempts import Effect, Task, attempt_in_hand
+from tests.agents.attempts import Effect, Task, current_attempt
 from worker.agents.runs.material import Material
 from worker.current import idempotency_key
 from worker.testing import Call, ScriptedModel
@@ -130,7 +130,7 @@ class World:
 
         def turn(messages: list[Any]) -> Any:
             taken = sum(each.role == "assistant" and not each.from_history for each in messages)
-            self.asked[attempt_in_hand()] += 1
+            self.asked[current_attempt()] += 1
             special = before(taken) if before is not None else None
             if special is not None:
                 return special
@@ -148,7 +148,7 @@ class World:
 
         async def note(word: str) -> str:
             """Note a word."""
-            self.effects.append(Effect(f"{word}{number}", idempotency_key(), attempt_in_hand()))
+            self.effects.append(Effect(f"{word}{number}", idempotency_key(), current_attempt()))
             await asyncio.sleep(0)
             return f"noted {word}"
 

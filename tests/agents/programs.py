@@ -33,7 +33,7 @@ from agno.tools.reasoning import ReasoningTools
 from agno.workflow import Condition, Loop, Parallel, Router, Step, StepInput, StepOutput, Steps, Workflow, WorkflowAgent
 from pydantic import BaseModel
 
-from tests.agents.attempts import Effect, attempt_in_hand
+from tests.agents.attempts import Effect, current_attempt
 from tests.agents.runs import flow
 from worker.current import idempotency_key
 from worker.testing import Call, ScriptedModel
@@ -67,7 +67,7 @@ class World:
         """A model that takes its turns in each conversation, the last one again and again."""
 
         def turn(messages: list[Message]) -> Any:
-            self.asked[attempt_in_hand()] += 1
+            self.asked[current_attempt()] += 1
             self.during()
             if self.asked.total() == self.busy_at:
                 self.failed += 1
@@ -82,7 +82,7 @@ class World:
 
     def effect(self, what: str) -> None:
         """Something that is not to happen twice."""
-        self.effects.append(Effect(what, idempotency_key(), attempt_in_hand()))
+        self.effects.append(Effect(what, idempotency_key(), current_attempt()))
 
     async def note(self, word: str) -> str:
         """Note a word."""
@@ -891,7 +891,7 @@ def a_function_beside_an_agent(world: World) -> Workflow:
     looked_up = asyncio.Event()
 
     async def look_up(step_input: StepInput) -> StepOutput:
-        await asyncio.sleep(0.02 if (attempt_in_hand() or 0) > 1 else 0)  # then an answered agent is first
+        await asyncio.sleep(0.02 if (current_attempt() or 0) > 1 else 0)  # then an answered agent is first
         looked_up.set()
         return StepOutput(content=f"{step_input.input} was looked up")
 

@@ -93,7 +93,7 @@ async def in_all_ways(url: str) -> dict[str, Any]:
 def googles_item(url: str) -> Any:
     """What Google would be sent of an image at a URL."""
     model = GeminiInteractions(id="g")
-    media.check_googles(model)
+    media.hook_google_downloads(model)
     (item,) = [
         each
         for each in _all(model._build_input([Message(role="user", images=[Image(url=url)])]))

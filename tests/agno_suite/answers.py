@@ -16,9 +16,9 @@ from tests.agno_suite.comparing import settled
 
 JSON = dict[str, Any]
 
-MOST_TOOLS = 2  # that are called side by side
-MOST_MEMBERS = 2
-MOST_LEVELS = 6  # of a schema that refers to itself
+MAX_TOOLS = 2  # that are called side by side
+MAX_MEMBERS = 2
+MAX_LEVELS = 6  # of a schema that refers to itself
 EMAIL = re.compile(r"[\w.]+@[\w.]+\w")
 QUOTED = re.compile(r"['\"]([^'\"]{1,60})['\"]")
 ABOUT = re.compile(r"\b(?:add|remove|delete|named|called|for|about|of|in)\s+(\w+)", re.IGNORECASE)
@@ -104,7 +104,7 @@ def _delegations(question: Question) -> list[tuple[str, JSON]]:
     name, schema = found
     if "member_id" not in (schema.get("properties") or {}):
         return [(name, {"task": f"all of: {question.last[:60]}"})]
-    members = list(dict.fromkeys(MEMBER.findall(question.system)))[:MOST_MEMBERS]
+    members = list(dict.fromkeys(MEMBER.findall(question.system)))[:MAX_MEMBERS]
     return [
         (name, {"member_id": each, "task": f"part {index} of: {question.last[:60]}"})
         for index, each in enumerate(members)
@@ -115,7 +115,7 @@ def _own_calls(question: Question) -> list[tuple[str, JSON]]:
     others = [each for each in question.tools if not each[0].startswith("delegate_task_to")]
     said = question.last.lower()
     named = sorted((each for each in others if _closeness(each[0], said)), key=lambda each: -_closeness(each[0], said))
-    chosen = named[:MOST_TOOLS] or (others[:1] if len(others) == len(question.tools) else [])
+    chosen = named[:MAX_TOOLS] or (others[:1] if len(others) == len(question.tools) else [])
     return [(name, _arguments(schema, question)) for name, schema in chosen]
 
 
@@ -146,7 +146,7 @@ def _described(system: str) -> JSON | None:
 def value_for(schema: JSON, question: Question, name: str = "", definitions: JSON | None = None, level: int = 0) -> Any:
     """A value that fits a schema."""
     known: JSON = definitions or schema.get("$defs") or {}
-    if level > MOST_LEVELS:
+    if level > MAX_LEVELS:
         return None
     if "$ref" in schema:
         return value_for(known.get(schema["$ref"].rpartition("/")[2], {}), question, name, known, level + 1)

@@ -17,7 +17,7 @@ from tests.agno_suite.comparing import different, events_of, settled
 from tests.agno_suite.observed import Watch, watching
 from tests.agno_suite.outermost import Begun, Hand, OutermostRun, active
 from worker.agents import event_buffer
-from worker.agents.instrumentation.frames import frame_in_hand
+from worker.agents.instrumentation.frames import current_frame
 from worker.agents.runs.material import Material
 from worker.words.tasks import User
 
@@ -210,7 +210,7 @@ class _AsTask:
 
     def substitute(self, own: Any) -> Any:
         """Make the worker's call of ``arun`` with the arguments of whoever made the call."""
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         if self._substituted or frame is None or frame.owner is not own:
             return None
         self._substituted, self._own = True, own

@@ -20,7 +20,7 @@ from worker.face.context import Context
 from worker.face.running import run_agent
 from worker.face.task import Task
 from worker.testing import Call, ScriptedModel
-from worker.words.artifacts import MOST_ARTIFACTS, Artifact
+from worker.words.artifacts import MAX_ARTIFACTS, Artifact
 from worker.words.errors import LeaseLost, NotFound, ValidationError
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
@@ -158,7 +158,7 @@ async def test_only_the_owner_notes_files_and_only_stored_ones(platform: Platfor
     absent = known.model_copy(update={"url": f"worker:{'0' * 64}/f", "sha256": "0" * 64})
     with pytest.raises(NotFound):
         await platform.work.save_artifacts(*owner, [absent])
-    many = [known.model_copy(update={"name": str(number)}) for number in range(MOST_ARTIFACTS)]
+    many = [known.model_copy(update={"name": str(number)}) for number in range(MAX_ARTIFACTS)]
     with pytest.raises(ValidationError, match="at most 1,000 artifacts"):
         await platform.work.save_artifacts(*owner, many)
     await platform.work.emit(*owner, [note()])

@@ -14,7 +14,7 @@ from tests.workers import handlers, no_spare_platform, working
 from worker.agents.journal import Journal
 from worker.contracts import Platform
 from worker.current import Run
-from worker.engine.state.families import MOST_CHILDREN
+from worker.engine.state.families import MAX_CHILDREN
 from worker.engine.verbs import children
 from worker.face.children import ChildTask
 from worker.face.context import Context
@@ -58,7 +58,7 @@ async def _waits_for_a_signal(platform: Platform, task_id: str) -> bool:
 async def test_a_parent_goes_on_as_soon_as_its_last_child_has_ended(
     platform: Platform, handlers: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(children, "LOOK_SECONDS", 3600.0)  # nobody looks in vain
+    monkeypatch.setattr(children, "POLL_SECONDS", 3600.0)  # nobody looks in vain
 
     async def work(task: Task, context: Context) -> str:
         done = await context.gather(*(context.run_task(HELPER, name) for name in ("a", "b")))
@@ -267,8 +267,8 @@ async def test_only_the_owner_makes_children_and_only_its_own(platform: Platform
     assert (read.id, read.parent_execution) == (child, held.task.id)
     with pytest.raises(LeaseLost):
         await platform.work.make_children(held.task.id, held.attempt + 1, {new_id(): wish})
-    with pytest.raises(ValidationError, match=re.escape(f"at most {MOST_CHILDREN:,} children")):
-        await platform.work.make_children(held.task.id, held.attempt, {new_id(): wish for _ in range(MOST_CHILDREN)})
+    with pytest.raises(ValidationError, match=re.escape(f"at most {MAX_CHILDREN:,} children")):
+        await platform.work.make_children(held.task.id, held.attempt, {new_id(): wish for _ in range(MAX_CHILDREN)})
     updates = [each.data for each in await log(platform, held.task.id) if each.type is Type.TaskUpdated]
     assert [each.sub_executions for each in updates if each.sub_executions] == [[child]]
 

@@ -4,19 +4,7 @@ from typing import Any
 import pytest
 
 from tests.contract.conftest import OpenPlatform
-from tests.contract.steps import (
-    SECONDS,
-    bring_to,
-    claim,
-    create,
-    finish,
-    hand_back,
-    log,
-    note,
-    numbers,
-    run,
-    worker,
-)
+from tests.contract.steps import SECONDS, bring_to, claim, create, finish, hand_back, log, note, numbers, run, worker
 from tests.support import wait_until
 from worker.contracts import Platform
 from worker.engine.verbs import work

@@ -12,9 +12,7 @@ from tests.contract.steps import AGENT, card, claim, create, finish
 from worker.contracts import Platform
 from worker.words.errors import LeaseLost, NotFound, ValidationError
 from worker.words.ids import new_id
-from worker.words.knowledge import (
-    AGENT as KNOWLEDGE,
-)
+from worker.words.knowledge import AGENT as KNOWLEDGE
 from worker.words.knowledge import (
     Chunk,
     DocumentPart,

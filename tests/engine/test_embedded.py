@@ -303,7 +303,7 @@ def test_a_start_beside_a_running_server_finds_it(home: Path) -> None:
 
 async def test_a_server_whose_users_were_all_killed_is_stopped(home: Path) -> None:
     """As by a script that SIGTERM ends, which runs nothing of ours then."""
-    often = "from worker.engine.embedded import guard; guard.LOOK_SECONDS = 0.05; "
+    often = "from worker.engine.embedded import guard; guard.POLL_SECONDS = 0.05; "
     first = user(home, often + HOLD)
     pid = int(line_of(first))
     second = user(home, HOLD)

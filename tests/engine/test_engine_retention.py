@@ -333,7 +333,7 @@ async def test_a_clean_up_that_is_killed_leaves_nothing_half(
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "FIRST_LOOK_SECONDS", (0.0, 0.05))
-    monkeypatch.setattr(retention, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(retention, "POLL_SECONDS", 0.05)
 
 
 @pytest.fixture

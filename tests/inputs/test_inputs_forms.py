@@ -96,7 +96,7 @@ async def test_a_table_that_a_program_calls_a_workbook_is_no_page_of_signing_in(
 
 def test_a_chart_says_how_many_points_of_how_many_are_shown() -> None:
     space = 'xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart"'
-    points = "".join(f'<c:pt idx="{place}"><c:v>{place}</c:v></c:pt>' for place in range(charts.MOST_POINTS + 5))
+    points = "".join(f'<c:pt idx="{place}"><c:v>{place}</c:v></c:pt>' for place in range(charts.MAX_POINTS + 5))
     series = f"<c:ser><c:val><c:numRef>{points}</c:numRef></c:val></c:ser>"
     root = ET.fromstring(f"<c:chartSpace {space}><c:chart>{series}</c:chart></c:chartSpace>")  # noqa: S314 - the test has written it
     text = charts.chart(root)

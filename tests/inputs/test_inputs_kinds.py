@@ -15,8 +15,8 @@ from worker.inputs import Attachment, Kind
 from worker.inputs.attachments import Fetched
 from worker.inputs.causes import UnreadableError
 from worker.inputs.examining import examined
-from worker.inputs.kinds import DEEPEST, MOST_IN_ALL, MOST_MEMBERS
-from worker.inputs.readers.cells import displayed
+from worker.inputs.kinds import DEEPEST, MAX_IN_ALL, MAX_MEMBERS
+from worker.inputs.readers.cells import format_cell
 
 MOST = 20 * 1024 * 1024
 
@@ -122,7 +122,7 @@ async def test_a_stray_cell_hides_nothing(stray: str | None) -> None:
     ],
 )
 def test_a_cell_is_shown_as_a_reader_of_the_sheet_sees_it(value: object, form: str, shown: str) -> None:
-    assert displayed(value, form) == shown
+    assert format_cell(value, form) == shown
 
 
 # pages
@@ -257,10 +257,10 @@ async def test_archives_are_opened_to_a_depth_and_no_deeper() -> None:
 
 
 async def test_of_many_files_the_first_are_read_and_a_note_says_so() -> None:
-    content = documents.zipped({f"{number}.txt": b"words" for number in range(MOST_MEMBERS + 30)})
+    content = documents.zipped({f"{number}.txt": b"words" for number in range(MAX_MEMBERS + 30)})
     first, *rest = await read_all(content, "many.zip")
-    assert len(rest) == MOST_MEMBERS
-    assert first.note == f"many.zip: only the first {MOST_MEMBERS} of its {MOST_MEMBERS + 30} files were read."
+    assert len(rest) == MAX_MEMBERS
+    assert first.note == f"many.zip: only the first {MAX_MEMBERS} of its {MAX_MEMBERS + 30} files were read."
 
 
 async def test_a_zip_bomb_is_left_out_and_a_note_says_so() -> None:
@@ -291,11 +291,11 @@ async def test_an_ole_file_is_called_what_it_is() -> None:
 
 
 async def test_archives_in_archives_have_a_number_of_files_in_all() -> None:
-    inner = documents.zipped({f"{number}.txt": b"hello" for number in range(MOST_MEMBERS)})
-    outer = documents.zipped({f"{number}.zip": inner for number in range(MOST_MEMBERS)})
-    found = await read_all(documents.zipped({f"{number}.zip": outer for number in range(MOST_MEMBERS)}), "a.zip")
+    inner = documents.zipped({f"{number}.txt": b"hello" for number in range(MAX_MEMBERS)})
+    outer = documents.zipped({f"{number}.zip": inner for number in range(MAX_MEMBERS)})
+    found = await read_all(documents.zipped({f"{number}.zip": outer for number in range(MAX_MEMBERS)}), "a.zip")
     read = [each for each in found if each.kind is Kind.TEXT]
-    assert len(read) == MOST_IN_ALL + 1
+    assert len(read) == MAX_IN_ALL + 1
     assert "a.zip/0.zip/1.zip: 47 of the 50 files in it were read: a file, with those in it, may have 100." in [
         each.note for each in found
     ]

@@ -21,7 +21,7 @@ from worker.inputs.attachments import Fetched
 from worker.inputs.causes import UnreadableError
 from worker.inputs.classify import classify
 from worker.inputs.documents import Document
-from worker.inputs.examining import LEAST_TEXT, MARKS, examined
+from worker.inputs.examining import MARKS, MIN_TEXT, examined
 from worker.inputs.kinds import EXCEL, NOTEBOOK, POWERPOINT, TYPES, WORD, ZIP
 from worker.inputs.readers.office import without_codes
 
@@ -108,7 +108,7 @@ async def test_a_document_larger_than_what_is_held_is_cut_and_says_so() -> None:
     assert len(converted.text) == 1000
     (item,) = await examined("https://example.com/a.xlsx", Fetched(documents.excel(rows=2000)), 5000)
     assert item.is_cut
-    assert len(item.content) <= LEAST_TEXT + MARKS
+    assert len(item.content) <= MIN_TEXT + MARKS
 
 
 async def test_a_document_that_claims_to_be_a_pdf_says_what_it_is() -> None:

@@ -177,7 +177,7 @@ async def test_what_is_written_on_a_page_is_said_and_a_cut_says_how_much_there_i
     document.add_page()
     document.text(20, 20, "Please check.")
     document.text_annotation(10, 10, "y" * (longest + 7))
-    for number in range(reading.MOST_FIELDS + 2):
+    for number in range(reading.MAX_FIELDS + 2):
         document.text_annotation(10, 10, f"Remark {number}")
     said = (await pdf_text(bytes(document.output()), 1_000_000)).text
     assert "[annotation] Remark 498\n[and 3 more fields and annotations]" in said

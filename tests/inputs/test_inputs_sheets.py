@@ -15,7 +15,7 @@ from tests.inputs.documents import saved
 from tests.inputs.test_inputs_kinds import read_all, text
 from worker.inputs.causes import UnreadableError
 from worker.inputs.readers import office, sheets
-from worker.inputs.readers.cells import displayed
+from worker.inputs.readers.cells import format_cell
 
 
 def book(*rows: list[Any]) -> Any:
@@ -81,7 +81,7 @@ async def test_the_words_of_boxes_on_a_sheet() -> None:
     ],
 )
 def test_hours_are_summed_up_beyond_a_day(value: dt.timedelta, form: str, shown: str) -> None:
-    assert displayed(value, form) == shown
+    assert format_cell(value, form) == shown
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_hours_are_summed_up_beyond_a_day(value: dt.timedelta, form: str, shown:
     ],
 )
 def test_a_number_is_shown_as_its_format_says_or_as_it_is(value: float, form: str, shown: str) -> None:
-    assert displayed(value, form) == shown
+    assert format_cell(value, form) == shown
 
 
 def old_book() -> bytes:

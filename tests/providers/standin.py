@@ -15,18 +15,7 @@ from typing import Any, Self
 
 from tests.providers.answers import Fault, Raw, Refused, Reply, Says
 from tests.providers.bedrock import Bedrock
-from tests.providers.wires import (
-    Anthropic,
-    Cohere,
-    Gemini,
-    Groq,
-    LiteLLM,
-    Mistral,
-    Ollama,
-    OpenAIChat,
-    Responses,
-    Wire,
-)
+from tests.providers.wires import Anthropic, Cohere, Gemini, Groq, LiteLLM, Mistral, Ollama, OpenAIChat, Responses, Wire
 
 WIRES: dict[str, Wire] = {
     each.name: each

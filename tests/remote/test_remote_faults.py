@@ -12,7 +12,7 @@ from worker.remote.http import transport
 from worker.supervisor.timings import WorkerTimings
 from worker.testing import StandIn
 from worker.words.events import NewEvent, TaskUpdateEvent
-from worker.words.notices import Notice, TaskTaken
+from worker.words.notices import Notice, RunSuperseded
 from worker.words.statuses import TaskUpdateEventType as Type
 
 
@@ -157,7 +157,7 @@ async def test_a_task_that_is_stopped_while_it_runs_is_ended_and_stays_stopped(
         platform.stop(task)
         await wait_until(lambda: ended == [task], "the run is ended")
     assert (platform.status(task), platform.tasks[task]["result"], platform.ends[task]) == ("stopped", None, 0)
-    assert any(isinstance(each, TaskTaken) for each in notices)
+    assert any(isinstance(each, RunSuperseded) for each in notices)
 
 
 async def test_a_result_that_comes_after_the_stop_is_not_written(

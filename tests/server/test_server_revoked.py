@@ -74,7 +74,7 @@ async def test_a_pages_stream_ends_when_its_session_is_signed_out(
     client: httpx.AsyncClient, serving: Serving, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     if way == "found out":
-        monkeypatch.setattr(keyring, "LOOK_SECONDS", 0.2)
+        monkeypatch.setattr(keyring, "POLL_SECONDS", 0.2)
         monkeypatch.setattr(page_sessions.EngineSessions, "tell", _says_nothing)  # another process, behind a pooler
     made = await client.post("/agent-execution/busy", json={"input": {"text": "x"}}, headers={"x-api-key": KEY})
     async with httpx.AsyncClient(base_url=serving.base, timeout=30) as other:
@@ -96,7 +96,7 @@ async def test_every_stream_ends_with_its_key(
     client: httpx.AsyncClient, serving: Serving, engine: Engine, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     if way == "expired":
-        monkeypatch.setattr(keyring, "LOOK_SECONDS", 0.2)  # nobody tells of it
+        monkeypatch.setattr(keyring, "POLL_SECONDS", 0.2)  # nobody tells of it
     text, key = await engine.keys.create("default", role=Role.Admin, seconds=3600)
     streams = await _all_open(client, serving, text)
     own = {"x-api-key": text, "x-worker-session": "s"}

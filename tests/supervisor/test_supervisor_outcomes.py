@@ -20,7 +20,7 @@ from worker.current import Run
 from worker.engine.engine import Engine
 from worker.supervisor import verdict
 from worker.words.errors import LeaseLost
-from worker.words.notices import Notice, ResultPassedOver, TaskEnded, TaskRetried, TaskTaken
+from worker.words.notices import Notice, ResultDiscarded, RunSuperseded, TaskEnded, TaskRetried
 from worker.words.retry import RetryPolicy
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.tasks import AgentExecutionInput, TaskRecord
@@ -272,7 +272,7 @@ async def test_a_result_that_is_returned_after_a_save_has_ended_the_task_is_pass
     async with serve():
         task = await finished(engine, await create(engine))
     assert (task.status, task.result) == (Status.Completed, "first")
-    assert any(isinstance(each, ResultPassedOver) for each in notices) is is_late
+    assert any(isinstance(each, ResultDiscarded) for each in notices) is is_late
 
 
 async def test_stop_reaches_a_run_within_a_second_and_nothing_overwrites_it(
@@ -299,7 +299,7 @@ async def test_stop_reaches_a_run_within_a_second_and_nothing_overwrites_it(
             await cancelled.wait()
         assert time.monotonic() - began < 1
     assert (await engine.tasks.get(task.id)).status is Status.Stopped
-    assert any(isinstance(notice, TaskTaken) for notice in notices)
+    assert any(isinstance(notice, RunSuperseded) for notice in notices)
 
 
 async def test_a_sync_handler_sees_that_its_task_was_stopped(engine: Engine, handlers: Handlers, serve: Serve) -> None:

@@ -10,7 +10,7 @@ from tests.support import wait_until
 from worker import Task, Tasks
 from worker.engine.engine import Engine
 from worker.supervisor.timings import WorkerTimings
-from worker.words.notices import StandsStill
+from worker.words.notices import WorkerDeadlocked
 from worker.words.statuses import AgentExecutionStatus as Status
 
 
@@ -46,8 +46,8 @@ async def test_parents_in_every_place_are_told_of_once(
     handlers.bind(parent, "parent")
     handlers.bind(lambda: "child", "agent")
 
-    def told() -> list[StandsStill]:
-        return [each for each in notices if isinstance(each, StandsStill)]
+    def told() -> list[WorkerDeadlocked]:
+        return [each for each in notices if isinstance(each, WorkerDeadlocked)]
 
     parents = {(await create(engine, "parent")).id for _ in range(2)}
     async with serve(concurrency=2, drain_seconds=0.1):
@@ -73,4 +73,4 @@ async def test_nobody_is_told_where_a_place_is_left(
     handlers.bind(lambda: asyncio.sleep(0.5, "child"), "agent")
     async with serve(concurrency=2):
         assert (await done(engine, "parent")).result == "ended"
-    assert not [each for each in notices if isinstance(each, StandsStill)]
+    assert not [each for each in notices if isinstance(each, WorkerDeadlocked)]

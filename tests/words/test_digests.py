@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from worker.words.digests import GrowingDigest, as_it_is, digest
+from worker.words.digests import IncrementalDigest, as_it_is, digest
 
 
 def test_a_digest_is_that_of_versions_before() -> None:
@@ -10,7 +10,7 @@ def test_a_digest_is_that_of_versions_before() -> None:
 
 
 def test_a_growing_digest_is_that_of_the_whole() -> None:
-    growing, head = GrowingDigest(), ["model", ["tool"]]
+    growing, head = IncrementalDigest(), ["model", ["tool"]]
     said: list[Any] = [["user", f"é{number}", [number]] for number in range(6)]
     for count in (0, 1, 1, 3, 6, 2, 5):
         assert growing.of(head, said[:count]) == digest([*head, said[:count]]), count

@@ -6,7 +6,7 @@ import pytest
 
 from worker.words.classification import classify, message_of
 from worker.words.errors import Escaped, GiveUp
-from worker.words.groups import MOST_MEMBERS, members
+from worker.words.groups import MAX_MEMBERS, members
 
 
 class Sly(ExceptionGroup[Exception]):
@@ -55,5 +55,5 @@ async def test_what_was_cancelled_beside_the_failure_does_not_count() -> None:
 
 def test_a_large_one_is_looked_at_in_part() -> None:
     wide = ExceptionGroup("", [ExceptionGroup("", [AWAY] * 100)] * 100)
-    assert members(wide) == [AWAY] * MOST_MEMBERS
+    assert members(wide) == [AWAY] * MAX_MEMBERS
     assert members(DEFECT) == [DEFECT]

@@ -66,7 +66,7 @@ def status_of(cause: BaseException | None) -> int | None:
     return known.status or (UNAVAILABLE if known.is_retryable else None)
 
 
-def give_words(error: BaseException) -> None:
+def ensure_message(error: BaseException) -> None:
     """Give an error without a message that of its cause, or else a class name such as httpx's ``ReadError``.
 
     Agno reports an error by its message alone; without one, neither the cause nor whether to retry could be determined.
@@ -87,10 +87,10 @@ def provider_is_away(state: ProviderState) -> Exception:
 
     status = 429 if state.error_code in {ErrorCode.Quota, ErrorCode.RateLimited} else UNAVAILABLE
     error = ModelProviderError(f"{state.id} is unavailable: {state.message}", status_code=status)
-    error.is_gate = True  # pyright: ignore[reportAttributeAccessIssue] # checked by is_gate
+    error.is_prevented_call = True  # pyright: ignore[reportAttributeAccessIssue] # checked by is_prevented_call
     return error
 
 
-def is_gate(error: BaseException) -> bool:
+def is_prevented_call(error: BaseException) -> bool:
     """Return whether an error stands for a call that was not made."""
-    return bool(getattr(error, "is_gate", False))
+    return bool(getattr(error, "is_prevented_call", False))

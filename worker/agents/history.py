@@ -8,7 +8,7 @@ from worker.words.conversations import ConversationTurn
 from worker.words.errors import ValidationError
 from worker.words.tasks import TaskRecord
 
-MOST_TURNS = 1_000
+MAX_TURNS = 1_000
 
 
 def turns_wanted(agent: Any, given: Any, *, continues: bool) -> int:
@@ -25,9 +25,9 @@ def turns_wanted(agent: Any, given: Any, *, continues: bool) -> int:
     if given is None:
         wants = continues and getattr(agent, "add_history_to_context", False) is True
         given = (getattr(agent, "num_history_runs", None) or 3) if wants else 0
-    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= MOST_TURNS:
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= MAX_TURNS:
         raise ValidationError(
-            f"history must be a number of turns from 0 to {MOST_TURNS:,}, not {given!r}", field="history"
+            f"history must be a number of turns from 0 to {MAX_TURNS:,}, not {given!r}", field="history"
         )
     return given if getattr(agent, "db", None) is None and not hasattr(agent, "steps") else 0
 

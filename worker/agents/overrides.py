@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.agents.answers.results import FORMATS, Wanted
 from worker.agents.answers.schemas import asking, in_words
-from worker.agents.instrumentation.off_loop import with_forms
+from worker.agents.instrumentation.off_loop import with_async_attributes
 from worker.agents.models.clients import open_client
 from worker.agents.models.models import default_model, knows_effort, named_model, set_effort, shared_model, stand_in
 from worker.agents.tools.file_tools import FileTools
@@ -76,7 +76,7 @@ class Overrides:
         """Return a copy of an agent, team or workflow with all settings of the task applied."""
         own = _copied(agent)
         if kind == "workflow":
-            return with_forms(own, "steps")
+            return with_async_attributes(own, "steps")
         if own.id is None and not own.name:
             own.id = self._record.agent_id
         self._set_model(own)

@@ -93,7 +93,7 @@ async def run(
     finished = journal.take(scope, "run", "")
     if finished is not None:
         return await _answered(made, finished)
-    return await _Going(made, overrides, material, want).complete(agent, kind, holding=holding, produce=produce)
+    return await _ActiveRun(made, overrides, material, want).complete(agent, kind, holding=holding, produce=produce)
 
 
 async def _answered(run: AgentRun, entry: Entry) -> RunResult:
@@ -134,7 +134,7 @@ async def close_shared() -> None:
     await close_clients()
 
 
-class _Going:
+class _ActiveRun:
     """A run in progress."""
 
     def __init__(self, run: AgentRun, overrides: Overrides, material: Material, want: Wanted) -> None:
@@ -158,15 +158,15 @@ class _Going:
         own = without_users(applied, request["user_id"])
         frame = Frame(self._run, own, lambda: self._run.scope, run_id=self._run_id, given=self._material.input)
         async with self:
-            self._run.take_back()
+            self._run.discard_unfinished_text()
             self._note_what_is_ignored()
             self._note_foreign_rows()
             if own is not applied:
-                self._run.remembers_nobody(name_of(own))
+                self._run.note_memories_disabled(name_of(own))
             await self._want.check()
             ending = await self._follow(own, request, frame)
             paused = self._run.hitl_request(ending.paused)
-            content = None if paused else await self._checked(ending.content or self._run.last_words, frame)
+            content = None if paused else await self._checked(ending.content or self._run.stop_message, frame)
             if paused is None:
                 self._run.settle_failures(self._run.scope)
                 if produce is not None and (made := produced(ending.made)):
@@ -221,8 +221,8 @@ class _Going:
     def _note_foreign_rows(self) -> None:
         """Report that calls journaled by an earlier version of the worker are made again."""
         journal = self._run.journal
-        if journal.has_foreign_rows:
-            journal.has_foreign_rows = False
+        if journal.has_old_format_rows:
+            journal.has_old_format_rows = False
             self._run.emit([not_reused()])
 
     async def _follow(self, own: Any, request: dict[str, Any], frame: Frame) -> Ending:
@@ -298,14 +298,14 @@ class _Going:
             raise ResultInvalid(problem, as_text(content))
         said = repair_of(as_text(self._material.input), as_text(content), problem)
         request = {"input": said, "yield_run_output": True}
-        mending = self._frame_of(repairer, frame)
-        self._run.journal.mending = mending.scope
-        repaired = (await self._follow(repairer, request, mending)).content
+        repair_scope = self._frame_of(repairer, frame)
+        self._run.journal.repair_scope = repair_scope.scope
+        repaired = (await self._follow(repairer, request, repair_scope)).content
         try:
             text = await self._want.text_of(repaired)
         except UnfitResult as unfit:
             raise ResultInvalid(str(unfit), as_text(repaired)) from unfit
-        self._run.journal.mending = None
+        self._run.journal.repair_scope = None
         return text
 
     def _whole(self, result: RunResult) -> Written:

@@ -36,7 +36,7 @@ from worker.bounded.bounds import (
 )
 
 ENDING_SECONDS = 2  # beyond its time limit: a child still alive then has no parent left to kill it
-MOST_BYTES = 2**40
+MAX_BYTES = 2**40
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 DESCRIPTOR = 0  # standard input is the socket to the parent
 
@@ -52,7 +52,7 @@ def main() -> None:
     with socket.socket(fileno=DESCRIPTOR) as stream, contextlib.suppress(OSError):
         send(stream, READY)
         taken = _address_space()
-        while (frame := receive(stream, MOST_BYTES)) is not None:
+        while (frame := receive(stream, MAX_BYTES)) is not None:
             module, name, bounds = pickle.loads(frame[1])  # noqa: S301 - from the parent, which is trusted
             function = getattr(importlib.import_module(module), name)
             if bounds.once and FORKS:
@@ -70,7 +70,7 @@ def _import(modules: tuple[str, ...]) -> None:
 
 def _do(stream: socket.socket, function: Any, bounds: Bounds, taken: int) -> None:
     """Run a job, whose arguments arrive in a frame of their own; ``taken`` is the address space already in use."""
-    frame = receive(stream, MOST_BYTES)
+    frame = receive(stream, MAX_BYTES)
     if frame is None:
         return
     arguments = pickle.loads(frame[1])  # noqa: S301 - from the parent, which is trusted

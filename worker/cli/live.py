@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from worker.cli import output
-from worker.cli.telling import line_of
+from worker.cli.event_lines import line_of
 from worker.words.events import TaskUpdateEvent
 from worker.words.statuses import TaskUpdateEventType
 

@@ -160,7 +160,7 @@ def events(
     """Print a task's events, one per line."""
 
     async def call(platform: "Platform") -> None:
-        from worker.cli.telling import line_of
+        from worker.cli.event_lines import line_of
 
         async for event in platform.tasks.events(task_id, after=after, follow=follow):
             if as_json:

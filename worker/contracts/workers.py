@@ -85,7 +85,7 @@ class Work(Protocol):
         ...
 
     async def earlier_events(self, task_id: str, attempt: int) -> list[str]:
-        """Return the marks of events of the types ``TOLD_ONCE`` that earlier attempts have logged.
+        """Return the marks of events of the types ``EMITTED_ONCE`` that earlier attempts have logged.
 
         A manual retry that drops the journal drops these, too.
         """

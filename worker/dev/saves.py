@@ -7,7 +7,7 @@ from pathlib import Path
 
 from watchfiles import Change, DefaultFilter, awatch
 
-LOOK_SECONDS = 1.0  # network folders, containers' mounts and folders created again send no notifications
+POLL_SECONDS = 1.0  # network folders, containers' mounts and folders created again send no notifications
 SETTLE_MILLISECONDS = 50  # an editor's save is several changes, and ends when there is none for this long
 LONGEST_MILLISECONDS = 400  # after which a save counts even if changes continue
 
@@ -40,7 +40,7 @@ class Saves:
         """Yield whenever the folder should be checked, until it is replaced by another one."""
         watched = _identity(self._folder)
         if watched is None:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
             yield
             return
         hints = awatch(
@@ -48,7 +48,7 @@ class Saves:
             watch_filter=_ignored,
             debounce=LONGEST_MILLISECONDS,
             step=SETTLE_MILLISECONDS,
-            rust_timeout=int(LOOK_SECONDS * 1000),
+            rust_timeout=int(POLL_SECONDS * 1000),
             yield_on_timeout=True,
         )
         try:

@@ -192,7 +192,7 @@ class Agent(AgentSessions, AgentRecord):
             ModuleException: 404 if there is no such agent; 400 if none is named; 501 if the agent is at another
                 version, since platforms keep only the latest.
         """
-        found = await bridge.across(_get(agent_meant(agent_id, configuration)), configuration)
+        found = await bridge.across(_get(resolve_agent_id(agent_id, configuration)), configuration)
         check_version(found, version)
         return cls.of(found, configuration)
 
@@ -205,7 +205,7 @@ class Agent(AgentSessions, AgentRecord):
         version: str | int | None = None,
     ) -> Self:
         """Sync version of ``aload``."""
-        found = bridge.block(_get(agent_meant(agent_id, configuration)), configuration)
+        found = bridge.block(_get(resolve_agent_id(agent_id, configuration)), configuration)
         check_version(found, version)
         return cls.of(found, configuration)
 
@@ -260,7 +260,9 @@ def _theirs(prompt: str | None, second: Any, more: Sequence[Any]) -> tuple[Any, 
     return (prompt, second, *more)
 
 
-def agent_meant(agent_id: str | None, configuration: Configuration | None = None, task_agent: str | None = None) -> str:
+def resolve_agent_id(
+    agent_id: str | None, configuration: Configuration | None = None, task_agent: str | None = None
+) -> str:
     """Return the id of the agent meant: the one named, the task's, the current run's, or the configuration's.
 
     Raises:

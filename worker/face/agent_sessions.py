@@ -8,7 +8,7 @@ from worker.threads import in_thread
 if TYPE_CHECKING:
     from agno.db.postgres import PostgresDb
 
-MOST_SESSIONS = 50
+MAX_SESSIONS = 50
 
 
 class AgentSessions:
@@ -41,8 +41,8 @@ class AgentSessions:
         db = agno_db()
         found: list[Any] = []
         for kind in _kinds():
-            found += db.get_sessions(session_type=kind, user_id=user_id, component_id=self.id, limit=MOST_SESSIONS)
-        return found[:MOST_SESSIONS]
+            found += db.get_sessions(session_type=kind, user_id=user_id, component_id=self.id, limit=MAX_SESSIONS)
+        return found[:MAX_SESSIONS]
 
     async def aget_session(self, session_id: str) -> Any:
         """Return one of this agent's sessions, or None if the agent has no session with this id."""

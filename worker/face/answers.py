@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 import pydantic
 
-from worker.face.changes import as_json, as_refusal
+from worker.face.changes import as_json, as_validation_error
 from worker.words.errors import ValidationError
 from worker.words.messages import NewMessage
 from worker.words.requests import InputAnswer, open_requests
@@ -49,7 +49,7 @@ def _answer(given: Given) -> InputAnswer:
     try:
         return given if isinstance(given, InputAnswer) else InputAnswer.model_validate(given)
     except pydantic.ValidationError as error:
-        raise as_refusal(error) from None
+        raise as_validation_error(error) from None
 
 
 def message_of(text: str) -> NewMessage:
@@ -61,7 +61,7 @@ def message_of(text: str) -> NewMessage:
     try:
         return NewMessage(text=text)
     except pydantic.ValidationError as error:
-        raise as_refusal(error) from None
+        raise as_validation_error(error) from None
 
 
 def named(answers: Sequence[InputAnswer], hitl_request: Mapping[str, Any] | None) -> list[InputAnswer]:
@@ -88,4 +88,4 @@ def signal_of(name: str, data: Any) -> NewSignal:
     try:
         return NewSignal(name=name, data=json.loads(as_json(data, "data")))
     except pydantic.ValidationError as error:
-        raise as_refusal(error) from None
+        raise as_validation_error(error) from None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from worker.contracts import Platform
 from worker.face import bridge
-from worker.face.agent import agent_meant, check_version
+from worker.face.agent import check_version, resolve_agent_id
 from worker.face.configuration import Configuration
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Backend:
         return Task.report_external_task(self.configuration, named, **told)
 
     def _named(self, agent_id: str | None, task: "TaskRecord | None") -> str:
-        return agent_meant(agent_id, self.configuration, task.agent_id if task else None)
+        return resolve_agent_id(agent_id, self.configuration, task.agent_id if task else None)
 
     def _arguments(self, record: "AgentRecord", options: ArgumentOptions) -> dict[str, Any]:
         from worker.agents.tools.arguments import agent_arguments

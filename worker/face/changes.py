@@ -16,13 +16,7 @@ from worker.words.changes import MUTABLE, check_changes
 from worker.words.classification import message_of
 from worker.words.errors import ValidationError
 from worker.words.events import NewEvent, Note
-from worker.words.statuses import (
-    AgentExecutionStatus,
-    LLMReasoningEffort,
-    OutputFormat,
-    TaskUpdateEventType,
-    ThinkMode,
-)
+from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, OutputFormat, TaskUpdateEventType, ThinkMode
 from worker.words.tasks import TaskRecord
 from worker.words.texts import plain
 
@@ -173,7 +167,7 @@ def _without_nan(text: str, field: str) -> str:
     return to_json(value).decode()
 
 
-def as_refusal(error: pydantic.ValidationError) -> ValidationError:
+def as_validation_error(error: pydantic.ValidationError) -> ValidationError:
     """Convert pydantic's error to ours, with each invalid field and the reason, but without its value."""
     problems = [
         (".".join(str(part) for part in each["loc"]), each["msg"]) for each in error.errors(include_input=False)

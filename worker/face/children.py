@@ -82,7 +82,7 @@ class ChildTask:
         return await new_task(platform, *self._wish)
 
 
-class _Family:
+class _ChildGroup:
     """Children of one run that are awaited together."""
 
     def __init__(self, children: Sequence[ChildTask]) -> None:
@@ -194,7 +194,7 @@ async def wait(children: Sequence[ChildTask], *, is_patient: bool = False) -> li
     """
     if not children:
         return []
-    family = _Family(children)
+    family = _ChildGroup(children)
     return family.outcome(await bridge.across(family.look), is_patient=is_patient)
 
 
@@ -202,5 +202,5 @@ def wait_sync(children: Sequence[ChildTask], *, is_patient: bool = False) -> lis
     """Sync version of ``wait``."""
     if not children:
         return []
-    family = _Family(children)
+    family = _ChildGroup(children)
     return family.outcome(bridge.block(family.look), is_patient=is_patient)

@@ -41,7 +41,7 @@ async def _of_pdf(item: "Attachment") -> tuple[Text | None, list[str]]:
     found = await words_of_pdf(item.content, PDF_CHARACTERS, PDF_SECONDS, PDF_SECONDS)
     read = found.read
     if not read.texts:
-        raise UnreadableError(f"it contains no text (it may be a scan){found.why_none}")
+        raise UnreadableError(f"it contains no text (it may be a scan){found.reason_without_text}")
     notes = [_recognized(item.name)] if found.is_scan else [f"{item.name}: {each}." for each in found.notes]
     if read.read < read.pages:
         notes.append(f"{item.name}: only the first {read.read:,} of {read.pages:,} pages are searchable.")

@@ -40,7 +40,7 @@ from worker.words.tasks import TaskRecord
 from worker.words.work import Assignment, Demand, WorkerCard
 
 PART = 100  # passages stored in one transaction
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 SHORT = 200  # maximum length of a name, in characters
 
 
@@ -62,7 +62,7 @@ async def ingest_here(platform: Platform, task_id: str) -> None:
     try:
         await own.work.register(card)
         while not AgentExecutionStatus((await own.tasks.get(task_id)).status).is_terminal:
-            for each in await own.work.assignments(card.id, lambda: Demand(1, {AGENT: 1}), LOOK_SECONDS):
+            for each in await own.work.assignments(card.id, lambda: Demand(1, {AGENT: 1}), POLL_SECONDS):
                 await _carry_out(own, each)
     finally:
         await reading.closed(own)

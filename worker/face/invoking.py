@@ -14,7 +14,7 @@ from worker import registry
 from worker.agents.journal import too_large
 from worker.agents.tools.local_tools import LocalTool, UnfitPayload, check_payload
 from worker.agents.translation.tool_events import request_event, result_event, shown
-from worker.current import REASON_DRAIN, Run, call_in_hand, run_in_hand
+from worker.current import REASON_DRAIN, Run, current_call_key, run_in_hand
 from worker.face import bridge
 from worker.face.changes import as_json
 from worker.face.configuration import Configuration
@@ -87,9 +87,9 @@ class Invocation:
             return await self._told_from_outside(self.task_id)
         return await self._called()
 
-    async def untold(self) -> ToolInvocationResult:
+    async def make_unlogged(self) -> ToolInvocationResult:
         """Make the call for an agent, whose own run logs and journals it."""
-        outer = call_in_hand.get()
+        outer = current_call_key.get()
         self.key = outer() if outer is not None else None
         return await self._called()
 
@@ -129,7 +129,7 @@ class Invocation:
 
     def _place(self, run: Run) -> str:
         """Return the call's key in the journal: tool, arguments and outer call, numbered if there are several alike."""
-        outer = call_in_hand.get()
+        outer = current_call_key.get()
         what = digest([self.agent_id, self.payload, outer() if outer is not None else None])
         name = f"tool:{self._name}:{what[:12]}"
         return name if run.journal is None else run.journal.step(name)
@@ -171,11 +171,11 @@ class Invocation:
         began, seconds = time.perf_counter(), self.tool.record.timeout
         if self.tool.local is None:
             seconds += AWAY_SECONDS
-        token = call_in_hand.set(None if self.key is None else partial(str, self.key))
+        token = current_call_key.set(None if self.key is None else partial(str, self.key))
         try:
             call = asyncio.create_task(_caught(self._made(payload)))
         finally:
-            call_in_hand.reset(token)
+            current_call_key.reset(token)
         try:
             await asyncio.wait([call], timeout=seconds)
         except asyncio.CancelledError:

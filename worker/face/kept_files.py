@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from worker.contracts import Platform
-from worker.current import asked_by_run, run_in_hand
+from worker.current import repeat_in_attempt, run_in_hand
 from worker.settings import Settings
 from worker.words.errors import FileNotStored, TaskNotFound, TooLarge, Unavailable
 from worker.words.events import NewEvent, Note
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MEDIA_TYPE_CHARACTERS = 255  # of a Content-Type; real ones are shorter
 
 
-class TaskKeeper:
+class TaskFileStore:
     """Stores one task's files on its platform. Any reader may recall them; only the task's owner stores them.
 
     Args:
@@ -44,7 +44,7 @@ class TaskKeeper:
         if file is None:
             return None
         try:
-            stored = await asked_by_run(
+            stored = await repeat_in_attempt(
                 lambda: self._platform.tasks.open_file(file.reference), "reading a task's files"
             )
         except FileNotStored:
@@ -106,7 +106,9 @@ class TaskKeeper:
         if self._attempt == 1 or not self._platform.capabilities.keeps_files:
             return []
         try:
-            return await asked_by_run(lambda: self._platform.tasks.kept_files(self._task_id), "listing a task's files")
+            return await repeat_in_attempt(
+                lambda: self._platform.tasks.kept_files(self._task_id), "listing a task's files"
+            )
         except TaskNotFound:  # the task was deleted, but a caller who still holds it may read its URLs
             return []
 

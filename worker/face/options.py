@@ -7,7 +7,7 @@ import pydantic
 from pydantic import BaseModel
 
 from worker.contracts import Platform
-from worker.face.changes import as_refusal
+from worker.face.changes import as_validation_error
 from worker.face.uploads import FileSource, references
 from worker.words.errors import ValidationError
 from worker.words.statuses import LLMReasoningEffort, OutputFormat, ThinkMode
@@ -109,7 +109,7 @@ def _checked(fields: Mapping[str, Any], prompt: str | None, files: list[str]) ->
     try:
         return NewTask.model_validate({**fields, "input": content})
     except pydantic.ValidationError as error:
-        raise as_refusal(error) from None
+        raise as_validation_error(error) from None
 
 
 def _renamed(fields: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from worker.contracts import Platform
-from worker.current import asked_by_run
+from worker.current import repeat_in_attempt
 from worker.face import bridge
 from worker.settings import Settings
 from worker.words.errors import FileNotStored
@@ -56,7 +56,7 @@ def _made(platform: Platform) -> "Reader":
 
     async def open_stored(reference: str) -> Any:
         try:
-            return await asked_by_run(lambda: platform.tasks.open_file(reference), "reading a task's files")
+            return await repeat_in_attempt(lambda: platform.tasks.open_file(reference), "reading a task's files")
         except FileNotStored as error:
             raise LookupError(error.description) from error
 

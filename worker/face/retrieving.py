@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from worker.agents.tools.local_tools import LocalTool
 from worker.contracts import Platform
-from worker.current import call_in_hand, run_in_hand
+from worker.current import current_call_key, run_in_hand
 from worker.face import bridge
 from worker.face.configuration import Configuration
 from worker.face.invoking import Invocation
@@ -18,7 +18,7 @@ from worker.face.tools import Tool
 from worker.knowledge import embed
 from worker.toolbox import RegisteredTool
 from worker.words.errors import ModuleException
-from worker.words.knowledge import MOST_RESULTS, KnowledgeBaseSearchResult
+from worker.words.knowledge import MAX_RESULTS, KnowledgeBaseSearchResult
 
 TOOL = "search_knowledge_base"
 """Agno's name for the tool with which an agent searches."""
@@ -48,7 +48,7 @@ def retriever(bases: Sequence[str], configuration: Configuration | None, agent_i
         filters: Any = None,
         user_id: str | None = None,
     ) -> Any:
-        asked = _Asked(query, min(num_documents or COUNT, MOST_RESULTS), filters, user_id)
+        asked = _Asked(query, min(num_documents or COUNT, MAX_RESULTS), filters, user_id)
         knowledge = getattr(agent, "knowledge", None)
         if sys._getframe(1).f_code.co_flags & inspect.CO_COROUTINE:  # noqa: SLF001 - a coroutine can await the result
             return _both(ours, knowledge, asked)
@@ -117,7 +117,7 @@ class _Ours:
             ModuleException: A knowledge base no longer exists, or cannot be reached.
         """
         run = run_in_hand.get()
-        if run is None or run.attempt is None or call_in_hand.get() is not None:
+        if run is None or run.attempt is None or current_call_key.get() is not None:
             return await self._searched(query, count)
 
         function = LocalTool(self._tool)

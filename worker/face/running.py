@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.agents.journal.call_sites import CodePlace, call_site
 from worker.contracts import Platform
-from worker.current import REASON_PAUSE, Run, asked_by_run, run_in_hand
+from worker.current import REASON_PAUSE, Run, repeat_in_attempt, run_in_hand
 from worker.face import bridge
 from worker.face.emitter import Emitter
 from worker.face.material import material_of
@@ -220,7 +220,7 @@ async def _history(agent: Any, task: Task, wanted: Any) -> "Sequence[Conversatio
     conversation_id = task.conversation_id or task.id
     try:
         told = await bridge.across(
-            lambda platform: asked_by_run(
+            lambda platform: repeat_in_attempt(
                 lambda: platform.tasks.conversation(conversation_id, query), "reading a conversation"
             ),
             task.origin,

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 import pydantic
 from pydantic import PydanticUserError, TypeAdapter
 
-from worker.current import Run, call_in_hand
+from worker.current import Run, current_call_key
 from worker.face import bridge
 from worker.face.changes import as_json
 from worker.face.journaling import load, note, noted
@@ -50,13 +50,13 @@ def step_sync(run: Run, name: str, function: Callable[..., Any], arguments: tupl
     known = noted(run, at)
     if known is not None:
         return form.read(known.value)
-    token = call_in_hand.set(partial(_key, run, at))
+    token = current_call_key.set(partial(_key, run, at))
     try:
         with own_process():
             value = function(*arguments)
         text = form.write(value)
     finally:
-        call_in_hand.reset(token)
+        current_call_key.reset(token)
     bridge.block(partial(note, run, {at: json.loads(text)}))
     return form.read(json.loads(text))
 
@@ -73,7 +73,7 @@ def _key(run: Run, at: str) -> str:
 
 async def _called(function: Callable[..., Any], arguments: tuple[Any, ...], key: Callable[[], str] | None) -> Any:
     """Call a function. A sync function is called in a thread, since it may block."""
-    token = call_in_hand.set(key)
+    token = current_call_key.set(key)
     try:
         if inspect.iscoroutinefunction(function):
             with own_process():
@@ -81,7 +81,7 @@ async def _called(function: Callable[..., Any], arguments: tuple[Any, ...], key:
         answer = await in_thread(function, *arguments)
         return await answer if inspect.isawaitable(answer) else answer
     finally:
-        call_in_hand.reset(token)
+        current_call_key.reset(token)
 
 
 class _Form:

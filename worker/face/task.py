@@ -247,9 +247,9 @@ class Task(SavedTask):
         Raises:
             ModuleException: 400 if no agent is named; 422 if a value is invalid.
         """
-        from worker.face.agent import agent_meant
+        from worker.face.agent import resolve_agent_id
 
-        named = agent_meant(agent_id, configuration)
+        named = resolve_agent_id(agent_id, configuration)
         return cls.of(await bridge.across(lambda platform: report(platform, named, told), configuration), configuration)
 
     @classmethod
@@ -257,9 +257,9 @@ class Task(SavedTask):
         cls, configuration: Configuration | None = None, agent_id: str | None = None, **told: Unpack[Report]
     ) -> Self:
         """Sync version of ``areport_external_task``."""
-        from worker.face.agent import agent_meant
+        from worker.face.agent import resolve_agent_id
 
-        named = agent_meant(agent_id, configuration)
+        named = resolve_agent_id(agent_id, configuration)
         return cls.of(bridge.block(lambda platform: report(platform, named, told), configuration), configuration)
 
     async def areport_metrics(self, configuration: Configuration | None = None) -> None:

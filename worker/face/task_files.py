@@ -8,7 +8,7 @@ from pydantic import PrivateAttr
 from worker.contracts import Platform
 from worker.face import bridge, reading
 from worker.face.configuration import Configuration
-from worker.face.kept_files import TaskKeeper
+from worker.face.kept_files import TaskFileStore
 from worker.words.tasks import TaskRecord
 
 if TYPE_CHECKING:
@@ -113,4 +113,4 @@ class TaskFiles(TaskRecord):
         return compose_message(text, self.input.files, fit_texts(self.attachments, limits=reading.limits()))
 
     async def _reading(self, platform: Platform) -> "Attachments":
-        return await reading.read(platform, self.input.files or [], TaskKeeper(platform, self.id))
+        return await reading.read(platform, self.input.files or [], TaskFileStore(platform, self.id))

@@ -7,7 +7,7 @@ from typing import Any, Self, TypedDict
 import pydantic
 from pydantic import PrivateAttr
 
-from worker.face.changes import as_refusal
+from worker.face.changes import as_validation_error
 from worker.face.configuration import Configuration
 from worker.face.task import Task
 from worker.words.conversations import ConversationQuery
@@ -82,7 +82,7 @@ def query_of(filters: Mapping[str, Any]) -> TaskQuery:
     try:
         return TaskQuery.model_validate(given)
     except pydantic.ValidationError as error:
-        raise as_refusal(error) from None
+        raise as_validation_error(error) from None
 
 
 def requests_query(agent_id: str | None, limit: int, after: str | None) -> RequestQuery:
@@ -94,7 +94,7 @@ def requests_query(agent_id: str | None, limit: int, after: str | None) -> Reque
     try:
         return RequestQuery(agent_id=agent_id, limit=limit, after=after)
     except pydantic.ValidationError as error:
-        raise as_refusal(error) from None
+        raise as_validation_error(error) from None
 
 
 def conversations_query(agent_id: str | None, limit: int) -> ConversationQuery:
@@ -106,4 +106,4 @@ def conversations_query(agent_id: str | None, limit: int) -> ConversationQuery:
     try:
         return ConversationQuery(agent_id=agent_id, limit=limit)
     except pydantic.ValidationError as error:
-        raise as_refusal(error) from None
+        raise as_validation_error(error) from None

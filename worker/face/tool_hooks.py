@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from worker import registry
-from worker.agents.instrumentation import frame_in_hand
+from worker.agents.instrumentation import current_frame
 from worker.agents.tools.tools import REDONE_BY_AGNO
 from worker.agents.translation.tool_events import request_event, result_event
 from worker.contracts import Platform
@@ -54,7 +54,7 @@ class _Call:
         self._given = dict(arguments)
         self._arguments = arguments
         self._task_id = run.task_id if run is not None else task_id
-        self._is_told = frame_in_hand.get() is not None or self._task_id is None or name in REDONE_BY_AGNO
+        self._is_told = current_frame.get() is not None or self._task_id is None or name in REDONE_BY_AGNO
         self._id = f"call_{new_id()}"
 
     async def awaited(self, function_call: Callable[..., Any]) -> Any:
@@ -76,10 +76,10 @@ class _Call:
         """Make the call in this thread."""
         hooks = registry.default.tools.hooks
         if not self._is_told or (self._tool is not None and (hooks.before or hooks.after or hooks.error)):
-            return self._made_and_told(function_call)
+            return self._make_logged(function_call)
         return function_call(**self._arguments)
 
-    def _made_and_told(self, function_call: Callable[..., Any]) -> Any:
+    def _make_logged(self, function_call: Callable[..., Any]) -> Any:
         hooks = registry.default.tools.hooks
         bridge.block(lambda _: self._begins(hooks.before))
         try:

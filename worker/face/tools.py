@@ -107,13 +107,13 @@ class Tool(ToolRecord):
             is_async: Whether to return a coroutine function.
             configuration: The agent's platform; None means the platform that the tool came from.
         """
-        from worker.face.agent import agent_meant
+        from worker.face.agent import resolve_agent_id
 
         async def ainvoke(payload: Any) -> ToolInvocationResult:
-            return await self.ainvoke(agent_meant(None, configuration), payload, configuration=configuration)
+            return await self.ainvoke(resolve_agent_id(None, configuration), payload, configuration=configuration)
 
         def invoke(payload: Any) -> ToolInvocationResult:
-            return self.invoke(agent_meant(None, configuration), payload, configuration=configuration)
+            return self.invoke(resolve_agent_id(None, configuration), payload, configuration=configuration)
 
         return ainvoke if is_async else invoke
 
@@ -205,10 +205,10 @@ def _remote_function(tool: Tool, agent_id: str | None) -> Any:
     from agno.tools.function import Function
 
     async def call(**arguments: Any) -> Any:
-        from worker.face.agent import agent_meant
+        from worker.face.agent import resolve_agent_id
 
-        wanted = Invocation(tool, agent_id or agent_meant(None), arguments, configuration=tool._configuration)  # noqa: SLF001
-        result = await wanted.untold()
+        wanted = Invocation(tool, agent_id or resolve_agent_id(None), arguments, configuration=tool._configuration)  # noqa: SLF001
+        result = await wanted.make_unlogged()
         if not result.is_success:
             raise RuntimeError(result.error)
         return result.result

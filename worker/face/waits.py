@@ -18,7 +18,7 @@ from worker.words.outside_rows import signal_in
 from worker.words.signals import ReceivedSignal
 
 SHORT_SECONDS = 5.0  # shorter waits do not end the attempt
-LOOK_SECONDS = 0.25  # between polls for a signal during a short wait
+POLL_SECONDS = 0.25  # between polls for a signal during a short wait
 YEAR_SECONDS = 365 * 86_400.0  # the longest single hand-back; a longer wait is split
 
 Match = Mapping[str, Any] | Callable[[Any], bool]
@@ -175,7 +175,7 @@ async def wait_for(listening: SignalWait) -> Any:
     while (found := await bridge.across(listening.look)) is None:
         if not listening.is_short:
             raise listening.suspend()
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
     return found[0]
 
 
@@ -184,7 +184,7 @@ def wait_for_sync(run: Run, listening: SignalWait) -> Any:
     while (found := bridge.block(listening.look)) is None:
         if not listening.is_short:
             raise listening.suspend()
-        if run.stopping.wait(LOOK_SECONDS):
+        if run.stopping.wait(POLL_SECONDS):
             raise asyncio.CancelledError(run.stopping.reason)
     return found[0]
 

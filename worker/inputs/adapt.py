@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from worker.inputs import recognition
 from worker.inputs.attachments import Attachment, Attachments, Kind
-from worker.inputs.budget import MOST_CHARACTERS, most_characters
+from worker.inputs.budget import MAX_CHARACTERS, most_characters
 from worker.inputs.causes import UnreadableError
 from worker.inputs.cutting import fit_texts
 from worker.inputs.limits import Limits
@@ -114,7 +114,7 @@ async def _as_pdf(item: Attachment, capacity: RequestCapacity) -> Attachment:
 async def _characters_of(item: Attachment) -> int | None:
     """Estimate how many characters of text a PDF has; None if it cannot be read."""
     try:
-        read = await pdf_text(item.content, MOST_CHARACTERS)
+        read = await pdf_text(item.content, MAX_CHARACTERS)
     except UnreadableError:
         return None
     return len(read.text) * read.pages // max(read.read, 1)
@@ -187,7 +187,7 @@ async def _as_text(item: Attachment, most: int, why: str = _NO_PDFS) -> Attachme
     except UnreadableError as cause:
         return _as_note(item, f"{why}, and its text could not be extracted: {cause}")
     if not found.read.texts:
-        return _as_note(item, f"{why}, and this one has no text in it (it may be a scan){found.why_none}")
+        return _as_note(item, f"{why}, and this one has no text in it (it may be a scan){found.reason_without_text}")
     begun = f"[text {'recognized in' if found.is_scan else 'extracted from'} the PDF {item.name}]"
     how = None if why == _NO_PDFS else f"{item.name} is included as text: {why}."
     said = [_recognized(item.name)] if found.is_scan else [f"{item.name}: {each}." for each in found.notes]

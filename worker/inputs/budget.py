@@ -9,7 +9,7 @@ from worker.inputs.attachments import Attachment
 from worker.inputs.limits import Limits
 from worker.words.models import ModelCapabilities
 
-MOST_CHARACTERS = 1_000_000  # the default for all files together: about 250,000 tokens, which cost money
+MAX_CHARACTERS = 1_000_000  # the default for all files together: about 250,000 tokens, which cost money
 SAMPLE = 8_000  # characters from which the number of tokens is estimated
 _PIECE = 64 * 1024  # bytes decoded at a time, to avoid holding a large file twice
 _LIGHT = re.compile(r"[A-Za-z ]")
@@ -47,7 +47,7 @@ def estimated_tokens(text: str) -> float:
 
 def most_characters(capabilities: ModelCapabilities, limits: Limits) -> int:
     """Return the largest number of characters of one text that any message can contain."""
-    total = MOST_CHARACTERS if limits.total_characters is None else limits.total_characters
+    total = MAX_CHARACTERS if limits.total_characters is None else limits.total_characters
     one = total if limits.file_characters is None else limits.file_characters
     return max(0, min(int(capabilities.text_tokens / estimated_tokens("a")), total, one))
 
@@ -86,7 +86,7 @@ def rooms(lengths: Sequence[Length], capabilities: ModelCapabilities, limits: Li
 
     Tokens are divided first, then characters within the limits of the settings.
     """
-    total = MOST_CHARACTERS if limits.total_characters is None else limits.total_characters
+    total = MAX_CHARACTERS if limits.total_characters is None else limits.total_characters
     one = total if limits.file_characters is None else limits.file_characters
     wanted = [min(each.characters, one) for each in lengths]
     tokens = [int(each * length.density) + 1 for each, length in zip(wanted, lengths, strict=True)]

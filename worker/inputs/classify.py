@@ -28,7 +28,7 @@ from worker.inputs.kinds import (
 )
 from worker.inputs.pictures import picture_type
 from worker.inputs.recordings import recording_type
-from worker.inputs.signatures import signed_type
+from worker.inputs.signatures import type_by_signature
 
 _HEAD = 1024  # bytes within which a PDF may start (PDF 1.7, appendix H, note 13) and markup identifies itself
 _SURE = 0.5  # of 1: below it a match is a coincidence of two or three bytes
@@ -217,7 +217,7 @@ def _is_text_type(media_type: str) -> bool:
 
 
 def _binary_type(content: bytes, declared: str, name: str) -> str:
-    guesses = [signed_type(content), _sniffed_type(content), _plain_type(declared), type_of_name(name)]
+    guesses = [type_by_signature(content), _sniffed_type(content), _plain_type(declared), type_of_name(name)]
     return next((guess for guess in guesses if guess not in _VAGUE), "application/octet-stream")
 
 

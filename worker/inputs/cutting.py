@@ -20,7 +20,7 @@ from worker.words.models import ModelCapabilities
 TABLES = frozenset({"text/csv", "text/tab-separated-values"})
 ROWS = frozenset({"application/jsonl", "application/x-ndjson"})
 WORKBOOKS = frozenset({EXCEL, EXCEL_BINARY, OLD_EXCEL, OPEN_SPREADSHEET})
-MOST_COLUMNS = 50  # column names listed when a table is cut
+MAX_COLUMNS = 50  # column names listed when a table is cut
 LONGEST_HEADER = 2_000  # characters; a longer first line is no header
 OUTLINE_SHARE = 5  # at most a fifth of the room is for the headings of the omitted rest
 HEAD_SHARE = 3  # a third of a cut log is its beginning, since the end usually matters more
@@ -176,8 +176,8 @@ def _columns(whole: _Whole) -> list[str]:
 
 
 def _named(columns: Sequence[str]) -> str:
-    more = f" and {len(columns) - MOST_COLUMNS:,} more" if len(columns) > MOST_COLUMNS else ""
-    return ", ".join(columns[:MOST_COLUMNS]) + more
+    more = f" and {len(columns) - MAX_COLUMNS:,} more" if len(columns) > MAX_COLUMNS else ""
+    return ", ".join(columns[:MAX_COLUMNS]) + more
 
 
 def _sheets(whole: _Whole) -> _Cut:

@@ -87,15 +87,15 @@ _SCRIPTS = tuple(  # Latin, Greek, Cyrillic, Hebrew, Arabic, Indian scripts, Tha
         *("\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff", "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af"),
     )
 )
-LEAST_WIDE = 8  # characters of a text without spaces and digits: fewer may be of one script by accident
+MIN_WIDE = 8  # characters of a text without spaces and digits: fewer may be of one script by accident
 COHERENT = 0.9  # the least coherence of real text; even one with two scripts and many emojis has more
 _ODD_IN_WORDS = re.compile(
     r"[A-Za-z][\u0370-\u06ff]|[\u0370-\u06ff][A-Za-z]|[^\W\d_][\u00a1-\u00b6\u00b8-\u00bf\u2190-\u27ff](?=[^\W\d_])"
 )
 ODD_SHARE = 0.2  # of the non-ASCII characters
 _SHIFTED = re.compile(rb"\+[A-Za-z0-9+/]{3,}-?")
-LEAST_SHIFTED = 2  # base64 runs that mean UTF-7: a single one may be an addition
-_PEOPLES_NAMES = {
+MIN_SHIFTED = 2  # base64 runs that mean UTF-7: a single one may be an addition
+_DISPLAY_NAMES = {
     "cp855": "IBM855",
     "cp866": "IBM866",
     "cp437": "IBM437",
@@ -141,7 +141,7 @@ class Encoding:
         name = self.name.removesuffix("-sig")
         if name.startswith("cp125"):
             return f"windows-{name[2:]}"
-        return _PEOPLES_NAMES.get(name) or name.replace("iso8859", "iso-8859").upper()
+        return _DISPLAY_NAMES.get(name) or name.replace("iso8859", "iso-8859").upper()
 
 
 def text_encoding(content: bytes, charset: str = "", among: tuple[str, ...] = _GUESSED) -> Encoding | None:
@@ -208,7 +208,7 @@ class _Wide:
     def of(cls, sample: bytes, name: str) -> "_Wide":
         text = sample[: len(sample) // 4 * 4 or len(sample)].decode(name, "replace")
         left = _OF_ANY_SCRIPT.sub("", text)
-        if not text or len(left) == len(text) < LEAST_WIDE:
+        if not text or len(left) == len(text) < MIN_WIDE:
             return cls(name, 0.0, 0.0)
         common = max(len(left) - len(script.sub("", left)) for script in _SCRIPTS)
         shared = 1 - len(left) / len(text)
@@ -271,7 +271,7 @@ def _is_utf_7(content: bytes) -> bool:
     """Return whether every plus sign starts base64-encoded letters (RFC 2152) of a single script."""
     head = content[:_SAMPLE].rpartition(b"\n")[0] if len(content) > _SAMPLE else content
     runs, rest = _SHIFTED.findall(head), _SHIFTED.sub(b"", head)
-    if len(runs) < LEAST_SHIFTED or b"+" in rest.replace(b"+-", b"") or not content.isascii():
+    if len(runs) < MIN_SHIFTED or b"+" in rest.replace(b"+-", b"") or not content.isascii():
         return False
     try:
         beyond_ascii = "".join(each for each in head.decode("utf-7") if not each.isascii())

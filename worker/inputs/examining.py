@@ -8,7 +8,7 @@ from worker.inputs.causes import UnreadableError
 from worker.inputs.classify import ClassifiedFile, claims, classify, type_of_name
 from worker.inputs.decoding import pieces
 from worker.inputs.documents import Document
-from worker.inputs.kinds import DEEPEST, HTML, MOST_IN_ALL, OLD_EXCEL, OLD_WORD
+from worker.inputs.kinds import DEEPEST, HTML, MAX_IN_ALL, OLD_EXCEL, OLD_WORD
 from worker.inputs.names import STORED_SCHEME, is_data_url, labels, name_of, one_line
 from worker.inputs.pdfs import check_pdf
 from worker.inputs.pictures import is_complete
@@ -22,7 +22,7 @@ EXPORTED = frozenset(
 )  # programs give HTML tables and reports these extensions, so that Excel and Word open them
 TABLES = frozenset({"csv", "tab-separated-values"})
 OF_ONE_ENCODING = frozenset({HTML})  # documents that are text throughout, in any encoding
-LEAST_TEXT = 64 * 1024  # bytes always granted to the text of a document, however large the document is
+MIN_TEXT = 64 * 1024  # bytes always granted to the text of a document, however large the document is
 MARKS = 1000  # bytes for the line before the text of a document
 
 
@@ -111,7 +111,7 @@ async def _read(file: _File, found: ClassifiedFile) -> tuple[Attachment, ...]:
     content, encoding = file.fetched.content, found.encoding.name if found.encoding is not None else None
     if file.depth >= DEEPEST:
         raise UnreadableError(f"it is nested deeper than {DEEPEST} files")
-    most = max(file.most - len(content) - MARKS, LEAST_TEXT)
+    most = max(file.most - len(content) - MARKS, MIN_TEXT)
     try:
         document = await documents.read(
             content, found.media_type, file.name, encoding, most=most, pictures=file.pictures
@@ -152,9 +152,9 @@ async def _members(file: _File, document: Document, left: int) -> list[Attachmen
     found: list[Attachment] = []
     for number, each in enumerate(document.files):
         member = f"{file.name}/{one_line(each.name)}"
-        if len(file.inner) >= MOST_IN_ALL:
+        if len(file.inner) >= MAX_IN_ALL:
             read = f"{number:,} of the {len(document.files):,} files in it were read"
-            note = f"{file.name}: {read}: a file, with those in it, may have {MOST_IN_ALL:,}."
+            note = f"{file.name}: {read}: a file, with those in it, may have {MAX_IN_ALL:,}."
             found.append(Attachment(member, Kind.UNREADABLE, "", member, note=note))
             break
         file.inner.append(member)

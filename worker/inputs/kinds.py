@@ -150,10 +150,10 @@ TYPES: dict[str, FileType] = {
 }
 """File types by media type."""
 
-MOST_MEMBERS = 50
+MAX_MEMBERS = 50
 """Files of one archive or e-mail that become separate files; further ones are only listed."""
 
-MOST_IN_ALL = 100
+MAX_IN_ALL = 100
 """Files in a file, at any depth, that become separate files."""
 
 DEEPEST = 3

@@ -16,9 +16,9 @@ from worker.inputs.pdf_words import words_of_pdf
 from worker.inputs.threads import examine
 
 ANSWER_CHARACTERS = 20_000  # per answer: about 5,000 tokens
-LEAST_ANSWER = 1_000
-MOST_PLACES = 20  # search results shown
-MOST_COUNTED = 10_000
+MIN_ANSWER = 1_000
+MAX_PLACES = 20  # search results shown
+MAX_COUNTED = 10_000
 AROUND = 100  # characters of context shown before and after each result
 LONGEST_SEARCH = 500  # characters
 KEPT_CHARACTERS = 20_000_000  # of texts that are not files; beyond it the oldest are dropped
@@ -37,7 +37,7 @@ class Library:
     """
 
     def __init__(self, urls: Sequence[str], attachments: Attachments, characters: int = ANSWER_CHARACTERS) -> None:
-        self._most = max(LEAST_ANSWER, min(characters, ANSWER_CHARACTERS))
+        self._most = max(MIN_ANSWER, min(characters, ANSWER_CHARACTERS))
         self._files: dict[str, Attachment] = {}
         self._kept: dict[str, str] = {}
         self._number = 0
@@ -106,7 +106,7 @@ class Library:
         if self._last_pdf is None or self._last_pdf[0] != item.url:
             found = await words_of_pdf(item.content, CHARACTERS)
             if not found.read.texts:
-                raise UnreadableError(f"there is no text in it (it may be a scan){found.why_none}")
+                raise UnreadableError(f"there is no text in it (it may be a scan){found.reason_without_text}")
             self._last_pdf = item.url, found.read.text, not found.is_cut
         return self._last_pdf[1:]
 
@@ -142,13 +142,13 @@ def _places(name: str, text: _Text, wanted: str, most: int) -> str:
     found, count = list[str](), 0
     for at, around in _found(text(), _lowered(wanted)):
         count += 1
-        if count > MOST_COUNTED:
+        if count > MAX_COUNTED:
             break
-        if len(found) < MOST_PLACES and sum(map(len, found)) + len(around) < most:
+        if len(found) < MAX_PLACES and sum(map(len, found)) + len(around) < most:
             found.append(f"[at {at}] {around}")
     if not count:
         return f"[{name} does not have it in its {sum(map(len, text()))} characters.]"
-    said = f"more than {MOST_COUNTED:,}" if count > MOST_COUNTED else f"{count:,}"
+    said = f"more than {MAX_COUNTED:,}" if count > MAX_COUNTED else f"{count:,}"
     shown = f", the first {len(found)} are" if len(found) < count else ""
     return "\n".join([f"[{name} has it at {said} {'place' if count == 1 else 'places'}{shown}:]", *found])
 

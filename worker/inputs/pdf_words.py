@@ -7,7 +7,7 @@ from worker.inputs import recognition
 from worker.inputs.causes import UnreadableError
 from worker.inputs.pdfs import PDF_SECONDS, PdfText, pdf_text
 
-MOST_NAMED = 10  # page numbers listed in a note
+MAX_NAMED = 10  # page numbers listed in a note
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +19,14 @@ class PdfWords:
         recognized: The numbers of pages whose text was recognized in pictures.
         notes: Remarks, each fit for ``<name>: <note>.``
         is_cut: Whether the PDF has more pages than were read.
-        why_none: The reason why there is no text, as the end of a sentence.
+        reason_without_text: The reason why there is no text, as the end of a sentence.
     """
 
     read: PdfText
     recognized: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
     is_cut: bool = False
-    why_none: str = ""
+    reason_without_text: str = ""
 
     @property
     def is_scan(self) -> bool:
@@ -65,7 +65,7 @@ async def words_of_pdf(
 
 def _without(read: PdfText, why: str, lacking: str) -> PdfWords:
     if not read.texts:
-        return PdfWords(read, is_cut=read.read < read.pages, why_none=why)
+        return PdfWords(read, is_cut=read.read < read.pages, reason_without_text=why)
     return PdfWords(read, notes=(f"{lacking}{why}",), is_cut=read.read < read.pages)
 
 
@@ -87,6 +87,6 @@ def _named(numbers: Sequence[int], total: int) -> str:
     """Return page numbers in words: ``page 3 of its 7``, ``pages 2, 3 and 5 of its 7``."""
     if len(numbers) == 1:
         return f"page {numbers[0]} of its {total:,}"
-    if len(numbers) > MOST_NAMED:
-        return f"{len(numbers):,} pages of its {total:,} ({', '.join(map(str, numbers[:MOST_NAMED]))}, …)"
+    if len(numbers) > MAX_NAMED:
+        return f"{len(numbers):,} pages of its {total:,} ({', '.join(map(str, numbers[:MAX_NAMED]))}, …)"
     return f"pages {', '.join(map(str, numbers[:-1]))} and {numbers[-1]} of its {total:,}" if numbers else "it"

@@ -31,7 +31,7 @@ _BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}  # all header sizes of BMP, since 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _JPEG_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers that carry no length
 _START_OF_SCAN = 0xDA
-MOST_PARTS = 100_000  # of a picture that are examined; one with more is crafted to take long
+MAX_PARTS = 100_000  # of a picture that are examined; one with more is crafted to take long
 
 
 def picture_type(content: bytes) -> str | None:
@@ -192,7 +192,7 @@ def is_complete(content: bytes, media_type: str) -> bool:
 
 def _png_ends(content: bytes) -> bool:
     position = len(_PNG_START)
-    for _ in range(MOST_PARTS):
+    for _ in range(MAX_PARTS):
         if position + 12 > len(content):  # the overhead of a chunk: length, name, checksum
             return False
         if content[position + 4 : position + 8] == b"IEND":
@@ -204,7 +204,7 @@ def _png_ends(content: bytes) -> bool:
 def _jpeg_ends(content: bytes) -> bool:
     """Find the end marker after the first scan: a thumbnail before it has an end marker of its own."""
     position = 2
-    for _ in range(MOST_PARTS):
+    for _ in range(MAX_PARTS):
         if position + 4 > len(content) or content[position] != 0xFF:  # noqa: PLR2004 - 0xFF starts every marker
             return False
         marker = content[position + 1]

@@ -18,7 +18,7 @@ from worker.inputs.pdfs import READING_SHARE, PdfText
 SECONDS = 60.0  # per file; a page takes one to three
 MEMORY_BYTES = 1536 * 1024 * 1024  # of address space: for the data of a few languages, and 16 million pixels
 ANSWER_BYTES = 16 * 1024 * 1024
-MOST_LANGUAGES = 4  # the time is proportional to their number
+MAX_LANGUAGES = 4  # the time is proportional to their number
 NOT_INSTALLED = "to have the text in it recognized, install agno-worker[ocr] and Tesseract's data (tesseract-ocr-eng)"
 
 _WORDS = "worker.inputs.readers.recognition"
@@ -68,7 +68,7 @@ def _data(prefix: str | None, folders: tuple[str, ...]) -> tuple[str, str] | Non
     for folder in [*([prefix] if prefix else []), *folders]:
         found = sorted(each.stem for each in Path(folder).glob("*.traineddata") if each.stem not in {"osd", "equ"})
         if found:
-            return folder, "+".join(sorted(found, key=lambda each: each != "eng")[:MOST_LANGUAGES])
+            return folder, "+".join(sorted(found, key=lambda each: each != "eng")[:MAX_LANGUAGES])
     return None
 
 

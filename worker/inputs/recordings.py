@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from itertools import islice
 
 _HEAD = 64 * 1024  # bytes within which Matroska lists its tracks, and Ogg its streams
-_MOST_BOXES = 10_000  # outermost boxes examined; fragmented videos have their table of contents near the start
-_MOST_TRACKS = 100
+_MAX_BOXES = 10_000  # outermost boxes examined; fragmented videos have their table of contents near the start
+_MAX_TRACKS = 100
 _EBML = b"\x1a\x45\xdf\xa3"
 _CODEC = re.compile(rb"\x86.([AV])_[A-Z]", re.DOTALL)  # RFC 9559: the element CodecID, its length, its first letters
 _STARTS = (
@@ -70,7 +70,7 @@ def _mp4_type(content: bytes) -> str | None:
 def _boxes(content: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Iterate over the complete outermost boxes: type, start and end of the content of each (ISO 14496-12, 4.2)."""
     position = 0
-    for _ in range(_MOST_BOXES):
+    for _ in range(_MAX_BOXES):
         size, header = int.from_bytes(content[position : position + 4]), 8
         if size == 1:
             size, header = int.from_bytes(content[position + 8 : position + 16]), 16
@@ -84,7 +84,7 @@ def _boxes(content: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 def _tracks(movie: bytes) -> Iterator[bytes]:
     """Iterate over the types of a movie's tracks, taken from their handlers (ISO 14496-12, 8.4.3)."""
-    for found in islice(re.finditer(b"hdlr", movie), _MOST_TRACKS):
+    for found in islice(re.finditer(b"hdlr", movie), _MAX_TRACKS):
         yield movie[found.start() + 12 : found.start() + 16]
 
 

@@ -7,11 +7,11 @@ from worker.inputs.names import size_words
 from worker.words.models import ModelCapabilities
 
 SENT = frozenset({Kind.PDF, Kind.IMAGE, Kind.AUDIO, Kind.VIDEO})  # kinds sent as they are, outside the message
-LEAST_PDF = 500  # bytes; no PDF of one page is smaller
+MIN_PDF = 500  # bytes; no PDF of one page is smaller
 CONTEXT_SHARE = 0.95  # the share of the context available to files sent as they are
 DENSE_TEXT = 1_500  # tokens of text on a dense page
 CHARACTERS_A_TOKEN = 3  # of a PDF's text; a cautious estimate, since English has more
-LEAST_TEXT = 1_000  # tokens always granted to texts
+MIN_TEXT = 1_000  # tokens always granted to texts
 
 
 class RequestCapacity:
@@ -48,7 +48,7 @@ class RequestCapacity:
     @property
     def text_tokens(self) -> int:
         """The tokens left for texts, next to the files sent as they are."""
-        return int(max(min(self._takes.text_tokens, self.tokens), min(LEAST_TEXT, self._takes.text_tokens)))
+        return int(max(min(self._takes.text_tokens, self.tokens), min(MIN_TEXT, self._takes.text_tokens)))
 
     def refusal(self, item: Attachment) -> str | None:
         """Return the reason why a file, or even one page of it, has no room in the request; None if it has."""
@@ -61,7 +61,7 @@ class RequestCapacity:
             return f"{taken} {self._takes.documents:,} PDFs {provider}"
         if item.kind is Kind.PDF and not self.pages:
             return f"{taken} {page_words(self._takes.pdf_pages)} of PDFs {provider}"
-        if (LEAST_PDF if item.kind is Kind.PDF else len(item.content)) > self.bytes:
+        if (MIN_PDF if item.kind is Kind.PDF else len(item.content)) > self.bytes:
             total = size_words(self._takes.request)
             return f"with it the files are larger than the {total} that the model's provider takes {provider}"
         return None

@@ -42,7 +42,7 @@ _SIGNED = (
 )
 
 
-def signed_type(content: bytes) -> str:
+def type_by_signature(content: bytes) -> str:
     """Return the media type of a file by its first bytes; empty if they are unknown."""
     if content.startswith(b"\1\0\0\0") and content[_EMF_AT : _EMF_AT + 4] == _EMF:
         return "image/emf"

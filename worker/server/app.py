@@ -43,7 +43,7 @@ CORS: Any = {
 }
 
 
-MOST_SHOWN = 50  # most workers with hung threads that ``/ready`` lists
+MAX_SHOWN = 50  # most workers with hung threads that ``/ready`` lists
 
 
 class Readiness(BaseModel):
@@ -69,7 +69,7 @@ async def alive() -> dict[str, str]:
 async def ready(request: Request) -> Readiness:
     """Report whether requests can be served (the database answers and its schema is current), and list hung workers."""
     hung = await service_of(request).readiness()
-    return Readiness(hung_threads=sum(hung.values()), hung_workers=dict(list(hung.items())[:MOST_SHOWN]))
+    return Readiness(hung_threads=sum(hung.values()), hung_workers=dict(list(hung.items())[:MAX_SHOWN]))
 
 
 Pages = Callable[[ServerFront], ASGIApp]

@@ -12,7 +12,7 @@ from worker.telemetry import output, traces
 
 FAILED = 1
 
-MOST_INTERRUPTIONS = 20  # of the loop, without it calling anything in between
+MAX_INTERRUPTIONS = 20  # of the loop, without it calling anything in between
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ def run_on(
             interruptions += 1
             if main.done() or loop.is_closed():
                 raise
-            if interruptions > MOST_INTERRUPTIONS:
+            if interruptions > MAX_INTERRUPTIONS:
                 raise LoopBrokenError(error) from error
 
 

@@ -25,12 +25,12 @@ from worker.words.error_codes import ErrorCode
 from worker.words.errors import CutOff, Escaped, LeaseLost, ModuleException, NotFound
 from worker.words.notices import (
     Notice,
-    ResultPassedOver,
+    ResultDiscarded,
+    RunSuperseded,
     TaskEnded,
     TaskHandedBack,
     TaskRetried,
     TaskStarted,
-    TaskTaken,
     announce,
 )
 from worker.words.outcomes import HandBack, Outcome
@@ -140,7 +140,7 @@ class Executor:
         try:
             decision: Verdict = await self._decide(execution)
             if verdict.comes_late(decision, task):
-                announce(ResultPassedOver(task.id, task.agent_id, execution.attempt))
+                announce(ResultDiscarded(task.id, task.agent_id, execution.attempt))
         except GeneratorExit:
             raise  # the loop has ended, and this coroutine is being closed
         except BaseException as raised:  # noqa: BLE001 - all exceptions of a handler and its values are classified
@@ -268,9 +268,9 @@ class Executor:
         journal = execution.run.journal
         if journal is None:
             return
-        if journal.leaves_answers():
+        if journal.has_unclaimed_answers():
             await self._platform.work.emit(execution.task.id, execution.attempt, [not_reused()])
-            journal.unexplained.clear()
+            journal.replaced_runs.clear()
         if error is not None:
             await self._note_for_the_next(execution, error)
         elif outcome.status in FAILED:
@@ -310,7 +310,7 @@ class Executor:
         """Announce that the attempt no longer owns its task, unless that was announced when the run was ended."""
         execution.is_settled = True
         if execution.run.stopping.reason != REASON_LOST:
-            announce(TaskTaken(execution.task.id, execution.task.agent_id, execution.attempt, REASON_LOST))
+            announce(RunSuperseded(execution.task.id, execution.task.agent_id, execution.attempt, REASON_LOST))
 
 
 def _ended_by(raised: BaseException, run: Run) -> BaseException:

@@ -25,11 +25,11 @@ from worker.words.errors import LeaseLost, ModuleException, TimeLimit
 from worker.words.notices import (
     ChildEnded,
     PlatformTrouble,
+    RunSuperseded,
     TaskCrashed,
     TaskEnded,
     TaskHandedBack,
     TaskIsolated,
-    TaskTaken,
     announce,
 )
 from worker.words.outcomes import HandBack, Outcome
@@ -42,7 +42,7 @@ BEGIN_SECONDS = 60.0  # limit for imports, boot hooks and connecting; a child th
 GRACE_SECONDS = 3.0  # from asking a child to end until it is killed; a draining worker waits four (supervisor.py)
 AGAIN_SECONDS = 5.0  # before another try if the child could not begin for a reason other than the task
 SIGNALLED_SECONDS = 1.0  # a dyno's SIGTERM may reach the child before the worker
-LOOK_SECONDS = 0.05
+POLL_SECONDS = 0.05
 
 
 class Isolation:
@@ -107,7 +107,7 @@ class Isolation:
         try:
             await until_answered(partial(self._settle, execution, last_word), "saving the outcome of a child process")
         except LeaseLost:
-            announce(TaskTaken(task.id, task.agent_id, execution.attempt, "lost"))
+            announce(RunSuperseded(task.id, task.agent_id, execution.attempt, "lost"))
         except ModuleException as error:
             announce(PlatformTrouble(doing="saving the outcome of a child process", error=error))
 
@@ -153,8 +153,8 @@ class Isolation:
         while not (execution.run.stopping or self._draining()):
             if patience <= 0:
                 return False
-            patience -= LOOK_SECONDS
-            await asyncio.sleep(LOOK_SECONDS)
+            patience -= POLL_SECONDS
+            await asyncio.sleep(POLL_SECONDS)
         return True
 
     async def _settle(self, execution: Execution, last_word: "HandBack | Outcome | str") -> None:

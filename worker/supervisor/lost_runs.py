@@ -10,7 +10,7 @@ from worker.supervisor.runs import Runs
 from worker.supervisor.timings import WorkerTimings
 from worker.supervisor.verdict import REASON_LOST
 from worker.words.errors import ModuleException
-from worker.words.notices import TaskTaken, WorkerCutOff, announce
+from worker.words.notices import RunSuperseded, WorkerCutOff, announce
 
 
 class LostRuns:
@@ -72,5 +72,5 @@ class LostRuns:
             execution = self._runs.of(task_id, held[task_id])
             if execution is not None and not execution.writing:
                 if not execution.is_isolated:  # a child announces this itself, unless it has ended the task
-                    announce(TaskTaken(task_id, execution.task.agent_id, execution.attempt, str(status)))
+                    announce(RunSuperseded(task_id, execution.task.agent_id, execution.attempt, str(status)))
                 execution.cancel(REASON_LOST)

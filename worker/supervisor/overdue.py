@@ -16,7 +16,7 @@ from types import FrameType
 from worker.current import Run, run_in_hand
 
 GRACE_SECONDS = 1.0  # for the loop's own timer, which ends nearly every run that takes too long
-LOOK_SECONDS = 0.5  # between two checks: a task that runs at both, with no loop iteration in between, blocks the loop
+POLL_SECONDS = 0.5  # between two checks: a task that runs at both, with no loop iteration in between, blocks the loop
 
 
 class Overdue:
@@ -59,7 +59,7 @@ class Overdue:
     def _rung(self, number: int, frame: FrameType | None) -> None:
         """Check which task is running. This signal handler runs on the main thread, in the middle of any code."""
         del number, frame
-        self._arm(LOOK_SECONDS)
+        self._arm(POLL_SECONDS)
         run, task = run_in_hand.get(), _current_task()
         if task is None or run is None or id(run) not in self._runs or not _is_over(run):
             self._seen = None

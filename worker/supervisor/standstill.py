@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 
 from worker.current import Run
-from worker.words.notices import StandsStill, announce
+from worker.words.notices import WorkerDeadlocked, announce
 
 LOOKED_SECONDS = 10.0  # a run counts as waiting for this long after it last read another task's status
 
@@ -40,7 +40,7 @@ class Standstill:
         if not self._is_announced and now - self._since >= self._seconds:
             self._is_announced = True
             tasks = dict.fromkeys(each for found in awaited for each in found)
-            announce(StandsStill(self._worker_id, tuple(run.task_id for run in runs), tuple(tasks)))
+            announce(WorkerDeadlocked(self._worker_id, tuple(run.task_id for run in runs), tuple(tasks)))
 
 
 def _awaited(run: Run, now: float) -> list[str]:

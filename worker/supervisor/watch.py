@@ -21,11 +21,11 @@ from worker.telemetry import output
 from worker.words.loop_notices import LoopBlocked, LoopBroken, LoopFreed, LoopHeld
 from worker.words.notices import announce
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 NOTED_SECONDS = 0.25  # without a response, before the block is recorded and counted
 BLOCKED_SECONDS = 2.0  # without a response, before the block is logged; a heavy import takes about one second
 SHOWN_SECONDS = 600.0  # how long a block is shown with the worker
-MOST_HELD = 5  # most blocks shown with the worker
+MAX_HELD = 5  # most blocks shown with the worker
 LINES = 6  # innermost lines of the stack that are recorded
 
 
@@ -52,7 +52,7 @@ class LoopWatch:
         self._health = LoopHealth(loop)
         self._stop = threading.Event()
         self._loops_thread = 0
-        self._held: deque[tuple[float, str]] = deque(maxlen=MOST_HELD)
+        self._held: deque[tuple[float, str]] = deque(maxlen=MAX_HELD)
         self._thread = threading.Thread(target=self._watch, name="worker watch", daemon=True)
         self.lag = 0.0
         """The seconds that the loop last took to run a callback; grows while the loop is blocked."""
@@ -74,7 +74,7 @@ class LoopWatch:
         self._health.stop()
 
     def _watch(self) -> None:
-        while not self._stop.wait(LOOK_SECONDS):
+        while not self._stop.wait(POLL_SECONDS):
             answered = threading.Event()
             asked = time.monotonic()
             try:
@@ -103,7 +103,7 @@ class LoopWatch:
         self._held.append((time.monotonic(), _describe(culprit)))
         named = _named(culprit)
         announce(LoopBlocked(*named, time.monotonic() - asked, culprit.stack))
-        while not answered.wait(LOOK_SECONDS):
+        while not answered.wait(POLL_SECONDS):
             self.lag = time.monotonic() - asked
             if self._stop.is_set():
                 return

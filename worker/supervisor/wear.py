@@ -10,7 +10,7 @@ from pathlib import Path
 
 from worker.settings import Settings
 from worker.threads import ThreadCall, Threads
-from worker.words.work import MOST_TROUBLES, TROUBLE_CHARACTERS, WorkerWear
+from worker.words.work import MAX_TROUBLES, TROUBLE_CHARACTERS, WorkerWear
 
 RECENT_TASKS = 5  # tasks that are shown with a worker
 _OWN = Path(__file__).resolve().parents[1]
@@ -52,7 +52,7 @@ class Wear:
         described = [f"{where} hangs" + (f" {number} times" if number > 1 else "") for where, number in places.items()]
         troubles = [each[:TROUBLE_CHARACTERS] for each in (*described, *self._held())]
         recent = tuple(dict.fromkeys(self._recent))
-        return WorkerWear(len(hung), memory(), self.tasks, recent, tuple(troubles[:MOST_TROUBLES]))
+        return WorkerWear(len(hung), memory(), self.tasks, recent, tuple(troubles[:MAX_TROUBLES]))
 
     @property
     def is_worn_out(self) -> bool:

@@ -12,7 +12,7 @@ from worker.supervisor.standstill import Standstill
 from worker.supervisor.timings import WorkerTimings
 from worker.supervisor.wear import Wear
 from worker.words.errors import ModuleException
-from worker.words.notices import WorkerWorn, announce
+from worker.words.notices import WorkerRetiring, announce
 
 
 class WearWatch:
@@ -48,7 +48,7 @@ class WearWatch:
             if stop.is_set():
                 return
         self.is_worn_out = self._wear.is_worn_out
-        announce(WorkerWorn(self._worker_id, reason, self.is_worn_out))
+        announce(WorkerRetiring(self._worker_id, reason, self.is_worn_out))
         stop.set()
 
     async def _report(self) -> None:

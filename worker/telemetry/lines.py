@@ -11,7 +11,7 @@ from worker.words import loop_notices, notices
 from worker.words.classification import message_of
 from worker.words.errors import ModuleException, TimeLimit
 
-MOST_LISTED = 10  # tasks named in one line
+MAX_LISTED = 10  # tasks named in one line
 PACKAGE_FOLDER = str(Path(__file__).resolve().parent.parent)
 
 NOT_ISOLATED = (
@@ -53,7 +53,7 @@ def write(notice: notices.Notice) -> None:
             )
             if not notice.isolates:
                 log.warning(NOT_ISOLATED)
-        case notices.HandlersReloaded() | notices.HandlersBroken() | notices.KeysAssumed() | notices.NoKeyLeft():
+        case notices.HandlersReloaded() | notices.HandlersBroken() | notices.LegacyKeysFound() | notices.NoKeyLeft():
             _write_of_process(log, notice)
         case notices.WorkerDraining():
             log.info("worker draining", running=notice.running, seconds=notice.seconds)
@@ -76,7 +76,7 @@ def _write_of_process(log: Any, notice: notices.Notice) -> None:
         case notices.HandlersBroken():
             for problem in notice.problems:
                 log.error("handlers could not be reloaded; the previous ones remain in use", problem=problem)
-        case notices.KeysAssumed():
+        case notices.LegacyKeysFound():
             log.warning(KEYS_ASSUMED, keys=", ".join(notice.names))
         case notices.NoKeyLeft():
             log.warning(NO_KEY_LEFT)
@@ -104,13 +104,13 @@ def _write_of_task(log: Any, notice: notices.Notice) -> None:
             log.warning("task will be retried", delay=round(notice.delay, 3), **_task(notice), **_raised(notice.error))
         case notices.TaskHandedBack():
             log.info("task handed back", **_task(notice))
-        case notices.ResultPassedOver():
+        case notices.ResultDiscarded():
             log.warning(
                 "the handler returned a result after it had already saved a different one, which is kept; either"
                 " return the result or save it",
                 **_task(notice),
             )
-        case notices.TaskTaken():
+        case notices.RunSuperseded():
             log.info("the run no longer owns its task", status=notice.status, **_task(notice))
         case _:
             _write_of_processes(log, notice)
@@ -123,16 +123,16 @@ def _write_of_processes(log: Any, notice: notices.Notice) -> None:
                 "worker lost contact with the platform for the length of its lease; ending its runs",
                 running=notice.running,
             )
-        case notices.WorkerWorn():
+        case notices.WorkerRetiring():
             level = log.error if notice.by_fault else log.info
             level("worker is exiting", reason=notice.reason)
-        case notices.StandsStill():
+        case notices.WorkerDeadlocked():
             log.warning(
                 "all slots of this worker are held by tasks that wait for others; if those need this worker, none"
                 " can continue. Wait with context.run_task, which frees the slot; or raise WORKER_CONCURRENCY, limit"
                 " the parents with concurrency=, or run more workers",
-                tasks=", ".join(notice.task_ids[:MOST_LISTED]),
-                waits_for=", ".join(notice.awaited[:MOST_LISTED]),
+                tasks=", ".join(notice.task_ids[:MAX_LISTED]),
+                waits_for=", ".join(notice.awaited[:MAX_LISTED]),
             )
         case notices.TaskIsolated():
             log.warning(
@@ -169,7 +169,7 @@ def _write_of_loop(log: Any, notice: notices.Notice) -> None:
             log.error(
                 "code has broken the event loop; this process exits, and other workers take over its tasks",
                 why=notice.why,
-                tasks=", ".join(notice.task_ids[:MOST_LISTED]),
+                tasks=", ".join(notice.task_ids[:MAX_LISTED]),
             )
         case loop_notices.SignalHandlerFailed():
             log.warning(

@@ -169,7 +169,7 @@ def _crashed(to: Metrics, notice: notices.TaskCrashed) -> None:
         to.add("tasks_ended_total", agent=notice.agent_id, status=AgentExecutionStatus.Failed)
 
 
-def _taken(to: Metrics, notice: notices.TaskTaken) -> None:
+def _taken(to: Metrics, notice: notices.RunSuperseded) -> None:
     to.add("runs", -1, agent=notice.agent_id)
     to.add("tasks_stopped_total" if notice.status == "stopped" else "leases_lost_total", agent=notice.agent_id)
 
@@ -205,7 +205,7 @@ _COUNTERS: dict[type[notices.Notice], Any] = {
     notices.TaskEnded: _ended,
     notices.TaskRetried: _retried,
     notices.TaskHandedBack: _handed_back,
-    notices.TaskTaken: _taken,
+    notices.RunSuperseded: _taken,
     notices.TaskIsolated: _isolated,
     notices.ChildEnded: _child_ended,
     notices.TaskCrashed: _crashed,

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from worker.settings import Settings
 
 HIDDEN = "***"
-LEAST_CHARACTERS = 8  # a shorter value may be any word, and hiding it everywhere would make lines unreadable
+MIN_CHARACTERS = 8  # a shorter value may be any word, and hiding it everywhere would make lines unreadable
 
 MARGIN = 1_000  # characters read beyond the last one shown, since a secret may begin before it and end there
 
@@ -79,7 +79,7 @@ def _texts(value: Any) -> Iterable[str]:
 
 def _forms(secret: str) -> set[str]:
     """Return the forms of a secret in a text, plain and within JSON; none if it is too short to be recognizable."""
-    return {secret, json.dumps(secret)[1:-1]} if len(secret) >= LEAST_CHARACTERS else set()
+    return {secret, json.dumps(secret)[1:-1]} if len(secret) >= MIN_CHARACTERS else set()
 
 
 class Redactor:

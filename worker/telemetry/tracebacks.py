@@ -8,8 +8,8 @@ from worker.words.classification import message_of
 from worker.words.groups import exceptions_of
 
 MESSAGE_CHARACTERS = 4_000  # per message or note
-MOST_NOTES = 20
-MOST_ERRORS = 200  # causes and members of groups per traceback; with more, only the outer error's message is shown
+MAX_NOTES = 20
+MAX_ERRORS = 200  # causes and members of groups per traceback; with more, only the outer error's message is shown
 FRAMES = 100  # per error, the innermost ones: a recursion has a thousand
 
 
@@ -20,7 +20,7 @@ def formatted(exc_info: Any) -> str:
         exc_info: Type, error and traceback; or the error alone.
     """
     kind, error, trace = exc_info if isinstance(exc_info, tuple) else (type(exc_info), exc_info, exc_info.__traceback__)
-    if error is None or _count(error) > MOST_ERRORS:
+    if error is None or _count(error) > MAX_ERRORS:
         return f"{getattr(kind, '__name__', kind)}: {_beginning(message_of(error))}" if error is not None else "None"
     whole = traceback.TracebackException(kind, error, trace, limit=-FRAMES, compact=True)
     for each in _all(whole):
@@ -31,14 +31,14 @@ def formatted(exc_info: Any) -> str:
 def _count(error: BaseException) -> int:
     """Return the number of errors that a traceback would show; members of huge groups are counted unvisited."""
     waiting, count = [error], 0
-    while waiting and count <= MOST_ERRORS:
+    while waiting and count <= MAX_ERRORS:
         each = waiting.pop()
         count += 1
         waiting += [below for below in (each.__cause__, each.__context__) if below is not None]
         if isinstance(each, BaseExceptionGroup):
             inside = exceptions_of(each)
-            count += max(0, len(inside) - MOST_ERRORS)
-            waiting += inside[:MOST_ERRORS]
+            count += max(0, len(inside) - MAX_ERRORS)
+            waiting += inside[:MAX_ERRORS]
     return count
 
 
@@ -58,7 +58,7 @@ def _shorten(each: traceback.TracebackException) -> None:
         vars(each)["_str"] = _beginning(said)
     notes: Any = getattr(each, "__notes__", None)
     if isinstance(notes, list | tuple):
-        vars(each)["__notes__"] = [_beginning(note) for note in notes[:MOST_NOTES] if isinstance(note, str)]
+        vars(each)["__notes__"] = [_beginning(note) for note in notes[:MAX_NOTES] if isinstance(note, str)]
 
 
 def _beginning(text: str) -> str:

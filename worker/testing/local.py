@@ -30,7 +30,7 @@ IDLE = """
         select from worker.cursors where position < newest and (worker_id is not null or available_at <= now())
     ) as idle
 """
-LOOK_SECONDS = 0.01
+POLL_SECONDS = 0.01
 
 
 class LocalWorker:
@@ -53,7 +53,7 @@ class LocalWorker:
         while not (await self._engine.core.rows(IDLE, {"agents": list(card.agents), "any": card.any_agent}))[0]["idle"]:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the worker was not idle after {seconds:g} s")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
 
 class LocalPlatform:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from worker.words.errors import ConfigurationError
 
 PREFIX = "whsec_"
-LEAST_BYTES, MOST_BYTES = 24, 64  # of a secret, as the specification requires
+MIN_BYTES, MAX_BYTES = 24, 64  # of a secret, as the specification requires
 
 HOW_TO_MAKE_ONE = 'echo "whsec_$(openssl rand -base64 32)"'
 
@@ -32,9 +32,9 @@ def _secret(text: str) -> bytes:
         secret = base64.b64decode(text.removeprefix(PREFIX), validate=True)
     except (binascii.Error, ValueError):
         secret = b""
-    if not LEAST_BYTES <= len(secret) <= MOST_BYTES:
+    if not MIN_BYTES <= len(secret) <= MAX_BYTES:
         raise ConfigurationError(
-            f"WORKER_WEBHOOK_SECRET must be one or several secrets of {PREFIX} and {LEAST_BYTES} to {MOST_BYTES}"
+            f"WORKER_WEBHOOK_SECRET must be one or several secrets of {PREFIX} and {MIN_BYTES} to {MAX_BYTES}"
             f" bytes as base64; generate one with {HOW_TO_MAKE_ONE}"
         )
     return secret

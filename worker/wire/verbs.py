@@ -7,7 +7,7 @@ from pydantic import Field
 from worker.wire.bodies import CreateBody
 from worker.wire.forms import MOST, Attempt, Count, Delay, Form, Id, Reference, RunForm, Sequence, TaskForm
 from worker.words.artifacts import Artifact
-from worker.words.knowledge import Chunk, DocumentPart, vector_of
+from worker.words.knowledge import Chunk, DocumentPart, decode_vector
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.work import KeptFile
 
@@ -68,7 +68,7 @@ class ChunkForm(Form):
         Raises:
             ValidationError: Its vector cannot be decoded.
         """
-        return Chunk(self.content, self.heading, self.page, None if self.vector is None else vector_of(self.vector))
+        return Chunk(self.content, self.heading, self.page, None if self.vector is None else decode_vector(self.vector))
 
 
 class StoreDocumentForm(RunForm):

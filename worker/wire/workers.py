@@ -13,7 +13,7 @@ from worker.words.texts import clean
 from worker.words.tools import TOOL_SECONDS
 from worker.words.work import Subscription
 
-MOST_TOOLS = 1_000
+MAX_TOOLS = 1_000
 
 
 class RetriesForm(Form):
@@ -62,7 +62,7 @@ class CardForm(Form):
     reads_documents: bool = False
     lease_seconds: Annotated[float, Field(gt=0, le=3600)] = REMOTE_SECONDS
     subscriptions: list[SubscriptionForm] = Field(default_factory=list[SubscriptionForm])
-    tools: Annotated[list[ToolForm], Field(max_length=MOST_TOOLS)] = Field(default_factory=list[ToolForm])
+    tools: Annotated[list[ToolForm], Field(max_length=MAX_TOOLS)] = Field(default_factory=list[ToolForm])
     conversations: Annotated[dict[str, Mode], Field(max_length=MOST)] = Field(default_factory=dict[str, Mode])
 
 

@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Iterable
 
-from worker.words.hosts import AZURE, tells_credentials
+from worker.words.hosts import AZURE, is_metadata_host
 
 CONNECT_SECONDS = 5.0  # per address, so that a host with unreachable IPv6 leaves time to try its IPv4
 
@@ -33,7 +33,7 @@ def refusal(address: str, *, allow_private: bool = False) -> str | None:
         return "invalid"
     if allow_private:
         return (
-            "metadata" if tells_credentials(f"http://[{address}]" if ":" in address else f"http://{address}") else None
+            "metadata" if is_metadata_host(f"http://[{address}]" if ":" in address else f"http://{address}") else None
         )
     return _judge(parsed)
 

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MOST_ARTIFACTS = 1_000  # per task
+MAX_ARTIFACTS = 1_000  # per task
 NAME_CHARACTERS = 200
 
 

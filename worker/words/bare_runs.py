@@ -6,7 +6,7 @@ from typing import Any
 from worker.words.events import NewEvent
 from worker.words.usage import Usage
 
-MOST_NOTES = 200  # events held until the end of an attempt, for all its bare runs
+MAX_NOTES = 200  # events held until the end of an attempt, for all its bare runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class BareRuns:
     def note(self, *events: NewEvent) -> None:
         """Keep events for the end of the attempt, without duplicates."""
         fresh = [each for each in events if each not in self.notes]
-        self.notes += fresh[: MOST_NOTES - len(self.notes)]
+        self.notes += fresh[: MAX_NOTES - len(self.notes)]
 
     def behind(self, text: str) -> BaseException | None:
         """Return the latest exception with the given text, which Agno reported in its place."""

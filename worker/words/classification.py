@@ -27,7 +27,7 @@ from worker.words.error_facts import Facts, attribute, facts_of, is_wrapper
 from worker.words.groups import exceptions_of, told
 from worker.words.wait_hints import wait_asked_for
 
-MOST_CAUSES = 50  # of one error, and members of one group; more add nothing new
+MAX_CAUSES = 50  # of one error, and members of one group; more add nothing new
 CANCELLED = "CancelledError"  # in a group: a member cancelled because another member failed
 
 
@@ -107,7 +107,7 @@ def _origin(error: BaseException) -> BaseException | None:
 
 
 def _classified(error: BaseException, depth: int) -> Classified | None:
-    chain = [each for each, _ in zip(causes(error), range(MOST_CAUSES), strict=False)]
+    chain = [each for each, _ in zip(causes(error), range(MAX_CAUSES), strict=False)]
     facts = [facts_of(each) for each in chain]
     found = _first(chain, facts, depth) or _of_wrapper(chain, facts)
     if found is None:
@@ -143,7 +143,7 @@ def _of_group(group: "BaseExceptionGroup[BaseException]", depth: int) -> Classif
     """Classify a group by its first member that is not retryable, else by its first member."""
     if depth > 5:  # noqa: PLR2004 - deeper than any real code nests groups
         return None
-    inside = exceptions_of(group)[:MOST_CAUSES]
+    inside = exceptions_of(group)[:MAX_CAUSES]
     own = [each for each in inside if type(each).__name__ != CANCELLED] or inside
     found = [_classified(each, depth + 1) for each in own]
     if all(each is None for each in found):
@@ -276,7 +276,7 @@ def _is_quota(facts: Sequence[Facts]) -> bool:
 
 
 def _message(error: BaseException) -> str:
-    chain = [each for each, _ in zip(causes(error), range(MOST_CAUSES), strict=False)]
+    chain = [each for each, _ in zip(causes(error), range(MAX_CAUSES), strict=False)]
     own = next((each for index, each in enumerate(chain) if not is_wrapper(each) or index + 1 == len(chain)), error)
     facts = facts_of(error if type(error).__name__ == "AgentFailed" else own)
     if facts.is_remote and facts.message and (own is error or facts.body):

@@ -31,7 +31,7 @@ def mark(event: "NewEvent") -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:CHARACTERS]
 
 
-class GrowingDigest:
+class IncrementalDigest:
     """An incremental digest of a growing sequence: each call hashes only the items added since the previous one."""
 
     def __init__(self) -> None:

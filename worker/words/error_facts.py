@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-MOST_CHARACTERS = 65_536  # read from a body or message; a provider may answer with a whole page
-MOST_DETAILS = 20  # read from a Google error
+MAX_CHARACTERS = 65_536  # read from a body or message; a provider may answer with a whole page
+MAX_DETAILS = 20  # read from a Google error
 
 WRAPPERS = frozenset({"ModelProviderError", "ModelRateLimitError", "ContextWindowExceededError", "AgentFailed"})
 """Classes that Agno, or we, wrap around a model's error; they have a default status if that error has none."""
@@ -196,7 +196,7 @@ def _error_object(error: BaseException, response: Any) -> dict[str, Any]:
 
 def _text_of(error: BaseException) -> str:
     try:
-        return str(error)[:MOST_CHARACTERS]
+        return str(error)[:MAX_CHARACTERS]
     except Exception:  # noqa: BLE001 - a third-party __str__ may raise anything
         return ""
 
@@ -227,11 +227,11 @@ def _unwrapped(value: object) -> dict[str, Any]:
 
 def _loaded(value: object) -> object:
     if isinstance(value, bytes):
-        value = value[:MOST_CHARACTERS].decode(errors="replace")
+        value = value[:MAX_CHARACTERS].decode(errors="replace")
     if not isinstance(value, str):
         return value
     text = value.strip()
-    if not text.startswith(("{", "[")) or len(text) > MOST_CHARACTERS:
+    if not text.startswith(("{", "[")) or len(text) > MAX_CHARACTERS:
         return None
     try:
         return json.JSONDecoder().raw_decode(text)[0]
@@ -242,7 +242,7 @@ def _loaded(value: object) -> object:
 def _details(error: BaseException, body: dict[str, Any]) -> list[dict[str, Any]]:
     for each in (body.get("details"), attribute(error, "details")):
         if isinstance(each, list):
-            return [mapping(item) for item in cast("list[Any]", each)[:MOST_DETAILS] if isinstance(item, dict)]
+            return [mapping(item) for item in cast("list[Any]", each)[:MAX_DETAILS] if isinstance(item, dict)]
     return []
 
 

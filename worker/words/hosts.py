@@ -11,7 +11,7 @@ _PART = re.compile(r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,11}")
 _PARTS = 4  # the most parts of an IPv4 address; with fewer, the last one fills the remaining bytes
 
 
-def tells_credentials(url: str) -> bool:
+def is_metadata_host(url: str) -> bool:
     """Return whether a URL's host, as written, is link-local or a cloud's metadata service; no name is resolved."""
     try:
         host = (urlsplit(url).hostname or "").rstrip(".").lower()

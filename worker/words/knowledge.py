@@ -31,7 +31,7 @@ DESCRIPTION_CHARACTERS = 10_000
 URL_CHARACTERS = 4_000
 QUERY_CHARACTERS = 2_000  # of a query; the rest is ignored
 TOP_K = 10
-MOST_RESULTS = 100
+MAX_RESULTS = 100
 
 
 class KnowledgeBaseType(StrEnum):
@@ -197,12 +197,12 @@ class DocumentGone(NotFound):
     """The document was removed or replaced while it was being read."""
 
 
-def vector_text(vector: Sequence[float]) -> str:
+def encode_vector(vector: Sequence[float]) -> str:
     """Encode a vector for transport: 32-bit floats, little-endian, in base64."""
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
-def vector_of(text: str) -> tuple[float, ...]:
+def decode_vector(text: str) -> tuple[float, ...]:
     """Decode a vector from transport.
 
     Raises:

@@ -50,7 +50,7 @@ class WorkerCutOff(Notice):
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerWorn(Notice):
+class WorkerRetiring(Notice):
     """A worker exits on its own: its threads hang (``by_fault``), or it has reached a limit of its settings."""
 
     worker_id: str
@@ -161,7 +161,7 @@ class ChildEnded(Notice):
 
 
 @dataclass(frozen=True, slots=True)
-class StandsStill(Notice):
+class WorkerDeadlocked(Notice):
     """Every slot of a worker is held by a task that waits for other tasks, which therefore can never start here.
 
     ``task_ids`` are the tasks that hold the slots, ``awaited`` the tasks that they wait for.
@@ -173,7 +173,7 @@ class StandsStill(Notice):
 
 
 @dataclass(frozen=True, slots=True)
-class TaskTaken(Notice):
+class RunSuperseded(Notice):
     """A run was canceled because its attempt no longer owns the task."""
 
     task_id: str
@@ -183,7 +183,7 @@ class TaskTaken(Notice):
 
 
 @dataclass(frozen=True, slots=True)
-class ResultPassedOver(Notice):
+class ResultDiscarded(Notice):
     """A handler returned a result after saving a different one that ended its task; the saved result remains."""
 
     task_id: str
@@ -262,7 +262,7 @@ class CleanedUp(Notice):
 
 
 @dataclass(frozen=True, slots=True)
-class KeysAssumed(Notice):
+class LegacyKeysFound(Notice):
     """Keys without a role, created before roles existed, count as admin, as they always did. Announced once per key."""
 
     names: tuple[str, ...]

@@ -7,9 +7,9 @@ from worker.words.classification import classify
 
 SUSPICIONS = 2  # promise 10: after its worker has died twice, a task runs alone in its own process
 CRASHES = 3  # the third death of that process fails the task
-MOST_SUSPICIONS = 20  # a task that so many workers died of, isolation notwithstanding, must not continue forever
+MAX_SUSPICIONS = 20  # a task that so many workers died of, isolation notwithstanding, must not continue forever
 
-MOST_DOUBLINGS = 62  # of a delay: more would overflow, and every delay reaches its cap before
+MAX_DOUBLINGS = 62  # of a delay: more would overflow, and every delay reaches its cap before
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class RetryPolicy:
         Args:
             errors: The number of failed tries so far, 1 or more.
         """
-        return random.uniform(0, min(self.cap, self.base * 2 ** min(errors - 1, MOST_DOUBLINGS)))  # noqa: S311 - jitter, not a secret
+        return random.uniform(0, min(self.cap, self.base * 2 ** min(errors - 1, MAX_DOUBLINGS)))  # noqa: S311 - jitter, not a secret
 
 
 DELIVERY_RETRIES = RetryPolicy(attempts=10, base=1.0, cap=3600.0)

@@ -99,7 +99,7 @@ WHOLE_TASK = frozenset(
 )
 """Events whose data is a snapshot of the whole task."""
 
-TOLD_BY_ENGINE = frozenset(
+EMITTED_BY_ENGINE = frozenset(
     {
         TaskUpdateEventType.InputRequested,
         TaskUpdateEventType.InputReceived,
@@ -109,7 +109,7 @@ TOLD_BY_ENGINE = frozenset(
 )
 """Events that no run emits: the engine adds them when the task's state changes."""
 
-TOLD_ONCE = frozenset(TaskUpdateEventType) - WHOLE_TASK - TOLD_BY_ENGINE - {TaskUpdateEventType.Chunk}
+EMITTED_ONCE = frozenset(TaskUpdateEventType) - WHOLE_TASK - EMITTED_BY_ENGINE - {TaskUpdateEventType.Chunk}
 """Events that a run emits once, however often it is resumed."""
 
 BINDABLE = (

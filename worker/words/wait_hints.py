@@ -10,7 +10,7 @@ from typing import Any
 
 from worker.words.error_facts import Facts, attribute
 
-MOST_SECONDS = 86_400.0  # a day, the longest period of any provider's limit; a waiting task holds no resources
+MAX_SECONDS = 86_400.0  # a day, the longest period of any provider's limit; a waiting task holds no resources
 
 MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
 SECONDS = ("retry-after", "x-retry-after")
@@ -45,7 +45,7 @@ def wait_asked_for(error: BaseException, facts: Facts) -> float | None:
     """
     for seconds in _hints(error, facts):
         if seconds is not None and isfinite(seconds):
-            return max(0.0, min(seconds, MOST_SECONDS))
+            return max(0.0, min(seconds, MAX_SECONDS))
     return None
 
 

@@ -116,7 +116,7 @@ class WorkerWear:
     troubles: tuple[str, ...] = ()
 
 
-MOST_TROUBLES = 10  # per report
+MAX_TROUBLES = 10  # per report
 TROUBLE_CHARACTERS = 300
 
 

@@ -225,7 +225,7 @@ class Reading:
         self.word = str(getattr(word, "value", word)).lower()
 
 
-reading_in_hand: ContextVar[Reading | None] = ContextVar("reading_in_hand", default=None)
+current_reading: ContextVar[Reading | None] = ContextVar("current_reading", default=None)
 """The reading of the current call."""
 
 PARSERS = ("_parse_provider_response", "_parse_provider_response_delta")
@@ -252,20 +252,20 @@ def _reading(original: Any) -> Any:
 
     @functools.wraps(original)
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
-        reading = reading_in_hand.get()
+        reading = current_reading.get()
         if reading is None:
             return original(self, *arguments, **options)
         response = arguments[0] if arguments else options[given]
         if isinstance(response, str | bytes):  # some clients pass on responses that are not JSON
             raise UnreadableAnswer(response)
-        token = reading_in_hand.set(None)  # the method may call its base class's hooked method
+        token = current_reading.set(None)  # the method may call its base class's hooked method
         try:
             reading.take(response)
             made = original(self, *arguments, **options)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise UnreadableAnswer(response, error) from error
         finally:
-            reading_in_hand.reset(token)
+            current_reading.reset(token)
         if _get(response, "type") == "response.incomplete":
             _add_usage(self, response.response, made)
         return made

@@ -5,7 +5,7 @@
 ids the same in every attempt.
 """
 
-from worker.agents.instrumentation.frames import Frame, frame_in_hand, within
+from worker.agents.instrumentation.frames import Frame, current_frame, within
 from worker.agents.instrumentation.install import install, installed, missing
 
-__all__ = ["Frame", "frame_in_hand", "install", "installed", "missing", "within"]
+__all__ = ["Frame", "current_frame", "install", "installed", "missing", "within"]

@@ -18,13 +18,13 @@ from worker.agents.answers.completeness import (
     tokens_of,
 )
 from worker.agents.answers.errors import AnswerError
-from worker.agents.answers.reading import Reading, read_answers_of, reading_in_hand
-from worker.agents.errors import give_words, is_gate, provider_is_away
+from worker.agents.answers.reading import Reading, current_reading, read_answers_of
+from worker.agents.errors import ensure_message, is_prevented_call, provider_is_away
 from worker.agents.instrumentation.askers import asker_of
 from worker.agents.instrumentation.bare_notes import failed, usage_of
-from worker.agents.instrumentation.frames import is_covered
+from worker.agents.instrumentation.frames import has_configured_recovery
 from worker.agents.instrumentation.identities import name_of
-from worker.agents.instrumentation.patience import AT_ONCE, heard_within, heard_within_sync, within, within_sync
+from worker.agents.instrumentation.patience import AT_ONCE, stream_within, stream_within_sync, within, within_sync
 from worker.agents.models import providers
 from worker.agents.models.clients import leave_retries, prepare_client
 from worker.agents.overrides import without_users
@@ -132,7 +132,7 @@ class BareCall:
         Raises:
             CancelledError: The task waits for the provider.
         """
-        if not is_gate(error):
+        if not is_prevented_call(error):
             state = await providers.failed(self.run, self._provider, error)
             if state is not None:
                 self._wait_for(state, error)
@@ -143,7 +143,7 @@ class BareCall:
         Raises:
             ModelProviderError: Replaces an error of the worker, which Agno would not recognize.
         """
-        give_words(error)
+        ensure_message(error)
         if not isinstance(error, AnswerError):
             failed(error)
             return
@@ -160,7 +160,7 @@ class BareCall:
 
     def _wait_for(self, state: ProviderState, error: Exception | None = None) -> None:
         """Make the task wait for a provider, unless the user has configured what Agno does instead."""
-        if is_covered(_owners.get()):
+        if has_configured_recovery(_owners.get()):
             if error is None:
                 raise provider_is_away(state)
             return
@@ -189,7 +189,7 @@ async def whole(run: Run, original: Any, model: Any, arguments: dict[str, Any]) 
     await call.begins()
     prepare_client(model)
     leave_retries(model, "async_client")
-    token = reading_in_hand.set(call.reading)
+    token = current_reading.set(call.reading)
     try:
         answer = await within(asked(original, model, call.arguments), call.silence * AT_ONCE)
         call.hear(answer)
@@ -198,7 +198,7 @@ async def whole(run: Run, original: Any, model: Any, arguments: dict[str, Any]) 
         await call.failed(error)
         raise
     finally:
-        reading_in_hand.reset(token)
+        current_reading.reset(token)
     await call.answered()
     return _without_calls(call, answer)
 
@@ -208,7 +208,7 @@ def whole_sync(run: Run, original: Any, model: Any, arguments: dict[str, Any]) -
     call = BareCall(run, model, arguments, is_streamed=False)
     _on_loop(run, call.begins)
     leave_retries(model, "client")
-    token = reading_in_hand.set(call.reading)
+    token = current_reading.set(call.reading)
     try:
         answer = within_sync(
             partial(asked_sync, original, model, call.arguments), call.silence * AT_ONCE, call.check_run
@@ -220,7 +220,7 @@ def whole_sync(run: Run, original: Any, model: Any, arguments: dict[str, Any]) -
         call.note(error)
         raise
     finally:
-        reading_in_hand.reset(token)
+        current_reading.reset(token)
     _on_loop(run, call.answered)
     return _without_calls(call, answer)
 
@@ -238,7 +238,7 @@ async def streamed(run: Run, original: Any, model: Any, arguments: dict[str, Any
     prepare_client(model)
     leave_retries(model, "async_client")
     try:
-        async for delta in heard_within(original(model, **call.arguments), call.reading, call.silence):
+        async for delta in stream_within(original(model, **call.arguments), call.reading, call.silence):
             call.hear(delta)
             yield delta
         call.check()
@@ -255,7 +255,7 @@ def streamed_sync(run: Run, original: Any, model: Any, arguments: dict[str, Any]
     leave_retries(model, "client")
     try:
         stream = original(model, **call.arguments)
-        for delta in heard_within_sync(stream, call.reading, call.silence, call.check_run):
+        for delta in stream_within_sync(stream, call.reading, call.silence, call.check_run):
             call.hear(delta)
             yield delta
         call.check()

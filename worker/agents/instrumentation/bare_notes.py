@@ -9,7 +9,7 @@ from worker.current import Run, run_in_hand
 from worker.words.usage import Usage
 
 
-def attempt_in_hand() -> Run | None:
+def current_attempt() -> Run | None:
     """Return the attempt whose handler is running; None outside a handler."""
     run = run_in_hand.get()
     return None if run is None or run.attempt is None else run
@@ -25,7 +25,7 @@ def usage_of(run: Run) -> Usage:
 
 def called(function: Any) -> None:
     """Record the use of a tool within a handler's own run; Agno's delegation tools are not counted."""
-    attempt = attempt_in_hand()
+    attempt = current_attempt()
     if attempt is not None and not runs_others(function):
         usage_of(attempt).tools[function.name] = None
 
@@ -39,13 +39,13 @@ def answered(run: Run, message: Any, arguments: Any) -> None:
 
 def failed(error: BaseException) -> None:
     """Record an error that a handler's own run may later report by its text alone."""
-    run = attempt_in_hand()
+    run = current_attempt()
     if run is not None:
         run.bare.failures.append(error)
 
 
-def go_without(what: str, error: BaseException) -> None:
+def note_missing_or_stop(what: str, error: BaseException) -> None:
     """Note something that a handler's own run continues without."""
-    run = attempt_in_hand()
+    run = current_attempt()
     if run is not None:
         run.bare.note(missing(what, error))

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import structlog
 
 from worker.agents.instrumentation import bare_notes
-from worker.agents.instrumentation.frames import Frame, frame_in_hand
+from worker.agents.instrumentation.frames import Frame, current_frame
 from worker.current import run_in_hand
 from worker.words.errors import Unavailable
 
@@ -41,11 +41,11 @@ class _Server:
 
     Args:
         toolkit: Agno's toolkit.
-        is_users: Whether the user's code has connected the toolkit and will disconnect it.
+        is_made_by_user_code: Whether the user's code has connected the toolkit and will disconnect it.
     """
 
-    def __init__(self, toolkit: Any, *, is_users: bool = False) -> None:
-        self.is_users = is_users
+    def __init__(self, toolkit: Any, *, is_made_by_user_code: bool = False) -> None:
+        self.is_made_by_user_code = is_made_by_user_code
         self.loop = asyncio.get_running_loop()
         self._toolkit = toolkit
         self._lock = asyncio.Lock()
@@ -136,7 +136,7 @@ async def connect_servers(frame: Frame, owner: Any) -> None:
         if not any(each.__name__ == "MCPTools" for each in type(toolkit).__mro__):
             continue
         server = _servers.get(toolkit)
-        if server.is_users if server is not None else toolkit.initialized:
+        if server.is_made_by_user_code if server is not None else toolkit.initialized:
             continue
         if server is None or server.loop is not asyncio.get_running_loop():
             server = _servers[toolkit] = _Server(toolkit)
@@ -147,7 +147,7 @@ async def connect_servers(frame: Frame, owner: Any) -> None:
             raise error
 
 
-def watch_sessions() -> None:
+def hook_sessions() -> None:
     """Hook the sessions of MCP toolkits once Agno's MCP module is imported: its dependencies may not be installed."""
     kind = getattr(sys.modules.get("agno.tools.mcp.mcp"), "MCPTools", None)
     if kind is not None and not hasattr(kind.get_session_for_run, _SEEN_TO):
@@ -184,16 +184,16 @@ async def _see_to(toolkit: Any, run_context: Any) -> None:
     if server is None:
         if toolkit._session_context is None or await _is_alive(toolkit):  # noqa: SLF001 - None: the user's own session
             return
-        server = _servers[toolkit] = _Server(toolkit, is_users=True)
+        server = _servers[toolkit] = _Server(toolkit, is_made_by_user_code=True)
     if server.loop is asyncio.get_running_loop() and not await server.connected(CALL_CHECK_SECONDS):
         name = f"the MCP server {toolkit.name}"
         error = Unavailable(f"{name} cannot be reached; see the log for the reason.")
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         if frame is None:
-            bare_notes.go_without(name, error)
+            bare_notes.note_missing_or_stop(name, error)
         else:
             frame.run.failures.append(error)
-            frame.run.go_without(name, error, is_covered=frame.is_covered())
+            frame.run.note_missing_or_stop(name, error, has_configured_recovery=frame.has_configured_recovery())
         raise error
 
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Generator
 from contextlib import contextmanager
 from typing import Any
 
-from worker.agents.instrumentation.frames import frame_in_hand
+from worker.agents.instrumentation.frames import current_frame
 from worker.current import REASON_RETRY, Run, run_in_hand
 from worker.words.errors import Escaped
 
@@ -78,12 +78,12 @@ async def _each_apart(items: AsyncIterator[Any], run: Run) -> AsyncIterator[Any]
 def _wake(run: Run) -> None:
     """Cancel a handler that waits for a run of its own; runs of ``run_agent`` notice by themselves that they end."""
     task = run.home[1] if run.home is not None else None
-    if frame_in_hand.get() is None and task is not None and task is not asyncio.current_task():
+    if current_frame.get() is None and task is not None and task is not asyncio.current_task():
         task.cancel()
 
 
 def _is_over(run: Run) -> bool:
-    frame = frame_in_hand.get()
+    frame = current_frame.get()
     return bool(run.stopping) or (frame is not None and frame.run.is_over)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from worker.agents.journal import Scope
 from worker.agents.runs.conversation import Conversation
 from worker.agents.translation.values import packed, unpacked
-from worker.current import Position, call_in_hand, position
+from worker.current import Position, current_call_key, position
 from worker.words.digests import digest
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Frame:
     made_ids: int = 0
     servers: list[Any] = field(default_factory=list[Any])  # MCP connections that the run uses
     databases: list[Any] = field(default_factory=list[Any])  # toolkits that are connected for the run
-    is_users: bool = False  # the run was made by the user's own code
+    is_made_by_user_code: bool = False  # the run was made by the user's own code
     held: "PausedWorkflow | None" = None  # the pause of a paused workflow
     pauses: int = 0  # how often the workflow has paused
     is_paused: bool = False  # the frame or a nested one waits for a person
@@ -94,9 +94,9 @@ class Frame:
                 return
             each.is_live = True
 
-    def is_covered(self) -> bool:
+    def has_configured_recovery(self) -> bool:
         """Return whether the user has configured what follows a failed call: another model, or Agno's retries."""
-        return is_covered([each.owner for each in self.path()][::-1])
+        return has_configured_recovery([each.owner for each in self.path()][::-1])
 
     def begins_again(self) -> None:
         """Restart the scope when Agno repeats the run within this attempt, so that completed calls are replayed."""
@@ -134,13 +134,13 @@ class Frame:
         """Set the idempotency key of a hook that is about to be called."""
         self.hooks = self.hooks or Counter()
         self.hooks[name] += 1
-        call_in_hand.set(partial(self._hook_key, name, self.hooks[name]))
+        current_call_key.set(partial(self._hook_key, name, self.hooks[name]))
 
     def _hook_key(self, name: str, number: int) -> str:
         return f"{self.run.record.id}:{name}:{digest([self.scope.key, name, number])[:12]}"
 
 
-def is_covered(owners: Sequence[Any]) -> bool:
+def has_configured_recovery(owners: Sequence[Any]) -> bool:
     """Return whether the user has configured what follows a failed call: a fallback model, or Agno's retries.
 
     Args:
@@ -216,8 +216,8 @@ def place_of(frame: Frame, turn: Turn | None, call_id: str | None) -> Place:
     return Place(owner, turn.conversation.helper, turn.conversation.scope, f"{turn.position}.{call_id or ''}")
 
 
-frame_in_hand: ContextVar[Frame | None] = ContextVar("frame_in_hand", default=None)
-turn_in_hand: ContextVar[Turn | None] = ContextVar("turn_in_hand", default=None)
+current_frame: ContextVar[Frame | None] = ContextVar("current_frame", default=None)
+current_turn: ContextVar[Turn | None] = ContextVar("current_turn", default=None)
 
 
 @contextmanager
@@ -228,13 +228,13 @@ def within(frame: Frame | None, key: Callable[[], str] | None = None) -> Generat
         frame: The frame.
         key: Makes the idempotency key of the code that is called, if it has one.
     """
-    frame_token, key_token, turn_token = frame_in_hand.set(frame), call_in_hand.set(key), turn_in_hand.set(None)
+    frame_token, key_token, turn_token = current_frame.set(frame), current_call_key.set(key), current_turn.set(None)
     try:
         yield
     finally:
-        turn_in_hand.reset(turn_token)
-        call_in_hand.reset(key_token)
-        frame_in_hand.reset(frame_token)
+        current_turn.reset(turn_token)
+        current_call_key.reset(key_token)
+        current_frame.reset(frame_token)
 
 
 async def awaited(result: Awaitable[T], frame: Frame, key: Callable[[], str] | None = None) -> T:
@@ -249,13 +249,13 @@ async def streamed(items: AsyncIterator[T], frame: Frame, key: Callable[[], str]
     try:
         while True:
             with within(frame, key):
-                turn_in_hand.set(turn)
+                current_turn.set(turn)
                 try:
                     item = await anext(items)
                 except StopAsyncIteration:
                     return
                 finally:
-                    turn = turn_in_hand.get()
+                    turn = current_turn.get()
             yield item
     finally:
         close = getattr(items, "aclose", None)
@@ -270,13 +270,13 @@ def streamed_sync(items: Iterator[T], frame: Frame, key: Callable[[], str] | Non
     try:
         while True:
             with within(frame, key):
-                turn_in_hand.set(turn)
+                current_turn.set(turn)
                 try:
                     item = next(items)
                 except StopIteration:
                     return
                 finally:
-                    turn = turn_in_hand.get()
+                    turn = current_turn.get()
             yield item
     finally:
         close = getattr(items, "close", None)

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from pydantic_core import to_jsonable_python
 
-from worker.agents.instrumentation.stable_ids import is_made_up
+from worker.agents.instrumentation.stable_ids import is_generated
 from worker.agents.runs.conversation import Contents, digest_of_medium
 from worker.words.digests import digest
 
@@ -37,7 +37,7 @@ def name_of(owner: Any) -> str | None:
     if name:
         return str(name)
     own_id = getattr(owner, "id", None)
-    return None if own_id is None or is_made_up(owner) else str(own_id)
+    return None if own_id is None or is_generated(owner) else str(own_id)
 
 
 def config_of(owner: Any) -> Callable[[], str]:
@@ -64,21 +64,23 @@ def model_of(owner: Any) -> str:
     return str(getattr(model, "id", None) or model or "")
 
 
-def input_of(given: Any, arguments: dict[str, Any], contents: Contents, *, is_users: bool = True) -> Callable[[], str]:
+def input_of(
+    given: Any, arguments: dict[str, Any], contents: Contents, *, is_made_by_user_code: bool = True
+) -> Callable[[], str]:
     """Capture the input of a run.
 
     Args:
         given: The run's input.
         arguments: The other arguments of the call.
         contents: Digests of attachments that are already known.
-        is_users: Whether the user's code makes the run. Where Agno makes it, the situation is that of the enclosing
-            run.
+        is_made_by_user_code: Whether the user's code makes the run. Where Agno makes it, the situation is the
+            enclosing run's.
 
     Returns:
         A function that computes a digest of the input.
     """
     media = [each for name in MEDIA for each in arguments.get(name) or ()]
-    situation = [arguments.get(name) for name in SITUATION] if is_users else []
+    situation = [arguments.get(name) for name in SITUATION] if is_made_by_user_code else []
     return partial(_input_digest, given, media, situation, contents)
 
 

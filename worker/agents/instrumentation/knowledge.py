@@ -5,9 +5,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from worker.agents.errors import give_words
+from worker.agents.errors import ensure_message
 from worker.agents.instrumentation import bare_notes
-from worker.agents.instrumentation.frames import frame_in_hand
+from worker.agents.instrumentation.frames import current_frame
 from worker.current import run_in_hand
 
 Original = Callable[..., Any]
@@ -66,16 +66,16 @@ def _go_without(what: str, error: Exception) -> None:
     Raises:
         CancelledError: The run does not continue: the attempt ends.
     """
-    frame = frame_in_hand.get()
+    frame = current_frame.get()
     if frame is None:
-        give_words(error)
-        bare_notes.go_without(what, error)
+        ensure_message(error)
+        bare_notes.note_missing_or_stop(what, error)
         return
     if any(each is error for each in frame.run.failures):
         return
-    give_words(error)
+    ensure_message(error)
     frame.run.failures.append(error)
-    frame.run.go_without(what, error, is_covered=frame.is_covered())
+    frame.run.note_missing_or_stop(what, error, has_configured_recovery=frame.has_configured_recovery())
 
 
 class _Store:

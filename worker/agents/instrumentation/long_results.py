@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from worker.agents.instrumentation import bare_notes
-from worker.agents.instrumentation.frames import Frame, frame_in_hand, place_of, turn_in_hand
+from worker.agents.instrumentation.frames import Frame, current_frame, current_turn, place_of
 from worker.agents.models.capabilities import of_model
 from worker.agents.runs.bounds import bounds_of
 from worker.current import Run
@@ -25,7 +25,7 @@ def for_the_model(original: Callable[..., Any]) -> Callable[..., Any]:
 
     def hook(self: Any, function_call: Any, *arguments: Any, **options: Any) -> Any:
         message = original(self, function_call, *arguments, **options)
-        frame, attempt = frame_in_hand.get(), bare_notes.attempt_in_hand()
+        frame, attempt = current_frame.get(), bare_notes.current_attempt()
         ends_run = function_call.function.stop_after_tool_call  # the result is then the answer, which has no limit
         is_ours = frame is not None or attempt is not None
         if is_ours and isinstance(message.content, str) and not ends_run:
@@ -67,9 +67,9 @@ def _cut(frame: Frame | None, attempt: Run | None, message: Any, budget: int) ->
         if attempt is not None:
             attempt.bare.note(_note(text))
         return
-    place = place_of(frame, turn_in_hand.get(), message.tool_call_id)
+    place = place_of(frame, current_turn.get(), message.tool_call_id)
     at = f"{place.home.key}/{place.at}"
-    frame.run.call(partial(frame.run.tell_once, at, _note(text), place.home))
+    frame.run.call(partial(frame.run.emit_once, at, _note(text), place.home))
 
 
 def _note(text: str) -> NewEvent:

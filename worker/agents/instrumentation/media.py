@@ -52,7 +52,7 @@ def read_async(original: Original) -> Original:
     return hook
 
 
-def check_googles(model: Any) -> None:
+def hook_google_downloads(model: Any) -> None:
     """Hook media downloads of Google's Interactions models, whose module is imported only when one is used.
 
     Args:
@@ -108,14 +108,14 @@ def file_tokens(original: Original) -> Original:
     def hook(file: Any) -> Any:
         if run_in_hand.get() is None or not file.url or file.content or file.filepath:
             return original(file)
-        from worker.agents.models.checked_http import MOST_BYTES, client
+        from worker.agents.models.checked_http import MAX_BYTES, client
 
         try:
             with client(SIZE_SECONDS) as asking:
                 size = int(asking.head(file.url).headers.get("content-length", 0))
         except Exception:  # noqa: BLE001 - the size counts as unknown, as in Agno
             size = 0
-        return original(file.model_copy(update={"content": b"\0" * min(size, MOST_BYTES)})) if size > 0 else 0
+        return original(file.model_copy(update={"content": b"\0" * min(size, MAX_BYTES)})) if size > 0 else 0
 
     return hook
 
@@ -137,10 +137,10 @@ def _read(url: str, seconds: float | None = None) -> tuple[bytes, str | None]:
 
 
 def _checked(size: int, before: int) -> int:
-    from worker.agents.models.checked_http import MOST_BYTES
+    from worker.agents.models.checked_http import MAX_BYTES
 
-    if before + size > MOST_BYTES:
-        raise ValueError(f"a media file has more than {MOST_BYTES:,} bytes")
+    if before + size > MAX_BYTES:
+        raise ValueError(f"a media file has more than {MAX_BYTES:,} bytes")
     return size
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from worker.agents.instrumentation.frames import turn_in_hand
-from worker.agents.translation.values import packed, said_by
+from worker.agents.instrumentation.frames import current_turn
+from worker.agents.translation.values import changed_fields, packed
 
 MADE_ANEW = frozenset({"created_at", "event"})
 """Fields of an answer that are generated again on replay."""
@@ -26,7 +26,7 @@ def parsed(model: Any, pieces: list[Any]) -> list[dict[str, Any]]:
     """
     whole_already = all(isinstance(each, ParsedCall) for each in pieces)
     calls = [dict(each) for each in pieces] if whole_already else model.parse_tool_calls(pieces)
-    turn = turn_in_hand.get()
+    turn = current_turn.get()
     if turn is not None:
         turn.conversation.give_ids(calls, turn.position)
     return calls
@@ -34,7 +34,7 @@ def parsed(model: Any, pieces: list[Any]) -> list[dict[str, Any]]:
 
 def pack(answer: Any, left_out: frozenset[str]) -> dict[str, Any]:
     """Return the packed fields of a ModelResponse that differ from their defaults."""
-    fields = said_by(answer) or {}
+    fields = changed_fields(answer) or {}
     return {name: each if type(each) is str else packed(each) for name, each in fields.items() if name not in left_out}
 
 

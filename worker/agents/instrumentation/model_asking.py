@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from worker.agents.answers.completeness import asked, asked_sync
-from worker.agents.answers.reading import reading_in_hand
+from worker.agents.answers.reading import current_reading
 from worker.agents.instrumentation.model_calls import ModelCall
-from worker.agents.instrumentation.patience import AT_ONCE, heard_within, heard_within_sync, within, within_sync
+from worker.agents.instrumentation.patience import AT_ONCE, stream_within, stream_within_sync, within, within_sync
 from worker.agents.models.clients import leave_retries, prepare_client
 from worker.words.watching import watched
 
@@ -22,14 +22,14 @@ async def whole(call: ModelCall, original: Any) -> Any:
                 return known[0]
             prepare_client(call.model)
             leave_retries(call.model, "async_client")
-            token = reading_in_hand.set(call.reading)
+            token = current_reading.set(call.reading)
             try:
                 answer = await within(asked(original, call.model, call.arguments), call.silence * AT_ONCE)
             finally:
-                reading_in_hand.reset(token)
+                current_reading.reset(token)
             call.check(answer)
         except Exception as error:
-            await call.tell_failed(error)
+            await call.report_failure(error)
             call.failed(error)
             raise
         await call.answered(answer)
@@ -44,14 +44,14 @@ def whole_sync(call: ModelCall, original: Any, run: Any) -> Any:
             if known is not None:
                 return known[0]
             leave_retries(call.model, "client")
-            token = reading_in_hand.set(call.reading)
+            token = current_reading.set(call.reading)
             try:
                 answer = _asked_sync(call, original, run)
             finally:
-                reading_in_hand.reset(token)
+                current_reading.reset(token)
             run.call(call.check, answer)
         except Exception as error:
-            run.on_loop(partial(call.tell_failed, error))
+            run.on_loop(partial(call.report_failure, error))
             run.call(call.failed, error)
             raise
         run.on_loop(partial(call.answered, answer))
@@ -78,14 +78,14 @@ async def streamed(call: ModelCall, original: Any) -> AsyncIterator[Any]:
             prepare_client(call.model)
             leave_retries(call.model, "async_client")
             stream = original(call.model, **call.arguments)
-            async with aclosing(heard_within(stream, call.reading, call.silence)) as pieces:
+            async with aclosing(stream_within(stream, call.reading, call.silence)) as pieces:
                 async for delta in pieces:
                     call.hear(delta)
                     yield delta
             call.check_whole()
             is_complete = True
         except Exception as error:
-            await call.tell_failed(error)
+            await call.report_failure(error)
             call.failed(error)
             raise
         finally:
@@ -108,13 +108,13 @@ def streamed_sync(call: ModelCall, original: Any, run: Any) -> Iterator[Any]:
                 return
             leave_retries(call.model, "client")
             stream = original(call.model, **call.arguments)
-            for delta in heard_within_sync(stream, call.reading, call.silence, run.check):
+            for delta in stream_within_sync(stream, call.reading, call.silence, run.check):
                 call.hear(delta)
                 yield delta
             run.call(call.check_whole)
             is_complete = True
         except Exception as error:
-            run.on_loop(partial(call.tell_failed, error))
+            run.on_loop(partial(call.report_failure, error))
             run.call(call.failed, error)
             raise
         finally:

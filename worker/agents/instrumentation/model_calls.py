@@ -7,11 +7,11 @@ from typing import Any
 from worker.agents.answers.completeness import Answered, cut_short, provider_error, says_something, settled, tokens_of
 from worker.agents.answers.errors import AnswerError
 from worker.agents.answers.reading import Reading, read_answers_of
-from worker.agents.errors import give_words
+from worker.agents.errors import ensure_message
 from worker.agents.event_buffer import Written
 from worker.agents.instrumentation import steering
 from worker.agents.instrumentation.askers import Asker
-from worker.agents.instrumentation.frames import Frame, Turn, turn_in_hand
+from worker.agents.instrumentation.frames import Frame, Turn, current_turn
 from worker.agents.instrumentation.model_answers import MADE_ANEW, NOT_IN_PIECES, ParsedCall, as_asked, failure_of, pack
 from worker.agents.instrumentation.model_conversations import conversation_of, tool_names
 from worker.agents.journal.rows import Number
@@ -70,18 +70,18 @@ class ModelCall:
 
     def in_hand(self) -> None:
         """Set the call's answer as the source of the tool calls that follow."""
-        turn_in_hand.set(self._turn)
+        current_turn.set(self._turn)
 
     async def known(self) -> list[Any] | None:
         """Return an earlier attempt's answer in its chunks, or raise its failure again; None if there is neither."""
         run, scope = self._run, self._conversation.scope
         entry = run.journal.take(scope, "model", self._at, self._match) if scope.entries else None
         if entry is None:
-            await run.check_provider(self._provider, is_covered=self._frame.is_covered())
+            await run.check_provider(self._provider, has_configured_recovery=self._frame.has_configured_recovery())
             self._frame.goes_live()
             run.journal.order.in_flight += 1
             self._in_flight = True
-            run.take_back()
+            run.discard_unfinished_text()
             if run.has_failures:
                 run.settle_failures(scope, self._at, self._match)
             if await steering.read(self._frame, self._conversation, self._position):
@@ -171,19 +171,21 @@ class ModelCall:
         if not self._is_known:
             self._run.end_stream(self._frame.run_id, complete=False)
 
-    async def tell_failed(self, error: Exception) -> None:
+    async def report_failure(self, error: Exception) -> None:
         """Report a failed call to the provider's state.
 
         Raises:
             CancelledError: The task waits for the provider.
         """
         if not self._is_known:
-            await self._run.provider_failed(self._provider, error, is_covered=self._frame.is_covered())
+            await self._run.provider_failed(
+                self._provider, error, has_configured_recovery=self._frame.has_configured_recovery()
+            )
 
     def failed(self, error: Exception) -> None:
         """Record that no answer came. A team's leader continues after a member's failure, as after any result."""
         self.landed()
-        give_words(error)
+        ensure_message(error)
         if self._is_known:
             self._run.failures.append(error)
             return
@@ -191,8 +193,12 @@ class ModelCall:
             self._run.spend(self._conversation.scope, self._usage)
         if self._frame.parent is not None and self._run.is_leaving:
             raise self._run.suspend() from error
-        is_passed_over = self._frame.parent is not None or self._conversation.helper is not None
-        if is_passed_over and not self._run.may_go_without(error) and not self._frame.is_covered():
+        agno_ignores_failure = self._frame.parent is not None or self._conversation.helper is not None
+        if (
+            agno_ignores_failure
+            and not self._run.may_continue_without(error)
+            and not self._frame.has_configured_recovery()
+        ):
             raise self._run.give_up(self._who, error) from error
         self._run.drop_outdated(self._conversation.scope)
         self._run.failed(FailedCall(self._conversation.scope, self._at, self._match, error, self._who))
@@ -322,5 +328,5 @@ class ModelCall:
 
 def drops_calls() -> bool:
     """Return whether the tool calls of the current answer are ignored."""
-    turn = turn_in_hand.get()
+    turn = current_turn.get()
     return turn is not None and turn.drops_calls

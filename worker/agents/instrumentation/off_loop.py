@@ -45,7 +45,7 @@ def threaded(function: Any) -> Any:
     return call
 
 
-async def stepped(items: Iterator[Any]) -> AsyncIterator[Any]:
+async def iterate_in_thread(items: Iterator[Any]) -> AsyncIterator[Any]:
     """Yield the items of a sync iterator, each computed in a thread, with the same context variables throughout."""
     context = copy_context()
     loop = asyncio.get_running_loop()
@@ -65,14 +65,14 @@ async def stepped(items: Iterator[Any]) -> AsyncIterator[Any]:
             close()
 
 
-def options(*names: str, is_passed_over: bool = False) -> Make:
+def options(*names: str, agno_ignores_failure: bool = False) -> Make:
     """Make a hook that converts arguments of Agno's function to async forms: those with these names, or else the first.
 
     Args:
         names: The arguments' names.
-        is_passed_over: Whether Agno continues if they fail.
+        agno_ignores_failure: Whether Agno continues if they fail.
     """
-    form = functools.partial(_forms, is_passed_over=is_passed_over)
+    form = functools.partial(_forms, agno_ignores_failure=agno_ignores_failure)
 
     def make(original: Original) -> Original:
         def hook(*arguments: Any, **given: Any) -> Any:
@@ -89,14 +89,16 @@ def options(*names: str, is_passed_over: bool = False) -> Make:
     return make
 
 
-def attributes(*names: str, is_passed_over: bool = False) -> Make:
+def attributes(*names: str, agno_ignores_failure: bool = False) -> Make:
     """Make a hook that passes a copy of the owner to Agno, with async forms of the functions under these attributes."""
 
     def make(original: Original) -> Original:
         def hook(owner: Any, *arguments: Any, **given: Any) -> Any:
             if run_in_hand.get() is None:
                 return original(owner, *arguments, **given)
-            return original(with_forms(owner, *names, is_passed_over=is_passed_over), *arguments, **given)
+            return original(
+                with_async_attributes(owner, *names, agno_ignores_failure=agno_ignores_failure), *arguments, **given
+            )
 
         return hook
 
@@ -110,7 +112,7 @@ def dependencies(original: Original) -> Original:
         found = run_context.dependencies
         if run_in_hand.get() is not None and isinstance(found, dict):
             for name, value in found.items():  # changed in place, since Agno puts the results there
-                found[name] = watched(threaded(value), is_passed_over=True)
+                found[name] = watched(threaded(value), agno_ignores_failure=True)
         await original(owner, run_context, **given)
 
     return hook
@@ -178,18 +180,18 @@ def _blocks(db: Any) -> bool:
     return url is None or not str(url.drivername).startswith("sqlite") or url.database not in (None, "", ":memory:")
 
 
-def _forms(value: Any, *, is_passed_over: bool = False) -> Any:
+def _forms(value: Any, *, agno_ignores_failure: bool = False) -> Any:
     if isinstance(value, list):
-        return [watched(threaded(each), is_passed_over=is_passed_over) for each in value]
-    return watched(threaded(value), is_passed_over=is_passed_over)
+        return [watched(threaded(each), agno_ignores_failure=agno_ignores_failure) for each in value]
+    return watched(threaded(value), agno_ignores_failure=agno_ignores_failure)
 
 
-def with_forms(owner: Any, *names: str, is_passed_over: bool = False) -> Any:
+def with_async_attributes(owner: Any, *names: str, agno_ignores_failure: bool = False) -> Any:
     """Return the owner, or a copy with async forms of the sync functions under these attributes."""
     own = owner
     for name in names:
         value = getattr(owner, name, None)
-        form = watched(threaded(value), is_passed_over=is_passed_over)
+        form = watched(threaded(value), agno_ignores_failure=agno_ignores_failure)
         if form is not value:
             own = copy.copy(owner) if own is owner else own
             setattr(own, name, form)
@@ -214,7 +216,7 @@ def _of_tool(value: Any) -> Any:
 def _stepping(function: Any) -> Any:
     @functools.wraps(function)
     async def step(*arguments: Any, **given: Any) -> AsyncIterator[Any]:
-        async for item in stepped(function(*arguments, **given)):
+        async for item in iterate_in_thread(function(*arguments, **given)):
             yield item
 
     return step

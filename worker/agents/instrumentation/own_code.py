@@ -5,18 +5,18 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from worker.agents.errors import give_words
+from worker.agents.errors import ensure_message
 from worker.agents.instrumentation import bare_notes
-from worker.agents.instrumentation.frames import frame_in_hand
+from worker.agents.instrumentation.frames import current_frame
 from worker.threads import own_process
 
 
-def watched(function: Any, *, is_passed_over: bool = False) -> Any:
+def watched(function: Any, *, agno_ignores_failure: bool = False) -> Any:
     """Wrap an async function so that its errors are recorded; anything else is returned unchanged.
 
     Args:
         function: The user's function: a hook, a factory, instructions, a step.
-        is_passed_over: Whether Agno continues if the function fails. Then another attempt follows if it may help;
+        agno_ignores_failure: Whether Agno continues if the function fails. Then another attempt follows if it may help;
             otherwise the failure is noted.
     """
     if not inspect.iscoroutinefunction(function):
@@ -28,31 +28,31 @@ def watched(function: Any, *, is_passed_over: bool = False) -> Any:
             with own_process():
                 return await function(*arguments, **options)
         except Exception as error:
-            _tell(function, error, is_passed_over=is_passed_over)
+            _tell(function, error, agno_ignores_failure=agno_ignores_failure)
             raise
 
     return call
 
 
-def _tell(function: Callable[..., Any], error: Exception, *, is_passed_over: bool) -> None:
+def _tell(function: Callable[..., Any], error: Exception, *, agno_ignores_failure: bool) -> None:
     """Record an error on the run.
 
     Raises:
         CancelledError: Another attempt repeats the call.
     """
-    frame = frame_in_hand.get()
+    frame = current_frame.get()
     if frame is None:
-        give_words(error)
+        ensure_message(error)
         bare_notes.failed(error)
-        if is_passed_over and not _decides(error):
-            bare_notes.go_without(_name(function), error)
+        if agno_ignores_failure and not _decides(error):
+            bare_notes.note_missing_or_stop(_name(function), error)
         return
-    give_words(error)
+    ensure_message(error)
     run = frame.run
     run.failures.append(error)
-    if not is_passed_over or _decides(error):
+    if not agno_ignores_failure or _decides(error):
         return
-    run.go_without(_name(function), error, is_covered=frame.is_covered())
+    run.note_missing_or_stop(_name(function), error, has_configured_recovery=frame.has_configured_recovery())
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from worker.agents.errors import give_words
+from worker.agents.errors import ensure_message
 from worker.agents.instrumentation import bare_notes
-from worker.agents.instrumentation.frames import frame_in_hand
+from worker.agents.instrumentation.frames import current_frame
 
 _TOLD = "_agno_worker_told"  # marks an error that has been reported: callers may log it again
 _STORES = ("decision_log", "entity_memory", "learned_knowledge", "session_context", "user_memory", "user_profile")
@@ -33,15 +33,17 @@ def log_warning(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def hook(message: Any, *arguments: Any, **options: Any) -> Any:
         logged = original(message, *arguments, **options)
-        error, frame = sys.exc_info()[1], frame_in_hand.get()
+        error, frame = sys.exc_info()[1], current_frame.get()
         if isinstance(error, Exception) and not getattr(error, _TOLD, False):
             with contextlib.suppress(Exception):
                 setattr(error, _TOLD, True)
-            give_words(error)
+            ensure_message(error)
             if frame is None:
-                bare_notes.go_without(_what(str(message)), error)
+                bare_notes.note_missing_or_stop(_what(str(message)), error)
             else:
-                frame.run.go_without(_what(str(message)), error, is_covered=frame.is_covered())
+                frame.run.note_missing_or_stop(
+                    _what(str(message)), error, has_configured_recovery=frame.has_configured_recovery()
+                )
         return logged
 
     return hook

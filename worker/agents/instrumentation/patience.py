@@ -11,20 +11,20 @@ from typing import Any
 
 from worker.agents.answers.completeness import says_something
 from worker.agents.answers.errors import SilentModel, unreadable_in
-from worker.agents.answers.reading import Reading, reading_in_hand
+from worker.agents.answers.reading import Reading, current_reading
 from worker.threads import MODEL_CALLS, waited
 
 AT_ONCE = 5
 """The factor by which an answer that is not streamed may exceed the silence limit: 120 seconds become the 600 that the
 clients of OpenAI and Anthropic allow for such a request."""
 
-LOOK_SECONDS = 0.25
+POLL_SECONDS = 0.25
 """How often sync code that waits for a model checks whether its run should end: a stop takes effect within a second."""
 
 _END = object()
 
 
-async def heard_within(stream: AsyncIterator[Any], reading: Reading, seconds: float) -> AsyncGenerator[Any]:
+async def stream_within(stream: AsyncIterator[Any], reading: Reading, seconds: float) -> AsyncGenerator[Any]:
     """Pass on the chunks of an answer as long as the model is not silent for too long.
 
     A chunk without content shows that the connection is alive, but not the model.
@@ -40,7 +40,7 @@ async def heard_within(stream: AsyncIterator[Any], reading: Reading, seconds: fl
     loop = asyncio.get_running_loop()
     silent_at = loop.time() + seconds
     while True:
-        token = reading_in_hand.set(reading)
+        token = current_reading.set(reading)
         try:
             delta = await within(anext(stream), silent_at - loop.time(), said=seconds)
         except StopAsyncIteration:
@@ -49,7 +49,7 @@ async def heard_within(stream: AsyncIterator[Any], reading: Reading, seconds: fl
             _raise_unreadable(error)
             raise
         finally:
-            reading_in_hand.reset(token)
+            current_reading.reset(token)
         now = loop.time()
         if _is_sign_of_life(delta):
             silent_at = now + seconds
@@ -57,10 +57,10 @@ async def heard_within(stream: AsyncIterator[Any], reading: Reading, seconds: fl
         silent_at += loop.time() - now  # time that the reader takes does not count
 
 
-def heard_within_sync(
+def stream_within_sync(
     stream: Iterator[Any], reading: Reading, seconds: float, check: Callable[[], object]
 ) -> Iterator[Any]:
-    """Sync version of ``heard_within``: a thread reads the chunks, and is abandoned if the model is silent.
+    """Sync version of ``stream_within``: a thread reads the chunks, and is abandoned if the model is silent.
 
     Args:
         stream: The chunks.
@@ -110,7 +110,7 @@ def heard_within_sync(
 def _next_of(pieces: "SimpleQueue[Any]", silent_at: float, seconds: float, check: Callable[[], object]) -> Any:
     while True:
         try:
-            return pieces.get(timeout=max(0.0, min(silent_at - time.monotonic(), LOOK_SECONDS)))
+            return pieces.get(timeout=max(0.0, min(silent_at - time.monotonic(), POLL_SECONDS)))
         except Empty:
             check()
             _check_time(silent_at, seconds)
@@ -119,7 +119,7 @@ def _next_of(pieces: "SimpleQueue[Any]", silent_at: float, seconds: float, check
 def _read_with(stream: Iterator[Any], reading: Reading) -> Iterator[Any]:
     """Pass on the chunks of an answer, with the reading set while each is parsed."""
     while True:
-        token = reading_in_hand.set(reading)
+        token = current_reading.set(reading)
         try:
             delta = next(stream)
         except StopIteration:
@@ -128,7 +128,7 @@ def _read_with(stream: Iterator[Any], reading: Reading) -> Iterator[Any]:
             _raise_unreadable(error)
             raise
         finally:
-            reading_in_hand.reset(token)
+            current_reading.reset(token)
         yield delta
 
 
@@ -152,7 +152,7 @@ def within_sync(ask: Callable[[], Any], seconds: float, check: Callable[[], obje
     asking: Future[Any] = MODEL_CALLS.submit(copy_context().run, ask)
     silent_at = time.monotonic() + seconds
     try:
-        while not wait_for([asking], max(0.0, min(silent_at - time.monotonic(), LOOK_SECONDS))).done:
+        while not wait_for([asking], max(0.0, min(silent_at - time.monotonic(), POLL_SECONDS))).done:
             check()
             _check_time(silent_at, seconds)
     finally:

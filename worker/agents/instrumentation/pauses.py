@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from worker.agents.instrumentation import records, refused
-from worker.agents.instrumentation.frames import Frame, frame_in_hand, place_of, turn_in_hand
+from worker.agents.instrumentation.frames import Frame, current_frame, current_turn, place_of
 from worker.words.requests import InputAnswer, InputRequest, RequestKind
 
 Original = Callable[..., Any]
@@ -36,7 +36,7 @@ def calls(original: Original) -> Original:
     """Make the hook for the tool calls of an answer, which Agno makes or pauses for."""
 
     async def hook(self: Any, function_calls: Any, function_call_results: Any, **options: Any) -> AsyncIterator[Any]:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         if frame is None or options.get("skip_pause_check"):
             batch = None
         else:
@@ -59,7 +59,7 @@ def calls_sync(original: Original) -> Original:
     """Sync version of ``calls``."""
 
     def hook(self: Any, function_calls: Any, function_call_results: Any, **options: Any) -> Iterator[Any]:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         if frame is None:
             yield from original(self, function_calls, function_call_results, **options)
             return
@@ -122,7 +122,7 @@ class _Batch:
 
     def owner_of(self, call: Any) -> Frame:
         """Return the frame of the run in which a call is made."""
-        return place_of(self._frame, turn_in_hand.get(), call.call_id).owner
+        return place_of(self._frame, current_turn.get(), call.call_id).owner
 
     def _carried_out(self, call: Any, given: Sequence[tuple[InputRequest, InputAnswer]]) -> tuple[str, bool] | None:
         """Apply a person's answers to a call.
@@ -220,7 +220,7 @@ def requests_of(frame: Frame, call: Any) -> list[InputRequest]:
 
 def _asker(frame: Frame, call: Any) -> Callable[..., InputRequest]:
     """Return a function that creates requests about a call."""
-    place = place_of(frame, turn_in_hand.get(), call.call_id)
+    place = place_of(frame, current_turn.get(), call.call_id)
     who = getattr(place.owner.owner, "name", None) or getattr(place.owner.owner, "id", None)
     what: dict[str, Any] = {"agent": who, "tool_name": call.function.name, "arguments": call.arguments or {}}
     where = [place.home.key, place.at]

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from worker.agents.instrumentation.frames import Frame
-from worker.agents.instrumentation.stable_ids import made_of, seeded
+from worker.agents.instrumentation.stable_ids import id_from_seed, seeded
 from worker.threads import in_thread
 from worker.words.digests import digest
 
@@ -68,7 +68,7 @@ async def resolve_approval(owner: Frame, call: Any, *, approved: bool) -> None:
                 changes = {"status": status, "resolved_at": int(time.time()), "resolved_by": "agno-worker"}
                 await _called(db.update_approval, each["id"], expected_status="pending", **changes)
     except Exception as error:  # noqa: BLE001 - databases may raise anything
-        owner.run.go_without("The record of an approval", error, is_covered=True)
+        owner.run.note_missing_or_stop("The record of an approval", error, has_configured_recovery=True)
 
 
 async def _called(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -90,7 +90,7 @@ def _approval(db: Any, seed: str) -> Any:
     if get is None:
         return None
     try:
-        return get(str(made_of(seed)))
+        return get(str(id_from_seed(seed)))
     except NotImplementedError:
         return None
 

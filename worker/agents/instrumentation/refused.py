@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from worker.agents.instrumentation import bare_notes
-from worker.agents.instrumentation.frames import Frame, Turn, frame_in_hand, place_of, turn_in_hand
+from worker.agents.instrumentation.frames import Frame, Turn, current_frame, current_turn, place_of
 from worker.agents.translation.tool_events import request_event, result_event
 from worker.words.digests import digest
 
@@ -45,7 +45,7 @@ def over_the_limit(original: Original) -> Original:
 
 def _tell(message: Any, arguments: Any) -> None:
     """Log an answered call to the task of the agent that requested it."""
-    frame, attempt = frame_in_hand.get(), bare_notes.attempt_in_hand()
+    frame, attempt = current_frame.get(), bare_notes.current_attempt()
     if frame is not None:
         answered(frame, message, arguments)
     elif attempt is not None:
@@ -61,7 +61,7 @@ def answered(frame: Frame, message: Any, arguments: Any, *, is_error: bool = Tru
         arguments: The call's arguments.
         is_error: Whether the answer is an error.
     """
-    frame.run.call(partial(_note, frame, turn_in_hand.get(), message, arguments, is_error=is_error))
+    frame.run.call(partial(_note, frame, current_turn.get(), message, arguments, is_error=is_error))
 
 
 def _note(frame: Frame, turn: Turn | None, message: Any, arguments: Any, *, is_error: bool) -> None:

@@ -60,7 +60,7 @@ class Review:
         try:
             look()
         except _Unanswered:
-            await self._frame.run.others_end(self._frame)
+            await self._frame.run.wait_for_concurrent_steps(self._frame)
             raise self._frame.run.pause() from None
 
     def settle_sync(self, look: Callable[[], None]) -> None:
@@ -70,7 +70,7 @@ class Review:
             run.call(look)
         except _Unanswered:
             if threading.get_ident() != run.thread:
-                run.on_loop(partial(run.others_end, self._frame))
+                run.on_loop(partial(run.wait_for_concurrent_steps, self._frame))
             raise run.call(run.pause) from None
 
     def ask_before(self) -> None:

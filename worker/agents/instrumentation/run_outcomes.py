@@ -72,19 +72,19 @@ def is_output(item: Any, child: Frame) -> bool:
 
 def pause(child: Frame) -> None:
     """Raise ``CancelledError`` if a nested run waits for a person and its caller would otherwise continue."""
-    if holds_up(child):
+    if blocks_caller(child):
         raise child.run.call(child.run.pause)
 
 
-def holds_up(child: Frame) -> bool:
+def blocks_caller(child: Frame) -> bool:
     """Return whether a nested run waits for a person and its caller would otherwise continue.
 
     Such callers are the user's code, and Agno's steps whose executor is a workflow: later steps would be executed.
     """
-    return child.is_paused and bool(child.is_users or (child.run_id and hasattr(child.owner, "steps")))
+    return child.is_paused and bool(child.is_made_by_user_code or (child.run_id and hasattr(child.owner, "steps")))
 
 
-def tell_cancelled(child: Frame, ended: Any) -> None:
+def report_cancellation(child: Frame, ended: Any) -> None:
     """Report that a nested run was cancelled by its own code, after which Agno continues silently.
 
     Args:
@@ -98,7 +98,7 @@ def tell_cancelled(child: Frame, ended: Any) -> None:
         return
     reason = str(getattr(ended, "reason", None) or getattr(ended, "content", None) or "no reason given")
     error = AgentFailed(f"it was cancelled from within: {reason}")
-    child.run.call(partial(child.run.go_without, child.member or name_of(child.owner) or "an agent", error))
+    child.run.call(partial(child.run.note_missing_or_stop, child.member or name_of(child.owner) or "an agent", error))
 
 
 def _is_cancelled(ended: Any) -> bool:

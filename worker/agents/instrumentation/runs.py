@@ -15,12 +15,12 @@ from worker.agents.instrumentation.run_outcomes import (
     RunOutcome,
     begin,
     begun,
+    blocks_caller,
     ended,
     has_failed,
-    holds_up,
     is_output,
     pause,
-    tell_cancelled,
+    report_cancellation,
 )
 from worker.agents.instrumentation.stable_ids import give_id
 from worker.agents.journal import CallSite, Identity
@@ -51,7 +51,7 @@ def run(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], opt
     within_this = for_run_within(owner, frame)
     own = without_users(within_this, options.get("user_id"))
     if own is not within_this:
-        frame.run.call(frame.run.remembers_nobody, name_of(own))
+        frame.run.call(frame.run.note_memories_disabled, name_of(own))
     name_members(own)
     child = frame.run.call(_opened, frame, owner, arguments[0] if arguments else options.get("input"), options, site)
     given = {**options, "run_id": child.run_id}
@@ -159,7 +159,7 @@ def _opened(
         kind,
         name,
         config_of(owner),
-        input_of(given, options, run.contents, is_users=site is not None),
+        input_of(given, options, run.contents, is_made_by_user_code=site is not None),
         model_of(owner),
         is_pinned=site is None,
         site=site,
@@ -167,7 +167,7 @@ def _opened(
     scope = run.journal.open(frame.scope, identity, name or kind)
     member = None if is_of_workflow(frame) else name_in_events(owner)
     child = Frame(run, owner, lambda: scope, frame, run.id_of(scope), given=given, member=member)
-    child.is_users = site is not None
+    child.is_made_by_user_code = site is not None
     begin(child.run_id)
     _announce(frame, child)
     return child
@@ -216,7 +216,7 @@ def _followed(child: Frame, result: Any, key: Callable[[], str] | None = None) -
         return _awaited(child, result, key)
     child.run.call(partial(ended, child, failed=has_failed(child, result)))
     pause(child)
-    tell_cancelled(child, result)
+    report_cancellation(child, result)
     return result
 
 
@@ -229,10 +229,10 @@ async def _awaited(child: Frame, result: Any, key: Callable[[], str] | None) -> 
         failed = has_failed(child, answer)
     finally:
         ended(child, failed=failed)
-    if holds_up(child):
-        await child.run.others_end(child)
+    if blocks_caller(child):
+        await child.run.wait_for_concurrent_steps(child)
     pause(child)
-    tell_cancelled(child, answer)
+    report_cancellation(child, answer)
     return answer
 
 
@@ -252,10 +252,10 @@ async def _iterated(child: Frame, items: AsyncIterator[Any], key: Callable[[], s
         failed = outcome.failed
     finally:
         ended(child, failed=failed)
-    if holds_up(child):
-        await child.run.others_end(child)
+    if blocks_caller(child):
+        await child.run.wait_for_concurrent_steps(child)
     pause(child)
-    tell_cancelled(child, outcome.cancelled)
+    report_cancellation(child, outcome.cancelled)
     if output is not None:
         yield output
 
@@ -274,7 +274,7 @@ def _iterated_sync(child: Frame, items: Iterator[Any], key: Callable[[], str] | 
     finally:
         child.run.call(partial(ended, child, failed=failed))
     pause(child)
-    tell_cancelled(child, outcome.cancelled)
+    report_cancellation(child, outcome.cancelled)
     if output is not None:
         yield output
 

@@ -14,20 +14,20 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
 
-from worker.agents.instrumentation.frames import frame_in_hand
-from worker.current import call_in_hand
+from worker.agents.instrumentation.frames import current_frame
+from worker.current import current_call_key
 
 SPACE = UUID("4b2f5a9e-3a0c-4f0e-9d57-0b6f4c1f6a2d")  # namespace of the derived ids; any fixed one would do
 
 FENCE = re.compile(r'nonce="([0-9a-f]{16,})">\Z')
 """The end of a text that Agno has fenced, with an unpredictable nonce (agno/scorer/_fence.py)."""
-MOST_IDS = 10_000  # limit on remembered generated ids; a process has a handful of agents without name and id
+MAX_IDS = 10_000  # limit on remembered generated ids; a process has a handful of agents without name and id
 
 _seed: ContextVar[Callable[[], str] | None] = ContextVar("seed_of_ids", default=None)
 _made_up: dict[str, None] = {}
 
 
-def is_made_up(owner: Any) -> bool:
+def is_generated(owner: Any) -> bool:
     """Return whether an agent's id was generated, here or by Agno, and is thus unknown to the user."""
     return owner.id in _made_up
 
@@ -35,7 +35,7 @@ def is_made_up(owner: Any) -> bool:
 def remember(made: str) -> None:
     """Remember an id as generated."""
     _made_up[made] = None
-    if len(_made_up) > MOST_IDS:
+    if len(_made_up) > MAX_IDS:
         del _made_up[next(iter(_made_up))]
 
 
@@ -64,7 +64,7 @@ def seeded(seed: Callable[[], str]) -> Generator[None]:
         _seed.reset(token)
 
 
-def made_of(seed: str) -> UUID:
+def id_from_seed(seed: str) -> UUID:
     """Return the id derived from a seed."""
     return uuid5(SPACE, seed)
 
@@ -73,13 +73,13 @@ def uuid4_or_stable(original: Callable[[], UUID]) -> Callable[[], UUID]:
     """Make the replacement of ``uuid4`` in a module of Agno: random, unless a seed or a current call is set."""
 
     def uuid4() -> UUID:
-        seed, frame, key = _seed.get(), frame_in_hand.get(), call_in_hand.get()
+        seed, frame, key = _seed.get(), current_frame.get(), current_call_key.get()
         if seed is not None:
-            return made_of(seed())
+            return id_from_seed(seed())
         if frame is None or key is None:
             return original()
         frame.made_ids += 1
-        return made_of(f"{key()}:{frame.made_ids}")
+        return id_from_seed(f"{key()}:{frame.made_ids}")
 
     return uuid4
 
@@ -92,7 +92,7 @@ def fence(original: Callable[..., str]) -> Callable[..., str]:
 
     def fence_untrusted(text: str, **options: Any) -> str:
         made = original(text, **options)
-        frame, found = frame_in_hand.get(), FENCE.search(made)
+        frame, found = current_frame.get(), FENCE.search(made)
         if frame is None or found is None:
             return made
         word = sha256(f"{frame.run.record.id} {text}".encode(errors="surrogatepass")).hexdigest()

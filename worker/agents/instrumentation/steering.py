@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
-from worker.agents.instrumentation.frames import Frame, frame_in_hand
-from worker.agents.journal import answers_again
+from worker.agents.instrumentation.frames import Frame, current_frame
+from worker.agents.journal import superseded_answer
 from worker.agents.runs.agent_run import AgentRun
 from worker.agents.runs.conversation import Conversation
 from worker.current import Run
@@ -19,7 +19,7 @@ from worker.words.errors import ModuleException
 from worker.words.messages import ReceivedMessage
 
 KIND = "said"
-LOOK_SECONDS = 2.0  # poll interval without a hint
+POLL_SECONDS = 2.0  # poll interval without a hint
 WHAT = "A message"
 
 
@@ -66,7 +66,7 @@ def answered(original: Callable[..., Any]) -> Callable[..., Any]:
 
     def hook(self: Any, messages: list[Any], **options: Any) -> AsyncIterator[Any]:
         made = original(self, messages=messages, **options)
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         if frame is None or frame.run.attempt is None or not _is_outermost(frame):
             return made
 
@@ -97,14 +97,14 @@ async def _going_on(
         if position == before and not await read(frame, conversation, position):
             return
         if frame.run.has_streamed:
-            frame.run.emit([answers_again()], conversation.scope)
+            frame.run.emit([superseded_answer()], conversation.scope)
         yield ModelResponse(event=ModelResponseEvent.fallback_model_activated.value)  # makes Agno drop the first answer
         made = again()
 
 
 async def _unread(run: AgentRun, attempt: Run) -> list[ReceivedMessage]:
     inbox = attempt.inbox
-    if inbox.is_due(LOOK_SECONDS):
+    if inbox.is_due(POLL_SECONDS):
         inbox.waits, inbox.looked = False, time.monotonic()
         try:
             last = inbox.messages[-1].number if inbox.messages else 0

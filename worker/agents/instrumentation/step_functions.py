@@ -91,7 +91,9 @@ class _KeptFunction:
             if state != self._before:
                 value |= {"state": state, "same": states.kept(self._context.session_state, self._found)}
             number, what = run.journal.next_number(), f"The result of the step {self._name}"
-            run.keep_back(partial(run.written, scope, "step", "", value, match=self._match, what=what, number=number))
+            run.store_if_paused(
+                partial(run.written, scope, "step", "", value, match=self._match, what=what, number=number)
+            )
         return result
 
 

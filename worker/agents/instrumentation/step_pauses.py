@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from worker.agents.errors import AgentFailed
-from worker.agents.instrumentation.frames import Frame, frame_in_hand
+from worker.agents.instrumentation.frames import Frame, current_frame
 from worker.agents.instrumentation.pauses import AskedField, form
 from worker.words.requests import InputAnswer, InputRequest, RequestKind
 
@@ -52,7 +52,7 @@ def saved_sync(original: Original) -> Original:
 
 
 def _hold(session: Any, output: Any) -> None:
-    frame = frame_in_hand.get() if output.is_paused else None
+    frame = current_frame.get() if output.is_paused else None
     for each in () if frame is None else frame.path():
         if each.run_id == output.run_id:
             each.held = PausedWorkflow(session, output)
@@ -80,7 +80,7 @@ def session_sync(original: Original) -> Original:
 
 
 def _held_of(workflow: Any) -> PausedWorkflow | None:
-    frame = frame_in_hand.get()
+    frame = current_frame.get()
     return next((each.held for each in frame.path() if each.owner is workflow), None) if frame is not None else None
 
 

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-from worker.agents.instrumentation.frames import Frame, frame_in_hand
+from worker.agents.instrumentation.frames import Frame, current_frame
 from worker.agents.instrumentation.reviews import Review, asks_about_errors, review_of
 from worker.agents.journal import Identity
 
@@ -45,7 +45,7 @@ def group(original: Original) -> Original:
     """Make the hook for executing a loop, a condition, a group of steps, a router, or parallel steps."""
 
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         if frame is None or not _is_ours(frame.owner, self):
             return original(self, *arguments, **options)
         return carried_out(frame.run.call(_frame_of, frame, self), original, self, arguments, options)

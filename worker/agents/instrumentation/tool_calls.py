@@ -7,9 +7,9 @@ from typing import Any
 
 from worker.agents.errors import failed_tool
 from worker.agents.instrumentation import states
-from worker.agents.instrumentation.frames import UNKNOWN, Frame, place_of, streamed, streamed_sync, turn_in_hand
+from worker.agents.instrumentation.frames import UNKNOWN, Frame, current_turn, place_of, streamed, streamed_sync
 from worker.agents.instrumentation.in_time import until, until_sync
-from worker.agents.instrumentation.tool_outcomes import RAISED, is_to_come, pack_outcome, pack_result
+from worker.agents.instrumentation.tool_outcomes import RAISED, is_streamed, pack_outcome, pack_result
 from worker.agents.instrumentation.tool_texts import ToolText, each_of
 from worker.agents.journal import Entry, Identity, Scope
 from worker.agents.runs.loops import BEYOND
@@ -32,7 +32,7 @@ class ToolCall:
     def __init__(self, frame: Frame, function_call: Any) -> None:
         self._run = frame.run
         self.call = function_call
-        place = place_of(frame, turn_in_hand.get(), function_call.call_id)
+        place = place_of(frame, current_turn.get(), function_call.call_id)
         self._owner, self._helper, self._home, self._at = place
         self._member = place.member
         self._match = digest([function_call.function.name, function_call.arguments])
@@ -97,7 +97,7 @@ class ToolCall:
         return self._limits.seconds
 
     @property
-    def is_beyond(self) -> bool:
+    def exceeds_limit(self) -> bool:
         """Whether the call exceeds the tool's call limit."""
         return self._limits.calls is not None and self._number > self._limits.calls
 
@@ -106,7 +106,7 @@ class ToolCall:
         text = f"{BEYOND}{self.name} reached ({self._limits.calls}). Tool call not executed."
         return self._failed(f"{text} Don't try to execute it again.")
 
-    def took_too_long(self) -> Any:
+    def answer_timeout(self) -> Any:
         """Answer the ended call with an error for the model and return Agno's outcome."""
         outcome = self._failed(self.too_long)
         self.call = copy(self.call)  # an abandoned thread still writes to the original
@@ -132,7 +132,7 @@ class ToolCall:
             plain: Whether sync code reads the result.
         """
         call = self.call
-        if is_to_come(call.result):
+        if is_streamed(call.result):
             call.result = self._followed_sync(call.result) if plain else self._followed(call.result)
             outcome.result = call.result
             return
@@ -146,7 +146,7 @@ class ToolCall:
     def _stops(self, success: Any) -> None:
         """Store the message of a tool that stops its agent, which becomes the answer if there is no other."""
         if self._owner.parent is None and getattr(success, "stop_execution", False):
-            self._run.last_words = str(success)
+            self._run.stop_message = str(success)
 
     def broke(self, error: Exception) -> None:
         """Record an error that Agno does not pass to its model, so that it ends the run."""
@@ -157,7 +157,7 @@ class ToolCall:
     def cut(self) -> None:
         """Journal the result of a call in a cancelled run, if its thread has just finished."""
         result = self.call.result
-        if result is not None and not is_to_come(result):
+        if result is not None and not is_streamed(result):
             self._note(pack_result(result), result)
 
     def answer(self, entry: Entry) -> tuple[Any, Any]:

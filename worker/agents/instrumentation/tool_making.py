@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from worker.agents.instrumentation.frames import Frame, frame_in_hand, within
+from worker.agents.instrumentation.frames import Frame, current_frame, within
 from worker.agents.instrumentation.in_time import TookTooLong, in_time, in_time_sync
 from worker.agents.instrumentation.tool_calls import ToolCall
 from worker.agents.instrumentation.tool_outcomes import failure, no_time, raised_or, stopping
@@ -38,34 +38,34 @@ async def called(frame: Frame, original: Any, model: Any, function_call: Any) ->
 
 async def _made(tool: ToolCall, original: Any, model: Any, function_call: Any) -> Any:
     """Make the call within the tool's limits."""
-    if tool.is_beyond:
+    if tool.exceeds_limit:
         return False, no_time(), function_call, tool.refused()
     try:
         return await in_time(tool.seconds, original(model, function_call))
     except TookTooLong:
-        outcome = tool.took_too_long()
+        outcome = tool.answer_timeout()
         return False, no_time(), tool.call, outcome
 
 
 async def _outcome(tool: ToolCall, original: Any, function_call: Any) -> Any:
     """Execute the call within the tool's limits."""
-    if tool.is_beyond:
+    if tool.exceeds_limit:
         return tool.refused()
     try:
         return await in_time(tool.seconds, original(function_call))
     except TookTooLong:
-        return tool.took_too_long()
+        return tool.answer_timeout()
 
 
 def _outcome_sync(tool: ToolCall, original: Any, function_call: Any) -> Any:
     """Sync version of ``_outcome``."""
-    if tool.is_beyond:
+    if tool.exceeds_limit:
         return tool.refused()
     run = tool.frame.run
     try:
         return in_time_sync(tool.seconds, partial(original, function_call), run.loop, run.thread)
     except TookTooLong:
-        return tool.took_too_long()
+        return tool.answer_timeout()
 
 
 async def executed(frame: Frame, original: Any, function_call: Any) -> Any:
@@ -111,7 +111,7 @@ def executed_sync(frame: Frame, original: Any, function_call: Any) -> Any:
         return outcome
 
 
-def is_in_hand(function_call: Any) -> bool:
+def is_current_call(function_call: Any) -> bool:
     """Return whether a call is the current one: Agno makes a call through several of the hooked methods."""
-    frame = frame_in_hand.get()
+    frame = current_frame.get()
     return frame is not None and frame.owner is function_call

@@ -32,7 +32,7 @@ def raised_or(success: Any, outcome: Any) -> Any:
     return outcome
 
 
-def is_to_come(result: Any) -> bool:
+def is_streamed(result: Any) -> bool:
     """Return whether a result is streamed."""
     return isinstance(result, AsyncIterator | Iterator)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from worker.agents.instrumentation.off_loop import stepped
+from worker.agents.instrumentation.off_loop import iterate_in_thread
 from worker.agents.journal import Entry
 
 
@@ -65,5 +65,5 @@ async def each_of(source: Any) -> AsyncIterator[Any]:
         async for item in source:
             yield item
         return
-    async for item in stepped(source):
+    async for item in iterate_in_thread(source):
         yield item

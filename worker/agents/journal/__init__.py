@@ -7,7 +7,7 @@ continues (``deferred``). Nothing here knows about Agno: values are plain JSON.
 
 from worker.agents.journal.deferred import Deferred
 from worker.agents.journal.journal import Journal
-from worker.agents.journal.notes import answers_again, discard_text, not_reused, too_large
+from worker.agents.journal.notes import discard_text, not_reused, superseded_answer, too_large
 from worker.agents.journal.order import ReplayOrder
 from worker.agents.journal.rows import VALUE_BYTES, Entry, Kind, Number
 from worker.agents.journal.scopes import CallSite, Identity, Scope
@@ -23,8 +23,8 @@ __all__ = [
     "Number",
     "ReplayOrder",
     "Scope",
-    "answers_again",
     "discard_text",
     "not_reused",
+    "superseded_answer",
     "too_large",
 ]

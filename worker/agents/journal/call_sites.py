@@ -19,7 +19,7 @@ from worker.current import Position, position
 FRAMEWORK = frozenset({"agno", "asyncio", "concurrent", "contextvars", "threading", "uvloop", "worker"})
 """Packages whose frames are not the user's code."""
 
-MOST_FRAMES = 30  # deeper code is recursive, so its place identifies nothing
+MAX_FRAMES = 30  # deeper code is recursive, so its place identifies nothing
 DIGEST_CHARACTERS = 8  # 32 bits: enough to distinguish versions of one function
 
 
@@ -48,10 +48,10 @@ def call_site(home: Position | None) -> Callable[[], CodePlace]:
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way to read the call stack
     while frame is not None and _is_framework(frame):
         frame = frame.f_back
-    while frame is not None and not _is_framework(frame) and len(chain) < MOST_FRAMES:
+    while frame is not None and not _is_framework(frame) and len(chain) < MAX_FRAMES:
         chain.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
-    is_alone = home is not None and home == position() and 0 < len(chain) < MOST_FRAMES
+    is_alone = home is not None and home == position() and 0 < len(chain) < MAX_FRAMES
     return lambda: CodePlace(_named(chain) if is_alone else None, _digest_of_all([code for code, _ in chain]))
 
 

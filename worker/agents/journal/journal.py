@@ -40,9 +40,9 @@ class Journal(StoredJournal):
         for scope in self._scopes.values():
             scope.close()
         self._entries.clear()
-        self.mending = None
+        self.repair_scope = None
         self._unrecorded.clear()
-        self.unexplained.clear()
+        self.replaced_runs.clear()
         self.deferred.drop()
 
     @property
@@ -186,15 +186,15 @@ class Journal(StoredJournal):
         if not resembling:
             return None
         if scope.identity.site is not None and scope.identity.site().place is None:
-            self.unexplained.append(scope)  # concurrent runs may still open the earlier scopes
+            self.replaced_runs.append(scope)  # concurrent runs may still open the earlier scopes
             return None
         return self._drop_from(min(each.began for each in resembling), resembling[0])
 
-    def leaves_answers(self) -> bool:
+    def has_unclaimed_answers(self) -> bool:
         """Return whether any run made from scratch resembles an earlier run whose answers were not opened again."""
         return any(
             each.parent is not None and each.identity is not None and each.parent.resembles(each.identity)
-            for each in self.unexplained
+            for each in self.replaced_runs
         )
 
     def without_last_answer(self, *, is_forgotten: bool = False) -> JournalEntry | None:
@@ -205,7 +205,7 @@ class Journal(StoredJournal):
         Args:
             is_forgotten: Whether the last answer was never stored.
         """
-        if is_forgotten and self.mending is None:
+        if is_forgotten and self.repair_scope is None:
             return None
         answers = (each for each in self._entries if each.kind == "model" and not self._mends(each))
         last = max((each.number for each in answers), default=None)
@@ -215,7 +215,7 @@ class Journal(StoredJournal):
         return self._drop([each for each in self._entries if each.number >= last], "last answer", again)
 
     def _mends(self, entry: Entry) -> bool:
-        return self.mending is not None and entry.scope.is_within(self.mending)
+        return self.repair_scope is not None and entry.scope.is_within(self.repair_scope)
 
     def unemitted(self, events: Sequence[NewEvent], *, is_new: bool = False) -> Sequence[NewEvent]:
         """Return the events that no earlier attempt has emitted, according to the task's log.

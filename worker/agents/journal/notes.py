@@ -28,7 +28,7 @@ def discard_text() -> NewEvent:
     return _note("discard", "Discard the unfinished text: the answer was interrupted and starts again.")
 
 
-def answers_again() -> NewEvent:
+def superseded_answer() -> NewEvent:
     """Return the note that discards an answer because a new message has arrived, which the agent answers instead."""
     return _note("discard", "Discard the last answer: a new message has arrived, and the agent answers it instead.")
 

@@ -35,9 +35,9 @@ class StoredJournal:
         self.deferred = Deferred()
         self.order = order or ReplayOrder()
         self.root = Scope(task_id, None, (0, 0), is_open=True)
-        self.unexplained: list[Scope] = []  # runs made from scratch, whose earlier answers other runs may still use
+        self.replaced_runs: list[Scope] = []  # runs made from scratch, whose earlier answers other runs may still use
         self.run_ids: set[str] = set()  # ids of Agno's runs that this attempt has made, or answered as a whole
-        self.has_foreign_rows = False  # rows of an earlier version of this package, which cannot be read
+        self.has_old_format_rows = False  # rows of an earlier version of this package, which cannot be read
         self._attempt = attempt
         self._numbers = count(1)
         self._loaded = attempt <= 1 or not is_kept
@@ -50,7 +50,7 @@ class StoredJournal:
         self._steps: Counter[str] = Counter()
         self.used_signals: set[int] = set()  # numbers of the signals that waits of this attempt have consumed
         self._answers: dict[str, InputAnswer] = {}  # of people, by request id
-        self.mending: Scope | None = None  # the repair of an answer that does not have the requested form
+        self.repair_scope: Scope | None = None  # the repair of an answer that does not have the requested form
         self.spent = [0, 0, 0, 0]  # tokens of calls that cost money but do not count: failed or dropped
 
     def _read(self, stored: dict[str, str]) -> None:
@@ -60,7 +60,7 @@ class StoredJournal:
             if found is not None:
                 self._answers[found[0]] = InputAnswer.model_validate(found[1])
         known = [(number, body) for number, body in decoded if "scope" in body]
-        self.has_foreign_rows = any("scope" not in body and body.get("kind") in COMPLETED for _, body in decoded)
+        self.has_old_format_rows = any("scope" not in body and body.get("kind") in COMPLETED for _, body in decoded)
         opened = [each for _, body in known for each in body.get("opens", ())]
         for each in sorted(opened, key=lambda each: _number(each["began"])):  # parents before children
             self._read_scope(each)

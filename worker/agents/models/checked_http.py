@@ -19,9 +19,9 @@ import httpx
 from worker.settings import Settings
 from worker.threads import LOOKUPS
 from worker.words.addresses import connect_limit, first_refusal
-from worker.words.hosts import tells_credentials
+from worker.words.hosts import is_metadata_host
 
-MOST_BYTES = 128 * 1024 * 1024  # of one file; providers accept less
+MAX_BYTES = 128 * 1024 * 1024  # of one file; providers accept less
 SECONDS = 30.0  # without receiving a byte
 REDIRECTS = 5
 
@@ -109,7 +109,7 @@ class _AsyncTransport(httpx.AsyncHTTPTransport):
 
 def _check_name(request: httpx.Request) -> None:
     """Refuse the names of cloud metadata services, whatever they resolve to."""
-    if tells_credentials(str(request.url)):
+    if is_metadata_host(str(request.url)):
         raise AddressRefused(f"{request.url.host} is a cloud metadata service, which must not be called")
 
 

@@ -45,7 +45,7 @@ MAKERS = {"claude": "anthropic", "gemini": "google"}
 stand_in: ContextVar["Model | None"] = ContextVar("model_stand_in", default=None)
 """Replaces every model that a run names, so that tests of handlers need no real model."""
 
-MOST_MODELS = 64  # per event loop; a worker's tasks name a handful
+MAX_MODELS = 64  # per event loop; a worker's tasks name a handful
 
 _Key = tuple[str, LLMReasoningEffort | None]
 _models: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Key, Model]]" = WeakKeyDictionary()
@@ -151,7 +151,7 @@ def _kept(key: "_Key", make: Callable[[], "Model"]) -> "Model":
     model = models.get(key)
     if model is None:
         model = make()
-        if len(models) >= MOST_MODELS:
+        if len(models) >= MAX_MODELS:
             del models[next(iter(models))]
         models[key] = model
     return model

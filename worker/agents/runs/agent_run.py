@@ -42,7 +42,7 @@ class AgentRun(RunTroubles):
         for write in kept_back:
             self.buffer.add(*write())
 
-    async def others_end(self, frame: "Frame") -> None:
+    async def wait_for_concurrent_steps(self, frame: "Frame") -> None:
         """Wait for the steps concurrent with one that waits for a person: if cut off, they would be repeated."""
         for _ in range(TURNS):  # steps that Agno starts concurrently begin one at a time
             await asyncio.sleep(0)
@@ -59,7 +59,7 @@ class AgentRun(RunTroubles):
         self._held_up.discard(frame)
         self._step_ended.set()
 
-    def keep_back(self, write: Callable[[], Written]) -> None:
+    def store_if_paused(self, write: Callable[[], Written]) -> None:
         """Store something only if the run waits for a person, now or later."""
         if self.asked:
             self.buffer.add(*write())

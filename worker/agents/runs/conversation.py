@@ -6,7 +6,7 @@ from operator import attrgetter, is_
 from typing import Any
 
 from worker.agents.journal import Scope
-from worker.words.digests import GrowingDigest, as_it_is, digest
+from worker.words.digests import IncrementalDigest, as_it_is, digest
 
 _SYSTEM = ("system", "developer")
 _content = attrgetter("content")
@@ -41,7 +41,7 @@ class Conversation:
         self.scope = scope
         self.helper = helper
         self.is_agent = is_agent
-        self.digest = GrowingDigest()
+        self.digest = IncrementalDigest()
         self._own_role = own_role
         self._contents = contents
         self._seen: list[Any] = []

@@ -58,7 +58,7 @@ class RunEvents(RunState):
         row = self.journal.row(scope, kind, at, value, match=match, closes=closes, number=number)
         return ([*events, *([] if row else [too_large(what)])], [row] if row else ())
 
-    def tell_once(self, what: str, event: NewEvent, scope: Scope | None = None) -> None:
+    def emit_once(self, what: str, event: NewEvent, scope: Scope | None = None) -> None:
         """Emit an event unless this attempt or an earlier one has already done so.
 
         Args:
@@ -149,7 +149,7 @@ class RunEvents(RunState):
         rows = [self.journal.shown(*each) for each in self._unshown.pop(run_id, ())]
         return [*self.opens(run_id), *(each for each in rows if each is not None)]
 
-    def take_back(self) -> None:
+    def discard_unfinished_text(self) -> None:
         """Discard emitted text whose answer was never completed, if there is any."""
         if self._broken_off:
             self._broken_off = False

@@ -13,7 +13,7 @@ REFUSED = "Tool call limit reached."
 BEYOND = "Limit of calls of "
 """Start of our result for a call beyond a tool's own limit."""
 
-MOST_BEYOND = 3  # such results in one run: the agent may continue without the tool, but not keep calling it
+MAX_BEYOND = 3  # such results in one run: the agent may continue without the tool, but not keep calling it
 
 NEEDS_TOOLS = frozenset({"Claude", "AwsBedrock"})
 """Models whose providers reject a conversation that contains tool calls but declares no tools."""
@@ -35,7 +35,7 @@ def reason_to_end(messages: Sequence[Any], *, repeats: int, calls: int | None) -
         return FinishReason.ToolLimit
     if calls is not None and len(results) >= calls:
         return FinishReason.ToolLimit
-    if all(_is_beyond(each) for each in latest) and sum(map(_is_beyond, results)) >= MOST_BEYOND:
+    if all(_is_beyond(each) for each in latest) and sum(map(_is_beyond, results)) >= MAX_BEYOND:
         return FinishReason.ToolLimit
     if repeats and len(results) >= repeats:
         seen = Counter(_what(each) for each in results)

@@ -100,7 +100,7 @@ class RunState:
     _held_up: "set[Frame]" = field(default_factory=set["Frame"])  # those of the steps that wait for a person
     _step_ended: asyncio.Event = field(default_factory=asyncio.Event)
     _kept_back: list[Callable[[], Written]] = field(default_factory=list[Callable[[], Written]])
-    last_words: str = ""  # message of a tool that stopped the run's own agent
+    stop_message: str = ""  # message of a tool that stopped the run's own agent
     has_streamed: bool = False  # text of a complete answer was emitted
 
     def begin(self) -> None:

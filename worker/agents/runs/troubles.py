@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from worker.agents.errors import AgentFailed, is_gate, provider_is_away
+from worker.agents.errors import AgentFailed, is_prevented_call, provider_is_away
 from worker.agents.journal import Scope
 from worker.agents.models import providers
 from worker.agents.runs.events import RunEvents
@@ -19,7 +19,7 @@ from worker.words.work import JournalEntry
 class RunTroubles(RunEvents):
     """A run that tracks its failures."""
 
-    async def check_provider(self, provider_id: str, *, is_covered: bool) -> None:
+    async def check_provider(self, provider_id: str, *, has_configured_recovery: bool) -> None:
         """Prevent a call to an unavailable provider: wait for the provider, or let Agno use another model.
 
         Raises:
@@ -31,20 +31,20 @@ class RunTroubles(RunEvents):
         state = await providers.away(self.attempt, provider_id)
         if state is None:
             return
-        if is_covered:
+        if has_configured_recovery:
             raise provider_is_away(state)
         raise providers.wait_for(self.attempt, state)
 
-    async def provider_failed(self, provider_id: str, error: BaseException, *, is_covered: bool) -> None:
+    async def provider_failed(self, provider_id: str, error: BaseException, *, has_configured_recovery: bool) -> None:
         """Report a failed call to the provider's state.
 
         Raises:
             CancelledError: The task waits for the provider.
         """
-        if self.attempt is None or self.attempt.attempt is None or self.blocks_the_loop or is_gate(error):
+        if self.attempt is None or self.attempt.attempt is None or self.blocks_the_loop or is_prevented_call(error):
             return
         state = await providers.failed(self.attempt, provider_id, error)
-        if state is not None and not is_covered:
+        if state is not None and not has_configured_recovery:
             raise providers.wait_for(self.attempt, state) from error
 
     async def provider_answered(self, provider_id: str) -> None:
@@ -52,7 +52,7 @@ class RunTroubles(RunEvents):
         if self.attempt is not None and self.attempt.attempt is not None and not self.blocks_the_loop:
             await providers.answered(self.attempt, provider_id)
 
-    def may_go_without(self, error: BaseException) -> bool:
+    def may_continue_without(self, error: BaseException) -> bool:
         """Return whether Agno may continue without the failed part: it is not required, and no retry would help."""
         if self.attempt is None:
             return True
@@ -71,18 +71,18 @@ class RunTroubles(RunEvents):
             self.attempt.stopping.set(REASON_RETRY, cause)
         return asyncio.CancelledError(REASON_RETRY)
 
-    def go_without(self, who: str, error: BaseException, *, is_covered: bool = False) -> None:
+    def note_missing_or_stop(self, who: str, error: BaseException, *, has_configured_recovery: bool = False) -> None:
         """Emit a note that the run continues without a part that failed.
 
         Args:
             who: The part that failed.
             error: The error.
-            is_covered: Whether the user has configured what follows: another model, or Agno's retries.
+            has_configured_recovery: Whether the user has configured what follows: another model, or Agno's retries.
 
         Raises:
             CancelledError: The run does not continue: the attempt ends.
         """
-        if not is_covered and not self.may_go_without(error):
+        if not has_configured_recovery and not self.may_continue_without(error):
             raise self.give_up(who, error) from error
         self.call(self.emit, [missing(who, error)])
 
@@ -128,14 +128,14 @@ class RunTroubles(RunEvents):
         failure = {"text": str(call.error), "status_code": code, "provider": is_provider}
         return self.journal.row(call.scope, "model", call.at, {"failure": failure}, match=call.match)
 
-    def remembers_nobody(self, name: str | None) -> None:
+    def note_memories_disabled(self, name: str | None) -> None:
         """Emit a note, once per run, that an agent continues without its memories of users.
 
         Args:
             name: The agent's name.
         """
         who = name or "the agent"
-        self.tell_once(f"no users {who}", no_users(who))
+        self.emit_once(f"no users {who}", no_users(who))
 
 
 def no_users(who: str) -> NewEvent:

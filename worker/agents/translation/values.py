@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from worker.agents.event_buffer import plain
 from worker.words.errors import ModuleException
-from worker.words.hosts import tells_credentials
+from worker.words.hosts import is_metadata_host
 
 TAG = "$"  # a dictionary with this key represents a value that JSON cannot express
 
@@ -131,7 +131,7 @@ def _unpacked(value: Any) -> Any:
         raise UnknownRecord(None, f"A journal row does not contain a valid {tag}: {error}") from error
 
 
-def said_by(record: Any) -> dict[str, Any] | None:
+def changed_fields(record: Any) -> dict[str, Any] | None:
     """Return the fields of an Agno record that differ from their defaults; None if the value is not a record."""
     defaults = _defaults_of(type(record))
     if defaults is None:
@@ -154,7 +154,7 @@ def _packed_record(value: Any) -> Any:
     name = _names().get(type(value))
     if name is None:
         return plain(value)
-    return {TAG: name, "value": packed(_with_content(said_by(value) or {}))}
+    return {TAG: name, "value": packed(_with_content(changed_fields(value) or {}))}
 
 
 def _with_content(said: dict[str, Any]) -> dict[str, Any]:
@@ -192,7 +192,7 @@ def _record(kind: type, fields: dict[str, Any]) -> Any:
     address = fields.get(URL)
     if address is not None and CONTENT in defaults and not str(address).startswith(ADDRESSES):
         raise UnknownRecord(None, f"A journal row of {kind.__name__} contains an address that is not a web address.")
-    if address is not None and tells_credentials(str(address)):
+    if address is not None and is_metadata_host(str(address)):
         raise UnknownRecord(None, f"A journal row of {kind.__name__} contains the address of a cloud metadata service.")
     return kind(**fields)
 

@@ -20,7 +20,7 @@ GROUP_ITEMS = 256  # the statements of a larger group take longer than its fsync
 GROUP_BYTES = 1024 * 1024
 ROOM_ITEMS = 20_000  # per process; a worker's runs slow their models down long before that
 ROOM_BYTES = 64 * 1024 * 1024
-MOST_LOSSES = 30  # connections lost under one item, which may itself be the cause and must not be tried forever
+MAX_LOSSES = 30  # connections lost under one item, which may itself be the cause and must not be tried forever
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +47,7 @@ class QueuedWrite:
 
     def may_wait(self) -> bool:
         """Return whether the write may be tried again."""
-        if self.losses >= MOST_LOSSES:
+        if self.losses >= MAX_LOSSES:
             return False
         return not self.is_given_up and (self.is_patient or self.left > 0)
 

@@ -24,14 +24,7 @@ from worker.engine.commit.owned_rows import OwnedRows
 from worker.engine.commit.queue import Item, Queue, QueuedWrite, later
 from worker.engine.commit.transaction import LARGE_BYTES, Transaction, limit
 from worker.engine.database.bounds import timeout_error
-from worker.engine.database.connections import (
-    connect,
-    errors,
-    is_lost,
-    is_passing,
-    is_unusable_server,
-    platform_error,
-)
+from worker.engine.database.connections import connect, errors, is_lost, is_passing, is_unusable_server, platform_error
 from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.vault import Vault
 from worker.engine.fault_points import fault

@@ -13,7 +13,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 QUIET_LOOKS = 5  # without a user, before the server is stopped: the next script may follow immediately
 STOP_SECONDS = 30.0  # for an orderly stop, before an immediate one
 
@@ -27,7 +27,7 @@ def watch(pid: int, data: Path, users: Path, start: Path) -> None:
         users: The file whose shared lock counts the server's users.
         start: The file that is locked while the server is started or stopped.
     """
-    what = [str(each) for each in (pid, data, users, start, LOOK_SECONDS)]
+    what = [str(each) for each in (pid, data, users, start, POLL_SECONDS)]
     command = [sys.executable, "-I", "-S", __file__, *what]
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command, cwd="/", stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)  # noqa: S603 - our own arguments
@@ -58,7 +58,7 @@ def _stop(pid: int, data: Path, is_server: Callable[[int, Path], bool]) -> None:
             return
         until = time.monotonic() + STOP_SECONDS
         while is_server(pid, data) and time.monotonic() < until:
-            time.sleep(LOOK_SECONDS / 10)
+            time.sleep(POLL_SECONDS / 10)
 
 
 def _is_free(handle: int, *, keep: bool = False) -> bool:

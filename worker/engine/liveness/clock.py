@@ -12,7 +12,7 @@ from worker.engine.database.access import DatabaseAccess
 from worker.words.errors import ModuleException, Unavailable
 from worker.words.notices import ClockSetBack, PlatformTrouble, announce
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 BACK_SECONDS = 1.0  # a smaller step may be a slow answer, and delays nothing for longer than that
 BATCH = 500
 
@@ -81,8 +81,8 @@ async def watch(core: DatabaseAccess) -> None:
             before = clock, asked
         except ModuleException as error:
             if not isinstance(error, Unavailable):
-                announce(PlatformTrouble(doing="checking the database's clock", error=error, again_in=LOOK_SECONDS))
-        await asyncio.sleep(LOOK_SECONDS)
+                announce(PlatformTrouble(doing="checking the database's clock", error=error, again_in=POLL_SECONDS))
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _repair_and_announce(core: DatabaseAccess, back: float) -> None:

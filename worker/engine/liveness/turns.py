@@ -18,7 +18,7 @@ from worker.words.conversations import ConversationKey
 from worker.words.errors import ModuleException
 from worker.words.notices import PlatformTrouble, announce
 
-LOOK_SECONDS = 2.0  # between searches for free turns that no process has noticed
+POLL_SECONDS = 2.0  # between searches for free turns that no process has noticed
 BATCH = 500  # conversations per statement
 LOCK_CLASS = 0x636F6E76  # "conv": of the advisory locks of this module; workers' session locks have another
 
@@ -107,7 +107,7 @@ class TurnKeeper:
             try:
                 await self.advance(sorted(due))
             except ModuleException as error:  # the search every two seconds will find them
-                announce(PlatformTrouble(doing="assigning turns in conversations", error=error, again_in=LOOK_SECONDS))
+                announce(PlatformTrouble(doing="assigning turns in conversations", error=error, again_in=POLL_SECONDS))
 
     async def advance(self, turns: Collection[ConversationKey]) -> None:
         """Give the turn to the first task of each of these conversations in which no task has it."""
@@ -140,7 +140,7 @@ class TurnKeeper:
 
     async def look_after(self) -> None:
         """Call ``look`` every two seconds until cancelled."""
-        await repeat(self.look, LOOK_SECONDS, "assigning turns in conversations")
+        await repeat(self.look, POLL_SECONDS, "assigning turns in conversations")
 
     async def close(self) -> None:
         """Wait until the turns requested by ``look_at`` are given."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from worker.engine.state.references import FileRow
 from worker.engine.state.rows import Effect, Row, log, own, put
-from worker.words.artifacts import MOST_ARTIFACTS, Artifact
+from worker.words.artifacts import MAX_ARTIFACTS, Artifact
 from worker.words.errors import ValidationError
 from worker.words.references import Reference
 from worker.words.statuses import TaskUpdateEventType
@@ -40,8 +40,8 @@ class Produce:
         if {**known, **made} == known:
             return Effect()
         files = [_row(each) for each in self.artifacts if each.sha256 is not None]
-        if len({**known, **made}) > MOST_ARTIFACTS:
-            raise ValidationError(f"A task can have at most {MOST_ARTIFACTS:,} artifacts.", field=ARTIFACTS)
+        if len({**known, **made}) > MAX_ARTIFACTS:
+            raise ValidationError(f"A task can have at most {MAX_ARTIFACTS:,} artifacts.", field=ARTIFACTS)
         delta = put(row, {ARTIFACTS: [*{**known, **made}.values()]})
         return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, delta, self.attempt)], files=files)
 

@@ -18,7 +18,7 @@ CHILDREN = "sub_executions"
 PARENT = "_parent"
 """Key in a task's ``state``: the task that created it, which may wait for its end."""
 
-MOST_CHILDREN = 1_000  # per task, over all its attempts
+MAX_CHILDREN = 1_000  # per task, over all its attempts
 
 
 def waiting_parent(row: Row) -> str | None:
@@ -52,8 +52,8 @@ class Adopt:
         fresh = [each for each in self.children if each not in known]
         if not fresh:
             return Effect()
-        if len(known) + len(fresh) > MOST_CHILDREN:
-            raise ValidationError(f"A task can have at most {MOST_CHILDREN:,} children.", field=CHILDREN)
+        if len(known) + len(fresh) > MAX_CHILDREN:
+            raise ValidationError(f"A task can have at most {MAX_CHILDREN:,} children.", field=CHILDREN)
         delta = put(row, {CHILDREN: [*known, *fresh]})
         return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, delta, self.attempt)])
 

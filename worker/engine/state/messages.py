@@ -22,8 +22,8 @@ READ = "_read"
 KEYS = "_message_keys"
 """Key in a task's ``state``: the idempotency keys of the last messages."""
 
-MOST_MESSAGES = 1_000  # per task and input
-MOST_KEYS = 100
+MAX_MESSAGES = 1_000  # per task and input
+MAX_KEYS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ class Message:
         keys: list[str] = row.state.get(KEYS) or []
         if self.key in keys:
             return Effect()
-        if waiting(row.state) >= MOST_MESSAGES:
-            raise Conflict(f"Task {row.id!r} already has {MOST_MESSAGES:,} unread messages, the maximum.")
+        if waiting(row.state) >= MAX_MESSAGES:
+            raise Conflict(f"Task {row.id!r} already has {MAX_MESSAGES:,} unread messages, the maximum.")
         number = int(row.state.get(SENT) or 0) + 1
         received = ReceivedMessage(number=number, text=self.text, sent_by=self.by)
         event = log(row, TaskUpdateEventType.MessageReceived, received.model_dump(mode="json", exclude_none=True))
-        known = {KEYS: [*keys, self.key][-MOST_KEYS:]} if self.key is not None else {}
+        known = {KEYS: [*keys, self.key][-MAX_KEYS:]} if self.key is not None else {}
         row.set(state={**row.state, SENT: number, **known})
         return Effect(events=[event], journal=[message_row(received)])
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from worker.engine.state.rows import Effect, Row, log
 from worker.engine.state.transitions import fail, requeue
-from worker.words.retry import CRASHES, MOST_SUSPICIONS, SUSPICIONS
+from worker.words.retry import CRASHES, MAX_SUSPICIONS, SUSPICIONS
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 
 Status = AgentExecutionStatus
@@ -42,7 +42,7 @@ class Release:
         if row.status != Status.Executing or row.worker_id != self.worker_id:
             return Effect()
         delta = self._suspect(row) if self.suspected else {}
-        if row.crashes >= CRASHES or row.suspicions >= MOST_SUSPICIONS:
+        if row.crashes >= CRASHES or row.suspicions >= MAX_SUSPICIONS:
             return fail(row, f"workers running the task died {row.suspicions} times", delta)
         delta |= requeue(row)
         events = [log(row, TaskUpdateEventType.TaskUpdated, delta, row.attempt)]

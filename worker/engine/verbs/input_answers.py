@@ -34,7 +34,7 @@ from worker.words.texts import clean, encode
 VALUE_BYTES = 1024 * 1024  # per value: a person's input, or a tool's result
 BOUNDS = Bounds(seconds=5)
 BATCH = 1000
-LOOK_SECONDS = 2.0  # between searches for overdue requests
+POLL_SECONDS = 2.0  # between searches for overdue requests
 
 _INBOX = f"""
     select {TASK_COLUMNS} from worker.tasks t
@@ -146,7 +146,7 @@ async def inbox(core: Core, organization_id: str, query: RequestQuery) -> list[O
 
 async def expire_requests(core: Core) -> None:
     """Resolve paused tasks whose requests were not answered in time; runs until cancelled."""
-    await repeat(lambda: expire(core), LOOK_SECONDS, "checking for overdue requests")
+    await repeat(lambda: expire(core), POLL_SECONDS, "checking for overdue requests")
 
 
 async def expire(core: Core) -> None:

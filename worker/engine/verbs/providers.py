@@ -24,7 +24,7 @@ from worker.words.providers import (
 )
 from worker.words.texts import clean
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 BATCH = 500  # tasks released, or ended, per statement
 MESSAGE_CHARACTERS = 1000
 
@@ -192,7 +192,7 @@ async def release(core: Core) -> None:
 
 async def look_after(core: Core) -> None:
     """Send probes, release tasks, and end those that have waited too long; runs until cancelled."""
-    await repeat(lambda: look(core), LOOK_SECONDS, "checking unavailable providers")
+    await repeat(lambda: look(core), POLL_SECONDS, "checking unavailable providers")
 
 
 async def look(core: Core) -> None:

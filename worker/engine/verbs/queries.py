@@ -17,7 +17,7 @@ from worker.words.texts import clean
 WINDOW = 10_000
 """Tasks per lane that a text search reads, and that are counted: some 50 ms."""
 
-LEAST_WINDOW = 500  # per agent, however many agents are given
+MIN_WINDOW = 500  # per agent, however many agents are given
 
 _NEWEST_FIRST = "order by t.created_at desc, t.id desc"
 _COLUMNS = {"parent_task_id": "parent_id"}
@@ -52,7 +52,7 @@ async def counts(core: Core, organization_id: str, query: TaskQuery) -> dict[Age
     query = query.model_copy(update={"status": None, "statuses": (), "before": None})
     asked = _Asked(organization_id, query)
     has_lanes = _lay_lanes(asked, query)
-    window = max(WINDOW // len(query.agents), LEAST_WINDOW) if has_lanes and query.agents else WINDOW
+    window = max(WINDOW // len(query.agents), MIN_WINDOW) if has_lanes and query.agents else WINDOW
     columns, kept = ("t.*", f"where {_HAS_TEXT}") if query.text else ("t.status", "")
     newest = f"select {columns} from worker.tasks t where {asked.sql()} {_NEWEST_FIRST} limit {window}"  # noqa: S608 - names of ours
     sql = f"select t.status, count(*) as count from {_merged(newest, has_lanes=has_lanes)} {kept} group by t.status"  # noqa: S608 - the same

@@ -29,7 +29,7 @@ FILE_BYTES_PER_BATCH = 256 * 1024 * 1024  # contents are stored in chunks of 2 K
 
 BATCH_SECONDS = 300.0  # for a batch on a slow or busy disk
 
-LOOK_SECONDS = 600.0  # between checks whether the day's clean-up is due
+POLL_SECONDS = 600.0  # between checks whether the day's clean-up is due
 FIRST_LOOK_SECONDS = 5.0, 60.0  # random, since a whole fleet may start at the same moment
 
 
@@ -134,7 +134,7 @@ class Retention:
                 await self._clean_at_leisure(days)
 
         await asyncio.sleep(random.uniform(*FIRST_LOOK_SECONDS))  # noqa: S311 - no secret
-        await repeat(clean, LOOK_SECONDS, "cleaning up")
+        await repeat(clean, POLL_SECONDS, "cleaning up")
 
     async def _clean_at_leisure(self, days: int) -> None:
         """Clean up, pausing after each batch as long as it took, to leave at least half of the time to other work."""

@@ -34,11 +34,11 @@ from worker.words.messages import ReceivedMessage
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.outside_rows import message_in
 from worker.words.providers import ProviderFailure, ProviderState
-from worker.words.statuses import TOLD_ONCE, AgentExecutionStatus
+from worker.words.statuses import EMITTED_ONCE, AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskRecord
 from worker.words.texts import clean
 from worker.words.work import (
-    MOST_TROUBLES,
+    MAX_TROUBLES,
     TROUBLE_CHARACTERS,
     Delivery,
     DeliveryDemand,
@@ -160,7 +160,7 @@ class EngineWork(ClaimVerbs):
         """Return marks of the events of earlier attempts, reading a few events at a time, since one may be large."""
         marks, after = list[str](), 0
         while True:
-            keys = clean(task_id), self._organization, attempt, list(TOLD_ONCE), after, EVENTS_PER_READ
+            keys = clean(task_id), self._organization, attempt, list(EMITTED_ONCE), after, EVENTS_PER_READ
             rows = await self._core.read(sql_log.READ_EARLIER_EVENTS, keys, patient=True)
             marks += [mark(NewEvent(type=row["type"], data=row["data"])) for row in rows]
             if len(rows) < EVENTS_PER_READ:
@@ -257,7 +257,7 @@ class EngineWork(ClaimVerbs):
 
     async def report(self, worker_id: str, wear: WorkerWear) -> None:
         """Report the state of a worker's process."""
-        troubles = [clean(each[:TROUBLE_CHARACTERS]) for each in wear.troubles[:MOST_TROUBLES]]
+        troubles = [clean(each[:TROUBLE_CHARACTERS]) for each in wear.troubles[:MAX_TROUBLES]]
         said = (wear.hung_threads, wear.memory, wear.runs, list(wear.recent), troubles)
         if not await self._core.rows(sql_workers.REPORT, (*said, worker_id, self._organization)):
             raise NotFound(f"There is no worker {worker_id!r}.")

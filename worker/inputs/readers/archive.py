@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from worker.bounded import Refused
 from worker.inputs.decoding import OF_DOS, text_encoding
-from worker.inputs.kinds import BZIP2, GZIP, MOST_MEMBERS, TYPES, XZ
+from worker.inputs.kinds import BZIP2, GZIP, MAX_MEMBERS, TYPES, XZ
 from worker.inputs.names import file_name, one_line, size_words
 from worker.inputs.readers.answer import Inner, ReaderLimits, ReadText, too_large
 from worker.inputs.readers.containers import BROKEN, ENTRIES, opened
@@ -141,7 +141,7 @@ def _answer(what: str, entries: list[Entry], packed: int, most: int) -> ReadText
     seen = [each for each in entries if not any(part in each[0] for part in _UNSEEN)]
     answer = ReadText(_listing(what, [(name, size) for name, size, _ in seen]))
     left = min(most, max(LEAST, RATIO * packed))
-    for name, size, take in seen[:MOST_MEMBERS]:
+    for name, size, take in seen[:MAX_MEMBERS]:
         shown = one_line(name)
         try:
             data = take(left + 1) if size <= left else None
@@ -154,8 +154,8 @@ def _answer(what: str, entries: list[Entry], packed: int, most: int) -> ReadText
         left -= len(data)
         if data:
             answer.files.append(Inner(shown, data))
-    if len(seen) > MOST_MEMBERS:
-        answer.notes.append(f"only the first {MOST_MEMBERS} of its {len(seen):,} files were read")
+    if len(seen) > MAX_MEMBERS:
+        answer.notes.append(f"only the first {MAX_MEMBERS} of its {len(seen):,} files were read")
     return answer
 
 

@@ -1,4 +1,4 @@
-"""Binary Excel workbooks, with cells as displayed ([MS-XLSB])."""
+"""Binary Excel workbooks, with cells as format_cell ([MS-XLSB])."""
 
 import posixpath
 import struct
@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 from worker.bounded import Refused
 from worker.inputs.readers import office, sheets
 from worker.inputs.readers.answer import ReaderLimits, ReadText
-from worker.inputs.readers.cells import displayed
+from worker.inputs.readers.cells import format_cell
 from worker.inputs.readers.containers import UNPACKED_BYTES, opened
 from worker.inputs.readers.sheets import Row, Sheet
 
@@ -131,13 +131,13 @@ class _Book:
         from openpyxl.utils.datetime import MAC_EPOCH, WINDOWS_EPOCH, from_excel
 
         if not is_date_format(form):
-            return displayed(value, form)
+            return format_cell(value, form)
         epoch = MAC_EPOCH if self._is_of_1904 else WINDOWS_EPOCH
         try:
             moment: Any = from_excel(value, epoch, timedelta=is_timedelta_format(form))
         except (ValueError, OverflowError):
-            return displayed(value, "General")
-        return displayed(moment, form)
+            return format_cell(value, "General")
+        return format_cell(moment, form)
 
 
 def _number(content: bytes, at: int, most: int) -> tuple[int, int]:

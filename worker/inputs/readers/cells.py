@@ -12,8 +12,8 @@ _UNKNOWN = re.compile(r"E[+-]|[#0?] ?/")  # exponents and fractions
 _DIGITS = re.compile(r"[#0?][#0?,.]*")
 
 
-def displayed(value: object, form: str) -> str:
-    """Return the displayed text of a cell.
+def format_cell(value: object, form: str) -> str:
+    """Return the format_cell text of a cell.
 
     Args:
         value: The value of the cell.

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from worker.inputs.readers.tables import as_table
 
-MOST_POINTS = 10_000  # per series of a chart
+MAX_POINTS = 10_000  # per series of a chart
 _CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 _TEXT = "{http://schemas.openxmlformats.org/drawingml/2006/main}t"
 
@@ -28,8 +28,8 @@ def chart(root: Any) -> str:
         rows.append([name, *(each.values[place] if place < len(each.values) else "" for each in series)])
     parts = [f"Chart: {title}" if title else "Chart:", as_table(rows)]
     whole = max((each.points for each in series), default=0)
-    if whole > MOST_POINTS:
-        parts.append(f"(Of the {whole:,} points of this chart the first {MOST_POINTS:,} are shown.)")
+    if whole > MAX_POINTS:
+        parts.append(f"(Of the {whole:,} points of this chart the first {MAX_POINTS:,} are shown.)")
     return "\n\n".join(parts)
 
 
@@ -90,6 +90,6 @@ def _points(element: Any) -> list[str]:
     for each in element.iter(f"{_CHART}pt") if element is not None else ():
         value = each.find(f"{_CHART}v")
         place = str(each.get("idx") or "")
-        if value is not None and place.isdigit() and int(place) < MOST_POINTS:
+        if value is not None and place.isdigit() and int(place) < MAX_POINTS:
             found[int(place)] = value.text or ""
     return [found.get(place, "") for place in range(max(found, default=-1) + 1)]

@@ -26,7 +26,7 @@ _W = f"{{{_WORD.decode()}}}"
 _TYPES = "http://schemas.openxmlformats.org/package/2006/content-types"
 _RELATED = "http://schemas.openxmlformats.org/package/2006/relationships"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-MOST_COLUMNS = 16_384
+MAX_COLUMNS = 16_384
 
 
 def read_workbook(content: bytes, limits: ReaderLimits) -> ReadText:
@@ -133,7 +133,7 @@ def _rows(sheet: Any, styles: dict[str, str], remarks: list[str]) -> Iterator[Ro
                     f"Comment on {letters(column - 1)}{number}: {' '.join(''.join(comment.itertext()).split())}"
                 )
             across = str(cell.get(f"{_SS}MergeAcross") or "0")
-            column += min(int(across), MOST_COLUMNS) if across.isdecimal() else 0
+            column += min(int(across), MAX_COLUMNS) if across.isdecimal() else 0
         yield number, cells
 
 
@@ -143,7 +143,7 @@ def _index(element: Any, following: int) -> int:
 
 
 def _shown(data: Any, form: str) -> str:
-    from worker.inputs.readers.cells import displayed
+    from worker.inputs.readers.cells import format_cell
 
     said, kind = "".join(data.itertext()).strip(), data.get(f"{_SS}Type")
     if kind == "DateTime":
@@ -151,7 +151,7 @@ def _shown(data: Any, form: str) -> str:
     if kind == "Boolean":
         return "TRUE" if said == "1" else "FALSE"
     try:
-        return displayed(float(said), _FORMS.get(form, form)) if kind == "Number" else said
+        return format_cell(float(said), _FORMS.get(form, form)) if kind == "Number" else said
     except ValueError:
         return said
 

@@ -6,14 +6,14 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 
 from worker.inputs.decoding import text_encoding
-from worker.inputs.kinds import MOST_MEMBERS, WEB_ARCHIVE
+from worker.inputs.kinds import MAX_MEMBERS, WEB_ARCHIVE
 from worker.inputs.names import file_name, one_line, size_words
 from worker.inputs.readers.answer import Inner, ReaderLimits, ReadText, too_large
 from worker.inputs.readers.web import markdown
 
 HEADERS = ("From", "To", "Cc", "Date", "Subject")
 LONGEST_HEADER = 2_000  # characters, enough for a long list of recipients
-MOST_PARTS = 1_000  # per message, nested parts included
+MAX_PARTS = 1_000  # per message, nested parts included
 _BODIES = ("text/plain", "text/html")
 
 
@@ -46,8 +46,8 @@ def _parts_of(message: EmailMessage, answer: ReadText, is_page: bool) -> tuple[s
     bodies: dict[str, list[str]] = {each: [] for each in _BODIES}
     attached: list[Inner] = []
     for number, part in enumerate(_leaves(message)):
-        if number >= MOST_PARTS:
-            answer.notes.append(f"it has more than {MOST_PARTS:,} parts, and the rest was left out")
+        if number >= MAX_PARTS:
+            answer.notes.append(f"it has more than {MAX_PARTS:,} parts, and the rest was left out")
             break
         kind, name = part.get_content_type(), file_name(str(part.get_filename() or ""))
         is_body = kind in bodies and part.get_content_disposition() != "attachment" and not name
@@ -76,15 +76,15 @@ def _leaves(message: EmailMessage) -> Iterator[EmailMessage]:
 
 def take(answer: ReadText, attached: list[Inner], most: int) -> None:
     """Add attachments to the answer, within the limits."""
-    for each in attached[:MOST_MEMBERS]:
+    for each in attached[:MAX_MEMBERS]:
         if len(each.content) > most:
             answer.notes.append(f"{each.name} in it {too_large(len(each.content), most)}")
             continue
         most -= len(each.content)
         if each.content:
             answer.files.append(each)
-    if len(attached) > MOST_MEMBERS:
-        answer.notes.append(f"only the first {MOST_MEMBERS} of its {len(attached)} attachments were read")
+    if len(attached) > MAX_MEMBERS:
+        answer.notes.append(f"only the first {MAX_MEMBERS} of its {len(attached)} attachments were read")
 
 
 def _header(message: EmailMessage, name: str) -> str:

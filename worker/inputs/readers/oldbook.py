@@ -1,4 +1,4 @@
-"""Excel workbooks from before 2007, with cells as displayed, and comments."""
+"""Excel workbooks from before 2007, with cells as format_cell, and comments."""
 
 import datetime as dt
 import io
@@ -8,7 +8,7 @@ from typing import Any
 from worker.bounded import Refused
 from worker.inputs.readers import office, sheets
 from worker.inputs.readers.answer import ReaderLimits, ReadText
-from worker.inputs.readers.cells import displayed
+from worker.inputs.readers.cells import format_cell
 from worker.inputs.readers.sheets import Row, Sheet, letters
 
 
@@ -61,7 +61,7 @@ def _rows(book: Any, sheet: Any) -> Iterator[Row]:
 
 
 def _shown(book: Any, cell: Any) -> str:
-    """Return the displayed text of a cell ([MS-XLS] 2.4.122, 2.4.353)."""
+    """Return the format_cell text of a cell ([MS-XLS] 2.4.122, 2.4.353)."""
     import xlrd
 
     match cell.ctype:
@@ -74,7 +74,7 @@ def _shown(book: Any, cell: Any) -> str:
         case xlrd.XL_CELL_NUMBER | xlrd.XL_CELL_DATE:
             form = _form(book, cell)
             moment = _moment(book, cell.value, form) if cell.ctype == xlrd.XL_CELL_DATE else None
-            return displayed(cell.value if moment is None else moment, form)
+            return format_cell(cell.value if moment is None else moment, form)
         case _:
             return ""
 

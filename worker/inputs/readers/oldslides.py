@@ -17,7 +17,7 @@ from worker.inputs.readers import office
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.tables import as_table
 
-MOST_EDITS = 10_000  # saves of a file, each with a list of its changes
+MAX_EDITS = 10_000  # saves of a file, each with a list of its changes
 DEEPEST = 40  # the maximum nesting of groups
 LONGEST_DESCRIPTION = 500  # characters of a picture's description
 _IS_CONTAINER = 0xF  # the version of a record that contains others, 2.3.1
@@ -127,7 +127,7 @@ class _Presentation:
         """Read the offsets of all objects, from last save to first (2.3.3, 2.3.4); return the id of the document."""
         document, seen = 0, set[int]()
         edit = edit if self._at(edit).type == _EDIT else self._last_edit()
-        while edit and edit not in seen and len(seen) < MOST_EDITS:
+        while edit and edit not in seen and len(seen) < MAX_EDITS:
             seen.add(edit)
             found = self._at(edit)
             if found.type != _EDIT:

@@ -17,8 +17,8 @@ from worker.inputs.readers import office, word95
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.tables import as_table
 
-MOST_CHARACTERS = 8_000_000  # of all parts together, since pieces may repeat the same text
-MOST_PAGES = 5_000  # of formatting, each for about 50 paragraphs
+MAX_CHARACTERS = 8_000_000  # of all parts together, since pieces may repeat the same text
+MAX_PAGES = 5_000  # of formatting, each for about 50 paragraphs
 _WORD, _ENCRYPTED, _SECOND_TABLE, _WORD_97 = 0xA5EC, 0x0100, 0x0200, 0x00C1  # 2.5.2
 _LENGTHS = (0x4C, 0x50, 0x54, 0x58, 0x5C, 0x60, 0x64, 0x68)  # offsets of the lengths of the parts in order, 2.5.4
 _STYLES = range(1, 10)  # the styles of headings, whatever their names, 2.4.6.5
@@ -144,7 +144,7 @@ class _Document:
         gone = [each for each in self._runs(12, self._letter_properties) if _is_gone(each.properties)]
         letters: list[str] = []
         for piece in self._pieces:
-            if len(letters) != piece.start or piece.end - piece.start > MOST_CHARACTERS - len(letters):
+            if len(letters) != piece.start or piece.end - piece.start > MAX_CHARACTERS - len(letters):
                 break
             size = (piece.end - piece.start) * piece.width
             content = self.main[piece.offset : piece.offset + size]
@@ -161,7 +161,7 @@ class _Document:
         """Iterate over the properties of all paragraphs or characters, kept in pages of 512 bytes (2.9.31, 2.9.175)."""
         entry = self._entry(index)
         count = max((len(entry) - 4) // 8, 0)
-        for number in struct.unpack_from(f"<{count}I", entry, 4 * (count + 1))[:MOST_PAGES]:
+        for number in struct.unpack_from(f"<{count}I", entry, 4 * (count + 1))[:MAX_PAGES]:
             page = self.main[512 * (number & 0x3FFFFF) :][:512]
             runs = page[511] if len(page) == 512 else 0  # noqa: PLR2004 - a page
             places = struct.unpack_from(f"<{runs + 1}I", page) if runs else ()

@@ -1,4 +1,4 @@
-"""OpenDocument texts, spreadsheets, presentations and drawings as displayed, packed or flat (ISO 26300-1)."""
+"""OpenDocument texts, spreadsheets, presentations and drawings as format_cell, packed or flat (ISO 26300-1)."""
 
 import base64
 import binascii
@@ -17,7 +17,7 @@ from worker.inputs.readers.containers import BROKEN, UNPACKED_BYTES, opened
 from worker.inputs.readers.sheets import Row, Sheet, letters
 from worker.inputs.readers.tables import as_table
 
-MOST_COLUMNS = 16_384  # of a spreadsheet; a cell may claim to be repeated more often
+MAX_COLUMNS = 16_384  # of a spreadsheet; a cell may claim to be repeated more often
 LONGEST_DESCRIPTION = 500  # characters of a picture's description
 DEEPEST_HEADING = 6
 
@@ -234,7 +234,7 @@ class _Document:
         return rows
 
     def _cell(self, cell: Any) -> str:
-        """Return the displayed text of a cell; a table within it becomes a list."""
+        """Return the format_cell text of a cell; a table within it becomes a list."""
         said: list[str] = []
         for child in cell:
             if child.tag == _TABLE:
@@ -287,7 +287,7 @@ class _Document:
         for row in _outermost(table, _ROW):
             column, cells, length = 0, dict[int, str](), 0
             for cell in _outermost(row, _CELL, _COVERED):
-                times = _times(cell, _REPEATED_COLUMNS, MOST_COLUMNS)
+                times = _times(cell, _REPEATED_COLUMNS, MAX_COLUMNS)
                 comment = cell.find(_ANNOTATION)
                 if comment is not None:
                     words = " ".join("".join(each.itertext()) for each in comment.iter(_P))
@@ -319,7 +319,7 @@ def _times(element: Any, attribute: str, most: int) -> int:
 
 
 def _shown(cell: Any) -> str:
-    """Return the displayed text of a cell, which the document usually contains; else its value."""
+    """Return the format_cell text of a cell, which the document usually contains; else its value."""
     words = " ".join("".join(each.itertext()) for each in cell.findall(_P)).strip()
     if words:
         return words

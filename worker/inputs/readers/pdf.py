@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 pypdfium2: Any = import_module("pypdfium2") if find_spec("pypdfium2") is not None else None  # loaded before any fork
 
 LONGEST_VALUE = 2_000  # characters of a form field or annotation
-MOST_FIELDS = 500
+MAX_FIELDS = 500
 _DECORATIONS = {"/Link", "/Popup", "/Widget"}  # annotations without text of their own, or handled as form fields
 STAMP = 80  # characters, since scanners may print a line of text or a number on each page
 COVERED = 0.5  # the share of a page covered by one picture that makes it a scan
-LEAST_DRAWN, MOST_DRAWN = 200, 1_000  # the outlines that mean a page's letters are drawn; the objects examined
+MIN_DRAWN, MAX_DRAWN = 200, 1_000  # the outlines that mean a page's letters are drawn; the objects examined
 AT_EDGES, FEW = 1.3, 40  # times the letters within a page, with those at its edges; letters of a page that is no page
 GARBLED = 0.5  # of the characters of a page
 _UNKNOWN = re.compile(r"[\x01-\x08\x0b\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd]")
@@ -35,7 +35,7 @@ _TAIL = 2048  # bytes; readers search the last 1024 for the end marker, and some
 _END = b"%%EOF"
 _WRITTEN_AT = re.compile(rb"(?<=/CreationDate\(D:)\d{14}[+-]\d\d'\d\d'(?=\)/Creator\(PDFium\))")
 _ROOT = re.compile(rb"/Root\s+(\d{1,10}\s+\d{1,5})\s+R")
-MOST_OBJECTS = 8_388_607  # the limit of PDF (ISO 32000-1, annex C)
+MAX_OBJECTS = 8_388_607  # the limit of PDF (ISO 32000-1, annex C)
 _DATE = b"20000101000000+00'00'"
 _ID = re.compile(rb"(?<=/ID\[)<[0-9A-F]*><[0-9A-F]*>(?=\])")
 PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a note
@@ -202,7 +202,7 @@ def _with_trailer(content: bytes) -> bytes | None:
     roots = _ROOT.findall(content, end) if end > content.rfind(b"endobj") > 0 else []
     if not roots:
         return None
-    return content[:end] + b"trailer\n<< /Root %s R /Size %d >>\nstartxref\n0\n%%%%EOF\n" % (roots[-1], MOST_OBJECTS)
+    return content[:end] + b"trailer\n<< /Root %s R /Size %d >>\nstartxref\n0\n%%%%EOF\n" % (roots[-1], MAX_OBJECTS)
 
 
 class _Pages:
@@ -240,11 +240,11 @@ class _Pages:
         with suppress(Exception):  # a broken page
             page = self._document[number]
             width, height = page.get_size()
-            objects = list(islice(page.get_objects(max_depth=3), MOST_DRAWN))
+            objects = list(islice(page.get_objects(max_depth=3), MAX_DRAWN))
             covered = (each.get_bounds() for each in objects if each.type == raw.FPDF_PAGEOBJ_IMAGE)
             if any((right - left) * (top - bottom) >= COVERED * width * height for left, bottom, right, top in covered):
                 return True
-            return sum(each.type == raw.FPDF_PAGEOBJ_PATH for each in objects) >= LEAST_DRAWN
+            return sum(each.type == raw.FPDF_PAGEOBJ_PATH for each in objects) >= MIN_DRAWN
         return False
 
     def remarks(self, number: int) -> Iterator[str]:
@@ -264,7 +264,7 @@ class _Pages:
         raw = pypdfium2.raw
         try:
             page = self._document[number]
-            for place in range(min(raw.FPDFPage_GetAnnotCount(page), MOST_FIELDS)):
+            for place in range(min(raw.FPDFPage_GetAnnotCount(page), MAX_FIELDS)):
                 annotation = raw.FPDFPage_GetAnnot(page, place)
                 kind = raw.FPDFAnnot_GetSubtype(annotation)
                 raw.FPDFPage_CloseAnnot(annotation)
@@ -290,7 +290,7 @@ def _remarks(reader: "PdfReader", number: int) -> Iterator[str]:
     try:
         annotations: Any = reader.pages[number].get("/Annots") or []
         annotations = annotations.get_object() if hasattr(annotations, "get_object") else annotations
-        listed = [each.get_object() for each in annotations[:MOST_FIELDS]]
+        listed = [each.get_object() for each in annotations[:MAX_FIELDS]]
         more = len(annotations) - len(listed)
     except Exception:  # noqa: BLE001 - a broken page makes pypdf raise almost anything
         return

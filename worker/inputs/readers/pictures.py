@@ -12,17 +12,17 @@ from pillow_heif import register_heif_opener
 from worker.bounded import Refused
 from worker.words.models import PictureLimits
 
-MOST_PIXELS = 120_000_000  # the largest of any phone; decoded they take 360 MB
+MAX_PIXELS = 120_000_000  # the largest of any phone; decoded they take 360 MB
 QUALITIES = (90, 80, 65)  # of JPEG, tried before the picture is scaled down
 SMALLER = 0.75
-LEAST_SIDE = 64  # pixels; a picture that is still too large at this side is given up
+MIN_SIDE = 64  # pixels; a picture that is still too large at this side is given up
 LAYERED = "PSD"  # its first frame is the composite of all layers
 ORIENTATION = 0x0112  # the EXIF tag
 _PLAIN_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
 _OPAQUE = {"1", "L", "RGB"}
 
 register_heif_opener()
-Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow refuses pictures of more than twice this number
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses pictures of more than twice this number
 
 
 def fit(pictures: list[tuple[bytes, str]], accepted: PictureLimits) -> bytes:
@@ -70,7 +70,7 @@ def readable() -> Generator[None]:
     except (Refused, MemoryError):
         raise
     except Image.DecompressionBombError:
-        raise Refused(f"it has more than {MOST_PIXELS // 1_000_000} million pixels") from None
+        raise Refused(f"it has more than {MAX_PIXELS // 1_000_000} million pixels") from None
     except Exception:  # noqa: BLE001 - damaged data makes a decoder raise almost anything
         raise Refused("it is damaged, or of a kind that cannot be read") from None
 
@@ -129,7 +129,7 @@ def _fitting(picture: Any, changes: list[str], size: int) -> _Fitted:
             if len(content) <= size:
                 return "image/jpeg", changes, content, picture.size
         side = int(max(picture.size) * SMALLER)
-        if side < LEAST_SIDE:
+        if side < MIN_SIDE:
             raise Refused(f"it cannot be made to fit {size:,} bytes")
         picture.thumbnail((side, side))
 

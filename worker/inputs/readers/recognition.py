@@ -12,7 +12,7 @@ from worker.inputs.readers.pictures import opened, readable, upright
 
 SIDE = 4_000  # the maximum longest side in pixels: a page at 300 dpi has 3,500
 SCALE = 200 / 72  # of a rendered page: 200 dpi, at which letters of 8 points are large enough
-LEAST_CONFIDENCE = 40  # of 100 on average: false recognitions in photographs have less
+MIN_CONFIDENCE = 40  # of 100 on average: false recognitions in photographs have less
 SMALLEST = 1_000  # the minimum longest side in pixels: smaller pictures are enlarged, so that letters have 20 pixels
 
 
@@ -93,7 +93,7 @@ class _Reader:
         if not self._tesseract.Recognize(max(1, int(seconds * 1000))):
             return ""
         said = str(self._tesseract.GetUTF8Text()).strip()
-        return said if said and self._tesseract.MeanTextConf() >= LEAST_CONFIDENCE else ""
+        return said if said and self._tesseract.MeanTextConf() >= MIN_CONFIDENCE else ""
 
 
 def _enlarged(picture: Any) -> Any:

@@ -9,13 +9,13 @@ from worker.inputs.readers.answer import ReadText
 from worker.inputs.readers.tables import as_table
 
 GAP = 5  # the column distance within a table; a larger one separates tables
-MOST_REMARKS = 200  # comments and boxes of a sheet that are shown; of further ones only the number is given
+MAX_REMARKS = 200  # comments and boxes of a sheet that are shown; of further ones only the number is given
 LONGEST_REMARK = 2_000  # characters
-LEAST_TABLE = 20  # cells after a gap; with more, they form a table of their own
-MOST_BESIDE = 100  # cells outside tables that are shown; of further ones only the number is given
+MIN_TABLE = 20  # cells after a gap; with more, they form a table of their own
+MAX_BESIDE = 100  # cells outside tables that are shown; of further ones only the number is given
 
 Row = tuple[int, dict[int, str]]
-"""The number of a row, from 1, and the displayed text of its non-empty cells by column, from 0."""
+"""The number of a row, from 1, and the format_cell text of its non-empty cells by column, from 0."""
 
 
 @dataclass
@@ -62,9 +62,9 @@ def answer(sheets: list[Sheet]) -> ReadText:
 
 
 def _written(sheet: Sheet) -> str:
-    remarks = [one_line(each, LONGEST_REMARK) for each in sheet.remarks[:MOST_REMARKS]]
-    if len(sheet.remarks) > MOST_REMARKS:
-        remarks.append(f"[and {len(sheet.remarks) - MOST_REMARKS:,} more comments and boxes]")
+    remarks = [one_line(each, LONGEST_REMARK) for each in sheet.remarks[:MAX_REMARKS]]
+    if len(sheet.remarks) > MAX_REMARKS:
+        remarks.append(f"[and {len(sheet.remarks) - MAX_REMARKS:,} more comments and boxes]")
     if not sheet.rows:
         return "\n\n".join([f"## {sheet.title}", *remarks]) if remarks else ""
     tables, beside = _parted(sheet)
@@ -84,8 +84,8 @@ def _parted(sheet: Sheet) -> tuple[list[str], list[str]]:
     counts = Counter(column for _, cells in sheet.rows for column in cells)
     parts = list(_parts(sorted(counts)))
     sizes = [sum(counts[column] for column in part) for part in parts]
-    main = sizes.index(max(sizes)) if max(sizes) > LEAST_TABLE else 0
-    chosen = [part for place, part in enumerate(parts) if place == main or sizes[place] > LEAST_TABLE]
+    main = sizes.index(max(sizes)) if max(sizes) > MIN_TABLE else 0
+    chosen = [part for place, part in enumerate(parts) if place == main or sizes[place] > MIN_TABLE]
     tables = [as_table([[cells.get(column, "") for column in part] for _, cells in sheet.rows]) for part in chosen]
     if len(tables) > 1:
         spans = [f"Columns {letters(part.start)} to {letters(part.stop - 1)}:" for part in chosen]
@@ -96,8 +96,8 @@ def _parted(sheet: Sheet) -> tuple[list[str], list[str]]:
         for column, text in cells.items()
         if not any(column in part for part in chosen)
     ]
-    more = [f"and {len(beside) - MOST_BESIDE:,} more cells"] if len(beside) > MOST_BESIDE else []
-    return tables, [*beside[:MOST_BESIDE], *more]
+    more = [f"and {len(beside) - MAX_BESIDE:,} more cells"] if len(beside) > MAX_BESIDE else []
+    return tables, [*beside[:MAX_BESIDE], *more]
 
 
 def _parts(used: list[int]) -> Iterator[range]:

@@ -17,7 +17,7 @@ from markdownify import MarkdownConverter
 
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 
-MOST_PICTURES = 100  # pictures of a page that are examined
+MAX_PICTURES = 100  # pictures of a page that are examined
 _HELD = re.compile(rb"""["'(]data:image/(png|jpe?g|gif|webp);base64,([A-Za-z0-9+/=\s]+)["')]""")
 _TABLE_TAGS = ("table", "caption", "thead", "tbody", "tfoot", "tr", "td", "th")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
@@ -30,7 +30,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a web page."""
     markup = content.decode(limits.encoding or "utf-8", "replace")
     answer = ReadText(markdown(markup[:CHARACTERS]), is_cut=len(markup) > CHARACTERS)
-    pictures = list(islice(_pictures(content), MOST_PICTURES))
+    pictures = list(islice(_pictures(content), MAX_PICTURES))
     if pictures and find_spec("PIL") is not None:
         from worker.inputs.readers import within
 
@@ -57,7 +57,7 @@ def markdown(markup: str, *, titled: bool = True) -> str:
     for unsaid in page.find_all(string=_is_no_text):
         unsaid.extract()
     _describe_pictures(page)
-    _lay_out(page)
+    _dissolve_layout_tables(page)
     converter: Any = _Converter(heading_style="ATX", bullets="-", wrap=False, table_infer_header=True)
     try:
         text = cast("str", converter.convert_soup(page))
@@ -101,7 +101,7 @@ class _Table:
             self.parts.append(part)
 
 
-def _lay_out(page: Any) -> None:
+def _dissolve_layout_tables(page: Any) -> None:
     """Dissolve layout tables: those with a single cell, with headings, or with most of their text in nested tables.
 
     Tables nested in data tables are dissolved as well.

@@ -11,8 +11,8 @@ from PIL import Image
 from worker.inputs.names import file_name
 from worker.inputs.readers.answer import Inner, ReadText
 
-LEAST_SIDE = 100  # the minimum shorter side in pixels, below which pictures are icons, lines or bullets
-MOST_LOOKED_AT = 1_000
+MIN_SIDE = 100  # the minimum shorter side in pixels, below which pictures are icons, lines or bullets
+MAX_LOOKED_AT = 1_000
 
 
 def take(answer: ReadText, pictures: Iterable[tuple[str, bytes]], wanted: int, most: int) -> None:
@@ -43,12 +43,12 @@ def take(answer: ReadText, pictures: Iterable[tuple[str, bytes]], wanted: int, m
 def _readable(pictures: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
     """Iterate over the pictures until one cannot be read: the document's text is useful without the rest."""
     with suppress(Exception):
-        yield from islice(pictures, MOST_LOOKED_AT)
+        yield from islice(pictures, MAX_LOOKED_AT)
 
 
 def _says_something(content: bytes) -> bool:
     try:
         with Image.open(io.BytesIO(content)) as picture:
-            return min(picture.size) >= LEAST_SIDE
+            return min(picture.size) >= MIN_SIDE
     except Exception:  # noqa: BLE001 - a damaged picture, or a drawing in a format that no model accepts
         return False

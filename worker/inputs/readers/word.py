@@ -26,7 +26,7 @@ _DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _VML = "{urn:schemas-microsoft-com:vml}"
 _DEEPEST_HEADING = 6
 LONGEST_DESCRIPTION = 500  # characters of a picture's description
-MOST_SPANNED = 50  # columns spanned by one cell
+MAX_SPANNED = 50  # columns spanned by one cell
 _CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}chart"
 _DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}relIds"
 _LEFT_OUT = {f"{_W}del", f"{_W}moveFrom", f"{_MC}Fallback", f"{_W}pPr", f"{_W}rPr", f"{_W}sdtPr"}
@@ -236,7 +236,7 @@ class _Document:
             yield " ".join(each for each in self._within_cell(cell) if each.strip())
             span = cell.find(f"{_W}tcPr/{_W}gridSpan")
             wide = str(span.get(f"{_W}val")) if span is not None else "1"
-            yield from [""] * (min(int(wide), MOST_SPANNED) - 1 if wide.isdigit() else 0)
+            yield from [""] * (min(int(wide), MAX_SPANNED) - 1 if wide.isdigit() else 0)
 
     def _within_cell(self, element: Any) -> Iterator[str]:
         """Iterate over the text of a cell; a table within it becomes a list."""

@@ -1,4 +1,4 @@
-"""Excel workbooks since 2007: cells as displayed, formulas without a result, comments, boxes, pictures."""
+"""Excel workbooks since 2007: cells as format_cell, formulas without a result, comments, boxes, pictures."""
 
 import io
 import re
@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 from worker.bounded import Refused
 from worker.inputs.readers import charts, office, sheets, within
 from worker.inputs.readers.answer import ReaderLimits, ReadText
-from worker.inputs.readers.cells import displayed
+from worker.inputs.readers.cells import format_cell
 from worker.inputs.readers.containers import BROKEN
 from worker.inputs.readers.sheets import Row, Sheet
 
@@ -161,5 +161,5 @@ def _path(sheet: Any) -> str:
 
 def _shown(row: Any) -> Iterator[tuple[int, str]]:
     for column, each in enumerate(row):
-        if each.value is not None and (text := displayed(each.value, str(each.number_format)).strip()):
+        if each.value is not None and (text := format_cell(each.value, str(each.number_format)).strip()):
             yield column, text

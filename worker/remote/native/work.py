@@ -23,7 +23,7 @@ from worker.wire.records import UnreadableRecord, message_of, provider_of, task_
 from worker.words.artifacts import Artifact
 from worker.words.errors import CutOff, LeaseLost, ValidationError
 from worker.words.events import NewEvent
-from worker.words.knowledge import DocumentPart, vector_text
+from worker.words.knowledge import DocumentPart, encode_vector
 from worker.words.messages import ReceivedMessage
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
@@ -171,7 +171,7 @@ class NativeWork:
     async def store_document(self, task_id: str, attempt: int, part: DocumentPart) -> None:
         """Store a part of a document that the task reads for a knowledge base."""
         chunks = [
-            {**each._asdict(), "vector": None if each.vector is None else vector_text(each.vector)}
+            {**each._asdict(), "vector": None if each.vector is None else encode_vector(each.vector)}
             for each in part.chunks
         ]
         body = {"verb": "store_document", "task_id": task_id, "attempt": attempt, **part._asdict(), "chunks": chunks}

@@ -13,12 +13,12 @@ from worker.contracts import NO_KEY, SERVER_KEY, Host, Key
 from worker.server.identity.access import Access, Unauthorized
 from worker.settings import Settings
 from worker.words.errors import ModuleException, NotFound
-from worker.words.notices import KeysAssumed, NoKeyLeft, announce
+from worker.words.notices import LegacyKeysFound, NoKeyLeft, announce
 from worker.words.roles import Role
 
 KEY_SECONDS = 5.0  # how long a key is cached, and so how long a revoked key may still be accepted
 KEYS_KEPT = 1024
-LOOK_SECONDS = 4.0  # how often the keys of open streams are checked when no notification of a change arrives
+POLL_SECONDS = 4.0  # how often the keys of open streams are checked when no notification of a change arrives
 LINK = "answer link"
 MARKS = "session marks"  # the name of a secret, not the secret
 
@@ -52,7 +52,7 @@ class Keyring:
         """Announce the keys that were assigned a role by default, and record whether a key has ever existed."""
         assumed = await self._host.keys.assumed()
         if assumed:
-            announce(KeysAssumed(tuple(key.name or key.id for key in assumed)))
+            announce(LegacyKeysFound(tuple(key.name or key.id for key in assumed)))
         if self._own is not None:
             await self._host.keys.note()
         else:
@@ -207,7 +207,7 @@ class Keyring:
             with suppress(ModuleException):  # the database is unavailable: validity is unknown
                 await self._end_invalid()
                 await self._end_signed_out()
-            change = asyncio.ensure_future(self._host.keys.changed(mark, LOOK_SECONDS))
+            change = asyncio.ensure_future(self._host.keys.changed(mark, POLL_SECONDS))
             await asyncio.wait([change, ending], return_when=asyncio.FIRST_COMPLETED)
             if not change.done():
                 change.cancel()

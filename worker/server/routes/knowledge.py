@@ -17,7 +17,7 @@ from worker.words.errors import ValidationError
 from worker.words.knowledge import (
     AGENT,
     DOCUMENTS,
-    MOST_RESULTS,
+    MAX_RESULTS,
     TOP_K,
     KnowledgeBaseDocumentItem,
     KnowledgeBaseRecord,
@@ -128,7 +128,7 @@ async def search(
     access: Admitted,
     knowledge_base_id: str,
     search_query: Annotated[str, Query(description="A question or search words.")] = "",
-    top_k: Annotated[int, Query(ge=1, le=MOST_RESULTS)] = TOP_K,
+    top_k: Annotated[int, Query(ge=1, le=MAX_RESULTS)] = TOP_K,
 ) -> Response:
     """Return the passages that best match a query, best first."""
     found = await access.organization.knowledge.search(knowledge_base_id, search_query, top_k, embed=embed)

@@ -30,7 +30,7 @@ LEASE_SECONDS = 60.0  # promise 2: a task is reassigned only after 60 s with nei
 RETURN_SECONDS = 5.0  # to await heartbeats (every 2 s) under a former id, which prove that it is the same process
 TOUCH_SECONDS = 5.0
 WAIT_SECONDS = 5.0  # longest single wait for work; the stream is maintained between waits
-LOOK_SECONDS = 1.0  # how often the worker's tasks are polled when no hints arrive
+POLL_SECONDS = 1.0  # how often the worker's tasks are polled when no hints arrive
 SUBJECTS = {AgentExecutionStatus.Completed, AgentExecutionStatus.Error}
 """Final statuses that the worker reports itself. Any other end is sent to it as ``task-stop``."""
 
@@ -217,7 +217,7 @@ class BareSession:
         for status, task_id in await self._look():
             yield frame({"task_id": task_id, "status": status}, event="task-stop")
         if any(not each.begun for each in self.held.values()):
-            await within(self.changed, LOOK_SECONDS)
+            await within(self.changed, POLL_SECONDS)
             return
         for assignment in await self._next():
             piece = await self._told(assignment)
@@ -243,7 +243,7 @@ class BareSession:
     async def _next(self) -> list[Assignment]:
         """Wait for the next task, for a shorter time if the worker holds tasks that must be polled."""
         assert self.worker_id is not None  # noqa: S101 - the worker is registered at this point
-        seconds = min(WAIT_SECONDS, LOOK_SECONDS) if self.held else WAIT_SECONDS
+        seconds = min(WAIT_SECONDS, POLL_SECONDS) if self.held else WAIT_SECONDS
         return await self.access.organization.work.assignments(self.worker_id, self._demand, seconds)
 
     def _demand(self) -> Demand:

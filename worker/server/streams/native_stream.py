@@ -16,7 +16,7 @@ from worker.server.streams.streaming import frame
 from worker.words.errors import Unavailable
 
 RENEW_SECONDS = 2.0  # the interval of the worker's own heartbeat; its lease is three of them, 6 s
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 HINT_SECONDS = 0.05  # least time between hints, since several would add nothing to the first
 
 
@@ -88,7 +88,7 @@ class NativeStream:
                     await self.access.organization.work.renew(self.worker_id)
                 if self.changed or time.monotonic() >= look_at:
                     changed, self.changed = self.changed, set()
-                    look_at = time.monotonic() + LOOK_SECONDS
+                    look_at = time.monotonic() + POLL_SECONDS
                     pieces += await self._told(changed)
             hints, self.hints = self.hints, set()
             pieces += [frame({}, event=name) for name in sorted(hints)]
@@ -97,7 +97,7 @@ class NativeStream:
             if pieces:
                 said_at = time.monotonic()
                 yield b"".join(pieces)
-            await within(self.woken, LOOK_SECONDS)
+            await within(self.woken, POLL_SECONDS)
 
     async def _told(self, changed: set[str]) -> list[bytes]:
         """Return events for the held tasks that were lost or have changed, for example because a message arrived."""

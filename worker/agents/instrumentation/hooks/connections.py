@@ -3,7 +3,7 @@
 from typing import Any
 
 from worker.agents.instrumentation import connections, knowledge, off_loop
-from worker.agents.instrumentation.frames import frame_in_hand
+from worker.agents.instrumentation.frames import current_frame
 from worker.agents.instrumentation.hooks.places import Original
 
 
@@ -11,8 +11,8 @@ def connect_servers(original: Original) -> Original:
     """Make the hook for connecting MCP servers."""
 
     async def hook(owner: Any) -> None:
-        frame = frame_in_hand.get()
-        connections.watch_sessions()
+        frame = current_frame.get()
+        connections.hook_sessions()
         await (original(owner) if frame is None else connections.connect_servers(frame, owner))
 
     return hook
@@ -22,7 +22,7 @@ def disconnect_servers(original: Original) -> Original:
     """Make the hook for disconnecting MCP servers."""
 
     async def hook(owner: Any) -> None:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         await (original(owner) if frame is None else connections.disconnect_servers(frame))
 
     return hook
@@ -32,7 +32,7 @@ def connect_databases(original: Original) -> Original:
     """Make the hook for connecting tools that hold a connection."""
 
     def hook(owner: Any) -> None:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         _ = original(owner) if frame is None else connections.connect_databases(frame, owner)
 
     return hook
@@ -42,7 +42,7 @@ def disconnect_databases(original: Original) -> Original:
     """Make the hook for disconnecting tools that hold a connection."""
 
     def hook(owner: Any) -> None:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         _ = original(owner) if frame is None else connections.disconnect_databases(frame)
 
     return hook
@@ -50,4 +50,4 @@ def disconnect_databases(original: Original) -> Original:
 
 def lookup(original: Original) -> Original:
     """Make the hook for an agent's lookup in its knowledge."""
-    return knowledge.lookup(off_loop.attributes("knowledge_retriever", is_passed_over=True)(original))
+    return knowledge.lookup(off_loop.attributes("knowledge_retriever", agno_ignores_failure=True)(original))

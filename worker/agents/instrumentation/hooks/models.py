@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from worker.agents.instrumentation import bare, bare_notes, media, model_answers, model_asking, model_calls
 from worker.agents.instrumentation.askers import asker_of
-from worker.agents.instrumentation.frames import Frame, frame_in_hand
+from worker.agents.instrumentation.frames import Frame, current_frame
 from worker.agents.instrumentation.hooks.places import Original
 from worker.agents.instrumentation.model_calls import ModelCall
 from worker.agents.models.models import stand_in
@@ -16,12 +16,12 @@ def model_call(original: Original) -> Original:
     """Make the hook for a model call whose answer is not streamed."""
 
     async def hook(self: Any, **arguments: Any) -> Any:
-        media.check_googles(self)
-        frame = frame_in_hand.get()
+        media.hook_google_downloads(self)
+        frame = current_frame.get()
         if arguments.get("retry_with_guidance"):  # this call is part of another one
             return await original(self, **arguments)
         if frame is None:
-            attempt = bare_notes.attempt_in_hand()
+            attempt = bare_notes.current_attempt()
             made = original(self, **arguments) if attempt is None else bare.whole(attempt, original, self, arguments)
             return await made
         return await model_asking.whole(ModelCall(frame, self, arguments, is_streamed=False), original)
@@ -33,12 +33,12 @@ def model_call_sync(original: Original) -> Original:
     """Sync version of ``model_call``."""
 
     def hook(self: Any, **arguments: Any) -> Any:
-        media.check_googles(self)
-        frame = frame_in_hand.get()
+        media.hook_google_downloads(self)
+        frame = current_frame.get()
         if arguments.get("retry_with_guidance"):
             return original(self, **arguments)
         if frame is None:
-            attempt = bare_notes.attempt_in_hand()
+            attempt = bare_notes.current_attempt()
             if attempt is None:
                 return original(self, **arguments)
             return bare.whole_sync(attempt, original, self, arguments)
@@ -51,9 +51,9 @@ def model_stream(original: Original) -> Original:
     """Make the hook for a model call whose answer is streamed."""
 
     async def hook(self: Any, **arguments: Any) -> Any:
-        media.check_googles(self)
-        frame = frame_in_hand.get()
-        attempt = bare_notes.attempt_in_hand()
+        media.hook_google_downloads(self)
+        frame = current_frame.get()
+        attempt = bare_notes.current_attempt()
         if arguments.get("retry_with_guidance") or (frame is None and attempt is None):
             items: Any = original(self, **arguments)
         elif frame is None:
@@ -72,9 +72,9 @@ def model_stream_sync(original: Original) -> Original:
     """Sync version of ``model_stream``."""
 
     def hook(self: Any, **arguments: Any) -> Any:
-        media.check_googles(self)
-        frame = frame_in_hand.get()
-        attempt = bare_notes.attempt_in_hand()
+        media.hook_google_downloads(self)
+        frame = current_frame.get()
+        attempt = bare_notes.current_attempt()
         if arguments.get("retry_with_guidance") or (frame is None and attempt is None):
             yield from original(self, **arguments)
             return
@@ -99,10 +99,10 @@ def parsed_calls(original: Original) -> Original:
 
     def hook(self: Any, assistant_message: Any, stream_data: Any) -> Any:
         calls = stream_data.response_tool_calls
-        if model_calls.drops_calls() if frame_in_hand.get() is not None else bare.drops_calls():
+        if model_calls.drops_calls() if current_frame.get() is not None else bare.drops_calls():
             stream_data.response_tool_calls = calls = None
             assistant_message.tool_calls = None
-        if frame_in_hand.get() is None or not calls:
+        if current_frame.get() is None or not calls:
             return original(self, assistant_message, stream_data)
         stream_data.response_tool_calls = None
         try:
@@ -119,12 +119,14 @@ def cached_answer(original: Original) -> Original:
     """Make the hook for Agno's cache of answers, which must not answer calls that the journal answers."""
 
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         if frame is not None and frame.run.journal.is_replayed:
             return None
         found = original(self, *arguments, **options)
         if found is not None and frame is not None:
-            frame.run.call(frame.run.take_back)  # of an earlier attempt: no row marks that answer as complete
+            frame.run.call(
+                frame.run.discard_unfinished_text
+            )  # of an earlier attempt: no row marks that answer as complete
             frame.run.begin_stream(frame.run_id)
         return found
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from worker.agents.instrumentation import bare, bare_notes, exits, off_loop, runs
-from worker.agents.instrumentation.frames import frame_in_hand
+from worker.agents.instrumentation.frames import current_frame
 from worker.agents.instrumentation.hooks.places import Original
 from worker.agents.instrumentation.identities import character_of
 from worker.agents.instrumentation.stable_ids import give_id, remember
@@ -14,9 +14,9 @@ def run(original: Original) -> Original:
     """Make the hook for a run of an agent, team or workflow."""
 
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         if frame is None:
-            attempt = bare_notes.attempt_in_hand()
+            attempt = bare_notes.current_attempt()
             if attempt is None:
                 return original(self, *arguments, **options)
             return exits.held_in(bare.made(attempt, original, self, arguments, options), with_cancelled=False)
@@ -33,7 +33,7 @@ def own_id(original: Original) -> Original:
     def hook(self: Any) -> None:
         if self.id is not None or self.name:
             original(self)
-        elif frame_in_hand.get() is not None:
+        elif current_frame.get() is not None:
             give_id(self, character_of(self))
         else:
             original(self)
@@ -46,10 +46,10 @@ def step(original: Original) -> Original:
     """Make the hook for a workflow step of any kind."""
 
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         own = self
         if original.__name__.startswith("aexecute") and run_in_hand.get() is not None:
-            own = off_loop.with_forms(self, "active_executor")
+            own = off_loop.with_async_attributes(self, "active_executor")
         if frame is None:
             result = original(own, *arguments, **options)
         else:
@@ -81,7 +81,7 @@ def members_sync(original: Original) -> Original:
 
 def _copy_members(team: Any, run_context: Any) -> None:
     """Give a team's run copies of the members that a function returned, since Agno writes to them."""
-    frame = frame_in_hand.get()
+    frame = current_frame.get()
     if frame is not None and callable(getattr(team, "members", None)) and run_context.members:
         run_context.members = frame.run.overrides.members_of(team, run_context.members)
 
@@ -91,6 +91,6 @@ def background(original: Any) -> Any:
 
     def hook(self: Any) -> Any:
         executor = original.fget(self)
-        return executor if frame_in_hand.get() is None else runs.Inheriting(executor)
+        return executor if current_frame.get() is None else runs.Inheriting(executor)
 
     return property(hook)

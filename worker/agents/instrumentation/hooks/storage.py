@@ -3,7 +3,7 @@
 from typing import Any
 
 from worker.agents.instrumentation import off_loop, records, sessions
-from worker.agents.instrumentation.frames import frame_in_hand
+from worker.agents.instrumentation.frames import current_frame
 from worker.agents.instrumentation.hooks.places import Original
 
 
@@ -11,7 +11,7 @@ def session(original: Original) -> Original:
     """Make the hook for reading a session."""
 
     async def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         is_found = frame is None or off_loop.has_plain_database(owner)  # the sync hook handles sync databases
         session = await off_loop.stored(original, owner, arguments, options)
         return session if frame is None or is_found else sessions.as_found(frame, owner, session)
@@ -24,7 +24,7 @@ def session_sync(original: Original) -> Original:
 
     def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
         session = original(owner, *arguments, **options)
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         return session if frame is None else frame.run.call(sessions.as_found, frame, owner, session)
 
     return hook
@@ -34,7 +34,7 @@ def saving(original: Original) -> Original:
     """Make the hook for storing a session or a run in it. A run that has ended will be resumed, and stores nothing."""
 
     async def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         if frame is not None:
             if frame.run.is_over:
                 return None
@@ -48,7 +48,7 @@ def saving_sync(original: Original) -> Original:
     """Sync version of ``saving``."""
 
     def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         if frame is None:
             return original(owner, *arguments, **options)
         if frame.run.is_over:
@@ -63,7 +63,7 @@ def approval(original: Original) -> Original:
     """Make the hook for recording a requested approval."""
 
     async def hook(db: Any, run_response: Any, **options: Any) -> Any:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         if frame is None:
             return await original(db, run_response, **options)
         return await records.acreate_approval(frame, original, db, run_response, options)
@@ -75,7 +75,7 @@ def approval_sync(original: Original) -> Original:
     """Sync version of ``approval``."""
 
     def hook(db: Any, run_response: Any, **options: Any) -> Any:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         if frame is None:
             return original(db, run_response, **options)
         return records.create_approval(frame, original, db, run_response, options)
@@ -87,7 +87,7 @@ def free_id(original: Original) -> Original:
     """Make the hook for the id under which a long result is stored."""
 
     async def hook(self: Any, session_id: str, run_id: str, call_id: str) -> str:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         found = None if frame is None else records.free_call_id(frame, call_id)
         return await original(self, session_id, run_id, call_id) if found is None else found
 
@@ -98,7 +98,7 @@ def free_id_sync(original: Original) -> Original:
     """Sync version of ``free_id``."""
 
     def hook(self: Any, session_id: str, run_id: str, call_id: str) -> str:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         return original(self, session_id, run_id, call_id) if frame is None else records.free_call_id(frame, call_id)
 
     return hook

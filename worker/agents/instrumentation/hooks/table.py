@@ -108,7 +108,7 @@ HOOKS: tuple[Hook, ...] = (
             f"agno.{kind}._hooks",
             "",
             f"{private}aexecute_{when}_hooks",
-            off_loop.options("hooks", is_passed_over=True),
+            off_loop.options("hooks", agno_ignores_failure=True),
             is_shared=True,
         )
         for kind, private in (("agent", ""), ("team", "_"))

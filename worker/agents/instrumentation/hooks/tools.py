@@ -3,7 +3,7 @@
 from typing import Any
 
 from worker.agents.instrumentation import bare_notes, exits, tool_making
-from worker.agents.instrumentation.frames import Frame, frame_in_hand
+from worker.agents.instrumentation.frames import Frame, current_frame
 from worker.agents.instrumentation.hooks.places import Original
 
 
@@ -11,7 +11,7 @@ def tool_call(original: Original) -> Original:
     """Make the hook for a tool call that a model requests."""
 
     async def hook(self: Any, function_call: Any) -> Any:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         if frame is None:
             with exits.held():
                 success, timer, call, outcome = await original(self, function_call)
@@ -28,10 +28,10 @@ def tool_execution(original: Original) -> Original:
     """Make the hook for a tool's execution by any caller."""
 
     async def hook(self: Any, *arguments: Any, **options: Any) -> Any:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         if frame is None:
             bare_notes.called(self.function)
-        if frame is None or tool_making.is_in_hand(self):
+        if frame is None or tool_making.is_current_call(self):
             return await original(self, *arguments, **options)
         return await tool_making.executed(frame, original, self)
 
@@ -42,10 +42,10 @@ def tool_execution_sync(original: Original) -> Original:
     """Sync version of ``tool_execution``."""
 
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
-        frame = frame_in_hand.get()
+        frame = current_frame.get()
         if frame is None:
             bare_notes.called(self.function)
-        if frame is None or tool_making.is_in_hand(self):
+        if frame is None or tool_making.is_current_call(self):
             return original(self, *arguments, **options)
         return tool_making.executed_sync(frame, original, self)
 
@@ -56,7 +56,7 @@ def hook_arguments(original: Original) -> Original:
     """Make the hook that runs right before a user's hook and sets the idempotency key of the user's hook."""
 
     def hook(function: Any, all_arguments: Any) -> Any:
-        frame: Frame | None = frame_in_hand.get()
+        frame: Frame | None = current_frame.get()
         if frame is not None:
             frame.hook_begins(getattr(function, "__name__", type(function).__name__))
         return original(function, all_arguments)

@@ -19,7 +19,7 @@ from worker.words.digests import digest
 from worker.words.errors import Unsupported, ValidationError
 from worker.words.ids import new_id
 from worker.words.knowledge import (
-    MOST_RESULTS,
+    MAX_RESULTS,
     KnowledgeBaseDocumentItem,
     KnowledgeBaseNotFound,
     KnowledgeBaseRecord,
@@ -175,8 +175,8 @@ class EngineKnowledge:
         if not rows:
             raise KnowledgeBaseNotFound(knowledge_base_id)
         base, embedder = rows[0]["number"], rows[0]["embedder"]
-        if not 1 <= top_k <= MOST_RESULTS:
-            raise ValidationError(f"top_k must be a number from 1 to {MOST_RESULTS}", field="top_k")
+        if not 1 <= top_k <= MAX_RESULTS:
+            raise ValidationError(f"top_k must be a number from 1 to {MAX_RESULTS}", field="top_k")
         query = clean(query)
         search = Search(self._core, base, top_k)
         found = await search.by_words(query)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PLAIN = "simple"
 SAMPLE_WORDS = 400
-LEAST_SHARE = 0.08  # of stop words, such as "the": English prose has some 45 %, a table of figures none
+MIN_SHARE = 0.08  # of stop words, such as "the": English prose has some 45 %, a table of figures none
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 LONGEST_WORD = 200  # characters; longer tokens are not words
 
@@ -45,7 +45,7 @@ async def recognized(connection: "AsyncConnection[Any]", texts: Sequence[str]) -
             break
     if not words:
         return PLAIN
-    asked = {"words": words, "least": max(1.0, LEAST_SHARE * len(words))}
+    asked = {"words": words, "least": max(1.0, MIN_SHARE * len(words))}
     row = await (await connection.execute(RECOGNIZE, asked)).fetchone()
     return PLAIN if row is None else str(row[0])
 

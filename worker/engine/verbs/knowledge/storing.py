@@ -8,14 +8,7 @@ from worker.engine.verbs.knowledge import statements
 from worker.engine.verbs.knowledge.languages import LONGEST_WORD, mark_of, recognized
 from worker.engine.verbs.knowledge.vectors import DIMENSIONS, Vectors, literal
 from worker.words.errors import LeaseLost, ValidationError
-from worker.words.knowledge import (
-    AGENT,
-    Chunk,
-    DocumentGone,
-    DocumentPart,
-    DocumentStatus,
-    KnowledgeBaseNotFound,
-)
+from worker.words.knowledge import AGENT, Chunk, DocumentGone, DocumentPart, DocumentStatus, KnowledgeBaseNotFound
 from worker.words.search_texts import searchable
 from worker.words.texts import clean
 
