@@ -22,7 +22,7 @@ async def test_what_waits_is_answered_in_the_inbox_and_on_the_tasks_page(page: P
     await page.get_by_label("seats").fill("2")
     await page.get_by_label("window").select_option("yes")
     await page.get_by_role("button", name="Send").click()
-    await expect(page.locator(".told")).to_have_text("Answered.")
+    await expect(page.locator(".notice")).to_have_text("Answered.")
     await expect(page.locator(".request")).to_have_count(1)
     await page.goto(f"/ui/tasks/{task_id}")
     await page.get_by_label("Arguments").fill('{"amount": 90, "to": "the railway"}')
