@@ -75,7 +75,7 @@ async def test_a_fixed_field_is_refused_by_name(name: str) -> None:
 async def test_a_change_inside_a_fixed_field_is_seen_too() -> None:
     task = await Tasks().acreate("agent", "x")
     task.input.text = "y"
-    with pytest.raises(ValidationError, match="input is fixed"):
+    with pytest.raises(ValidationError, match="input is set"):
         await task.asave()
 
 
@@ -137,11 +137,11 @@ async def test_what_is_changed_inside_a_record_is_seen_a_field_of_the_users_own_
     task.deep_planning.started = True
     assert task.unsaved() == {"deep_planning": task.deep_planning.model_dump()}
     task.input.text = "y"
-    with pytest.raises(ValidationError, match="input is fixed"):
+    with pytest.raises(ValidationError, match="input is set"):
         task.unsaved()
     task.input.text = "x"
     task.input.colour = "red"  # pyright: ignore[reportAttributeAccessIssue] # inputs take any field
-    with pytest.raises(ValidationError, match="input is fixed"):
+    with pytest.raises(ValidationError, match="input is set"):
         task.unsaved()
 
 

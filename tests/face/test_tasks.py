@@ -175,7 +175,7 @@ async def test_one_call_changes_stops_and_retries() -> None:
     with pytest.raises(ModuleException) as conflict:
         await tasks.aretry(task.id)
     assert conflict.value.status_code == 409
-    with pytest.raises(ValidationError, match="agent_id is fixed"):
+    with pytest.raises(ValidationError, match="agent_id is set"):
         await tasks.aupdate(task.id, agent_id="other")
 
 
