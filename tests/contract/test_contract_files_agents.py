@@ -40,7 +40,7 @@ async def test_an_empty_file_is_refused(platform: Platform) -> None:
 
 
 async def test_a_file_that_is_too_large_is_refused(platform: Platform, sql: Sql) -> None:
-    with pytest.raises(TooLarge, match=r"a\.bin has 52428801 bytes; at most 52428800"):
+    with pytest.raises(TooLarge, match=r"a\.bin has 52428801 bytes; the maximum is 52428800"):
         await platform.tasks.store_file("a.bin", "application/octet-stream", b"x" * (50 * 1024 * 1024 + 1))
     assert await sql("select count(*) from worker.files") == [(0,)]
 

@@ -480,7 +480,7 @@ def test_a_socket_folder_made_by_somebody_else_is_refused(scratch: Path, plant: 
         folder = socket_folder_of(embedded)
     plant(folder)
     try:
-        with pytest.raises(EmbeddedFailed, match="somebody else"):
+        with pytest.raises(EmbeddedFailed, match="another user"):
             Embedded.start(home)
     finally:
         folder.rmdir() if folder.is_dir() and not folder.is_symlink() else folder.unlink()

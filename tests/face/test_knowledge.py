@@ -263,7 +263,7 @@ async def test_a_picture_says_why_it_cannot_be_found(monkeypatch: pytest.MonkeyP
     await asyncio.to_thread(Image.new("RGB", (8, 8), "red").save, "picture.png")
     base = await KnowledgeBases().acreate("pictures")
     with pytest.raises(
-        ModuleException, match=r"picture\.png could not be read: it is a picture; to have the text in it"
+        ModuleException, match=r"picture\.png could not be read: it is an image; to have the text in it"
     ):
         await base.aadd_documents([Path("picture.png")])
 

@@ -154,7 +154,7 @@ async def test_who_was_refused_is_written_down_once_and_then_counted(
     assert {each.times for each in found.values()} == {1}
     refused = found[f"POST /agent-execution/{task_id}/retry"]
     assert (refused.key_id, refused.key_name, refused.role) == (key_id, "a viewer", "viewer")
-    assert "role is viewer" in (refused.error or "")
+    assert "has the role viewer" in (refused.error or "")
     assert (found["GET /workers"].key_id, found["GET /workers"].role) == ("wrong key", None)
     monkeypatch.setattr(refusals, "WINDOW_SECONDS", 0.0)
     await _settled(serving)

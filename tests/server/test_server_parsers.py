@@ -98,7 +98,7 @@ def test_a_last_event_id_is_a_number_or_nothing(text: str | None) -> None:
 def test_a_task_for_a_public_worker_fits_its_tables_or_is_said_not_to(told: dict[str, Any]) -> None:
     fitted, problem = fit(told)
     assert "configuration" not in fitted
-    assert problem is None or problem.startswith("its ")
+    assert problem is None or problem.startswith("the task's ")
 
 
 @given(records(AgentRecord), st.none() | TEXTS)

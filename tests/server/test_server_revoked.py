@@ -75,7 +75,7 @@ async def test_a_pages_stream_ends_when_its_session_is_signed_out(
 ) -> None:
     if way == "found out":
         monkeypatch.setattr(keyring, "POLL_SECONDS", 0.2)
-        monkeypatch.setattr(page_sessions.EngineSessions, "tell", _says_nothing)  # another process, behind a pooler
+        monkeypatch.setattr(page_sessions.EngineSessions, "announce", _says_nothing)  # another process, behind a pooler
     made = await client.post("/agent-execution/busy", json={"input": {"text": "x"}}, headers={"x-api-key": KEY})
     async with httpx.AsyncClient(base_url=serving.base, timeout=30) as other:
         stays, leaves = Browser(other), Browser(client)

@@ -32,6 +32,8 @@ def share(loop: asyncio.AbstractEventLoop) -> None:
     Args:
         loop: The loop that the worker shares with its runs; other loops are not affected.
     """
+    if loop in _loops:
+        return  # several workers of one loop, one after another, as in tests
     shut_down, set_executor = loop.shutdown_default_executor, loop.set_default_executor
     set_factory = loop.set_task_factory
 
