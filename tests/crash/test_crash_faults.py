@@ -110,7 +110,7 @@ async def test_a_worker_that_dies_between_any_two_statements_leaves_nothing_half
 
 
 def test_a_place_that_does_not_exist_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"no fault point 'nowhere'; there are claim\.asked"):
+    with pytest.raises(ValueError, match=r"unknown fault point 'nowhere'; the fault points are claim\.asked"):
         Fault.read("nowhere")
 
 
