@@ -163,7 +163,7 @@ async def test_a_wait_ends_with_its_time(platform: Platform, handlers: Handlers)
     async with working(platform, handlers):
         task = await create(platform)
         done = await until(platform, task.id, Status.Completed)
-    assert done.result == "no signal 'paid' within 0.1 s"
+    assert done.result == "no signal 'paid' was received within 0.1 s"
 
 
 async def test_a_signal_that_comes_while_the_attempt_ends_is_not_missed(platform: Platform, handlers: Handlers) -> None:

@@ -69,7 +69,7 @@ async def test_what_is_searched_is_not_kept_where_all_is_sealed(database_url: st
     engine = Engine(database_url, encryption_key=new_key(), encrypt_all=True)
     await engine.open()
     try:
-        with pytest.raises(Unsupported, match="WORKER_ENCRYPT=all"):
+        with pytest.raises(Unsupported, match="WORKER_ENCRYPT is all"):
             await engine.knowledge.create(NewKnowledgeBase(name="x"))
     finally:
         await engine.close()
