@@ -28,7 +28,7 @@ async def test_an_internal_status_of_256_characters_is_refused_and_nothing_is_st
     before = await snapshot(platform, assignment.task.id)
     changes: dict[str, Any] = {"internal_status": letter * 256, "result": "never"}
     for attempt in (None, assignment.attempt):
-        with pytest.raises(ValidationError, match="internal_status has 256 characters; at most 255"):
+        with pytest.raises(ValidationError, match="internal_status has 256 characters; the maximum is 255"):
             await platform.tasks.update(assignment.task.id, changes, attempt=attempt)
     with pytest.raises(ValidationError, match="internal_status has 256 characters"):
         await finish(platform, assignment, **changes)

@@ -582,7 +582,7 @@ def test_windows_is_refused_by_name(empty_home: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_version_that_the_wheel_lacks_is_refused_by_name(empty_home: Path) -> None:
-    with pytest.raises(EmbeddedUnavailable, match=r"no embedded PostgreSQL 14, only \[16, 18\]"):
+    with pytest.raises(EmbeddedUnavailable, match=r"embedded PostgreSQL 14 is not available, only \[16, 18\]"):
         Embedded.start(empty_home, version=14)
 
 

@@ -253,7 +253,7 @@ async def test_a_step_answers_in_the_form_of_its_annotation_or_is_not_begun(
         task = await done(engine)
     once = [Decimal("1.50"), Invoice(due=date(2026, 1, 2), total=Decimal("1.50")), ["1.50", "2026-01-02"]]
     assert answers == once * 2
-    assert "Step 'unlike' answers" in (task.result or "")
+    assert "Step 'unlike' returns" in (task.result or "")
     assert not begun
 
 
