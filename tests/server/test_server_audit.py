@@ -129,7 +129,7 @@ async def test_a_page_says_so_and_signing_in_and_out_is_written_down(
 
 
 async def _written(engine: Engine, count: int, **query: Any) -> list[AuditEntry]:
-    """Lines, once there are so many: refusals are written run_in_background the requests."""
+    """Lines, once there are so many: refusals are written beside the requests."""
 
     async def there() -> bool:
         return len(await lines(engine, **query)) >= count

@@ -73,7 +73,7 @@ MORE: dict[str, dict[str, Any]] = {
 
 
 def more(verb: str) -> dict[str, Any]:
-    """What a verb brings run_in_background the run and the worker."""
+    """What a verb brings beside the run and the worker."""
     if verb == "make_children":
         return {"children": [{"child_id": new_id(), "agent_id": MINE, "input": {"text": "x"}}]}
     return MORE.get(verb, {})

@@ -1,17 +1,17 @@
-"""Binary Excel workbooks, with cells as format_cell ([MS-XLSB])."""
+"""Binary Excel workbooks, with cells as displayed ([MS-XLSB])."""
 
 import posixpath
 import struct
 import zipfile
 from collections.abc import Iterator
 from typing import Any
-from xml.etree import ElementTree as ET
 
 from worker.bounded import Refused
 from worker.inputs.readers import office, sheets
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.cells import format_cell
 from worker.inputs.readers.containers import UNPACKED_BYTES, opened
+from worker.inputs.readers.markup import parse_xml
 from worker.inputs.readers.sheets import Row, Sheet
 
 _BOOK = "xl/workbook.bin"
@@ -61,7 +61,7 @@ class _Book:
 
     def _related(self) -> dict[str, str]:
         with self._archive.open("xl/_rels/workbook.bin.rels") as member:
-            root = ET.fromstring(member.read(UNPACKED_BYTES))  # noqa: S314 - expat bounds entities (2.4.1)
+            root = parse_xml(member.read(UNPACKED_BYTES))
         return {str(each.get("Id")): posixpath.join("xl", str(each.get("Target"))).lstrip("/") for each in root}
 
     def _records(self, name: str) -> Iterator[tuple[int, bytes]]:

@@ -13,7 +13,7 @@ _DIGITS = re.compile(r"[#0?][#0?,.]*")
 
 
 def format_cell(value: object, form: str) -> str:
-    """Return the format_cell text of a cell.
+    """Return the displayed text of a cell.
 
     Args:
         value: The value of the cell.

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from xml.etree import ElementTree as ET
 
+from worker.inputs.readers.markup import parse_xml
 from worker.inputs.readers.tables import as_table
 
 MAX_POINTS = 10_000  # per series of a chart
@@ -40,7 +40,7 @@ def title_of(root: Any) -> str:
 
 def diagram(blob: bytes) -> Iterator[str]:
     """Return the words of SmartArt as a list; nothing if there are none."""
-    root = ET.fromstring(blob)  # noqa: S314 - expat bounds entities (2.4.1)
+    root = parse_xml(blob)
     words = [text for node in root.iter(_TEXT) if (text := (node.text or "").strip())]
     if words:
         yield "\n".join(f"- {word}" for word in words)

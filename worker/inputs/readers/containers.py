@@ -26,6 +26,7 @@ from worker.inputs.kinds import (
     XPS,
     ZIP,
 )
+from worker.inputs.readers.markup import parse_xml
 
 ENTRIES = 10_000  # per archive; the largest real documents have a few thousand
 UNPACKED_BYTES = 256 * 1024 * 1024  # the maximum total size of a document's entries, as declared by them
@@ -242,7 +243,7 @@ def _is_encrypted(archive: zipfile.ZipFile) -> bool:
 
 def _elements(archive: zipfile.ZipFile, member: str, name: str) -> list[ET.Element]:
     try:
-        root = ET.fromstring(_bytes_of(archive, member))  # noqa: S314 - expat bounds entities (2.4.1)
+        root = parse_xml(_bytes_of(archive, member))
     except ET.ParseError:
         return []
     return [each for each in root.iter() if str(each.tag).rpartition("}")[2] == name]

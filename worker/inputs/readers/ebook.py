@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import unquote
-from xml.etree import ElementTree as ET
 
 from worker.bounded import Refused
 from worker.inputs.decoding import text_encoding
@@ -14,6 +13,7 @@ from worker.inputs.names import one_line
 from worker.inputs.readers import office, web
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.containers import UNPACKED_BYTES, opened
+from worker.inputs.readers.markup import parse_xml
 
 _CONTAINER = "META-INF/container.xml"
 _PAGES = ("application/xhtml+xml", "text/html")
@@ -81,7 +81,7 @@ class _Book:
         return self._names.get(path)
 
     def _parsed(self, name: str) -> Any:
-        return ET.fromstring(self._bytes(name))  # noqa: S314 - expat bounds entities (2.4.1) and loads no external ones
+        return parse_xml(self._bytes(name))
 
     def _bytes(self, name: str) -> bytes:
         with self._archive.open(name) as member:

@@ -10,6 +10,7 @@ from worker.bounded import Refused
 from worker.inputs.kinds import EXCEL, EXCEL_BINARY, FICTION_BOOK, OLD_EXCEL, OLD_WORD
 from worker.inputs.readers import sheets
 from worker.inputs.readers.answer import ReaderLimits, ReadText
+from worker.inputs.readers.markup import parse_xml
 from worker.inputs.readers.sheets import Sheet
 
 PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a note
@@ -45,7 +46,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
 def _heading(content: bytes) -> Iterator[str]:
     """Iterate over the title, the authors and the annotation of a FictionBook, which the library leaves out."""
     try:
-        root = ET.fromstring(content)  # noqa: S314 - expat bounds entities (2.4.1)
+        root = parse_xml(content)
     except (ET.ParseError, ValueError, LookupError):
         return
     about: Any = next((each for each in root.iter() if str(each.tag).endswith("}title-info")), ())

@@ -1,4 +1,4 @@
-"""Excel workbooks from before 2007, with cells as format_cell, and comments."""
+"""Excel workbooks from before 2007, with cells as displayed, and comments."""
 
 import datetime as dt
 import io
@@ -61,7 +61,7 @@ def _rows(book: Any, sheet: Any) -> Iterator[Row]:
 
 
 def _shown(book: Any, cell: Any) -> str:
-    """Return the format_cell text of a cell ([MS-XLS] 2.4.122, 2.4.353)."""
+    """Return the displayed text of a cell ([MS-XLS] 2.4.122, 2.4.353)."""
     import xlrd
 
     match cell.ctype:

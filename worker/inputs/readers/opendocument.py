@@ -1,4 +1,4 @@
-"""OpenDocument texts, spreadsheets, presentations and drawings as format_cell, packed or flat (ISO 26300-1)."""
+"""OpenDocument texts, spreadsheets, presentations and drawings as displayed, packed or flat (ISO 26300-1)."""
 
 import base64
 import binascii
@@ -14,10 +14,10 @@ from worker.inputs.names import one_line
 from worker.inputs.readers import sheets
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.containers import BROKEN, UNPACKED_BYTES, opened
-from worker.inputs.readers.sheets import Row, Sheet, letters
+from worker.inputs.readers.markup import parse_xml
+from worker.inputs.readers.sheets import MAX_COLUMNS, Row, Sheet, letters
 from worker.inputs.readers.tables import as_table
 
-MAX_COLUMNS = 16_384  # of a spreadsheet; a cell may claim to be repeated more often
 LONGEST_DESCRIPTION = 500  # characters of a picture's description
 DEEPEST_HEADING = 6
 
@@ -72,7 +72,7 @@ class _Document:
 
     def __init__(self, content: bytes) -> None:
         self._archive = opened(content) if content.startswith(b"PK") else None
-        self._root: Any = self._part("content.xml") if self._archive else ET.fromstring(content)  # noqa: S314 - as below
+        self._root: Any = self._part("content.xml") if self._archive else parse_xml(content)
         self._notes: list[str] = []
         self._comments: list[str] = []
 
@@ -114,7 +114,7 @@ class _Document:
         return found if found is not None else ET.Element(kind)
 
     def _part(self, name: str) -> Any:
-        return ET.fromstring(self._bytes(name))  # noqa: S314 - expat bounds entities (2.4.1) and loads no external ones
+        return parse_xml(self._bytes(name))
 
     def _bytes(self, name: str) -> bytes:
         assert self._archive is not None  # noqa: S101 - for the type checker
@@ -234,7 +234,7 @@ class _Document:
         return rows
 
     def _cell(self, cell: Any) -> str:
-        """Return the format_cell text of a cell; a table within it becomes a list."""
+        """Return the displayed text of a cell; a table within it becomes a list."""
         said: list[str] = []
         for child in cell:
             if child.tag == _TABLE:
@@ -319,7 +319,7 @@ def _times(element: Any, attribute: str, most: int) -> int:
 
 
 def _shown(cell: Any) -> str:
-    """Return the format_cell text of a cell, which the document usually contains; else its value."""
+    """Return the displayed text of a cell, which the document usually contains; else its value."""
     words = " ".join("".join(each.itertext()) for each in cell.findall(_P)).strip()
     if words:
         return words

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator
 from typing import Any
-from xml.etree import ElementTree as ET
 
 from worker.bounded import Refused
 from worker.inputs.kinds import VISIO
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.containers import BROKEN, TABLE_BYTES, opened
+from worker.inputs.readers.markup import parse_xml
 
 _PAGE = re.compile(r"visio/pages/page(\d+)\.xml|.*?(?:^|/)(\d+)\.fpage", re.IGNORECASE)
 _SAME_LINE = 0.5  # of the font size: the maximum vertical distance of glyphs on one line
@@ -23,7 +23,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
     for number, name in sorted(named.items()):
         try:
             with archive.open(name) as member:
-                root: Any = ET.fromstring(member.read(4 * TABLE_BYTES))  # noqa: S314 - expat bounds entities (2.4.1)
+                root: Any = parse_xml(member.read(4 * TABLE_BYTES))
         except Exception:  # noqa: BLE001, S112 - a broken page does not affect the others
             continue
         if words := "\n".join(each for each in say(root) if each.strip()):

@@ -12,10 +12,11 @@ GAP = 5  # the column distance within a table; a larger one separates tables
 MAX_REMARKS = 200  # comments and boxes of a sheet that are shown; of further ones only the number is given
 LONGEST_REMARK = 2_000  # characters
 MIN_TABLE = 20  # cells after a gap; with more, they form a table of their own
+MAX_COLUMNS = 16_384  # of a spreadsheet; a cell may claim to be repeated, or to span, more
 MAX_BESIDE = 100  # cells outside tables that are shown; of further ones only the number is given
 
 Row = tuple[int, dict[int, str]]
-"""The number of a row, from 1, and the format_cell text of its non-empty cells by column, from 0."""
+"""The number of a row, from 1, and the text of its non-empty cells as displayed by column, from 0."""
 
 
 @dataclass

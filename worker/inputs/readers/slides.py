@@ -11,6 +11,7 @@ from worker.inputs.names import one_line
 from worker.inputs.readers import charts, within
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.containers import BROKEN
+from worker.inputs.readers.markup import parse_xml
 from worker.inputs.readers.tables import as_table
 
 _BLIP = "{http://schemas.openxmlformats.org/drawingml/2006/main}blip"
@@ -96,7 +97,7 @@ def _comments(slide: Any) -> Iterator[str]:
     for each in slide.part.rels.values():
         if each.is_external or each.reltype.rpartition("/")[2] != "comments":
             continue
-        root = ET.fromstring(each.target_part.blob)  # noqa: S314 - expat bounds entities (2.4.1)
+        root = parse_xml(each.target_part.blob)
         for comment in (node for node in root.iter() if node.tag.rpartition("}")[2] == "cm"):
             parts = (node.text or "" for node in comment.iter() if node.tag.rpartition("}")[2] in {"text", "t"})
             if words := " ".join(" ".join(parts).split()):

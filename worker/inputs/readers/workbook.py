@@ -1,17 +1,17 @@
-"""Excel workbooks since 2007: cells as format_cell, formulas without a result, comments, boxes, pictures."""
+"""Excel workbooks since 2007: cells as displayed, formulas without a result, comments, boxes, pictures."""
 
 import io
 import re
 import zipfile
 from collections.abc import Iterator
 from typing import Any
-from xml.etree import ElementTree as ET
 
 from worker.bounded import Refused
 from worker.inputs.readers import charts, office, sheets, within
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.cells import format_cell
 from worker.inputs.readers.containers import BROKEN
+from worker.inputs.readers.markup import parse_xml
 from worker.inputs.readers.sheets import Row, Sheet
 
 _PIECE = 1024 * 1024  # bytes of a sheet searched at a time
@@ -138,7 +138,7 @@ class _Workbook:
         """Iterate over the related parts of a kind: path and root element of each."""
         for found, target in self._related(path).values():
             if found == kind and target in self._names:
-                yield target, ET.fromstring(self._archive.read(target))  # noqa: S314 - expat bounds entities (2.4.1)
+                yield target, parse_xml(self._archive.read(target))
 
     def _related(self, path: str) -> dict[str, tuple[str, str]]:
         """Return the relationships of a part by id: the type and the path of the target."""
