@@ -95,6 +95,8 @@ class Registry:
         function: Callable[..., Any],
         event_type: TaskUpdateEventType | str,
         agent_id: str | None,
+        needs: str | None = None,
+        /,
         **options: Unpack[HandlerOptions],
     ) -> None:
         """Bind a function. Errors are collected as problems, so that a starting worker can report all of them."""
@@ -105,6 +107,7 @@ class Registry:
                     event_type=event_type_of(event_type),
                     agent_id=None if agent_id is None else check_id(agent_id, "agent_id"),
                     filling=filling_of(function),
+                    needs=needs,
                     **checked(options, event_type),
                 )
             )

@@ -85,7 +85,7 @@ def filling_of(function: Callable[..., Any]) -> ArgumentBinding:
 
 
 class _Filling:
-    """A ``ArgumentBinding`` under construction."""
+    """An ``ArgumentBinding`` under construction."""
 
     def __init__(self) -> None:
         self.by_position: list[tuple[str | None, Any]] = []

@@ -65,10 +65,10 @@ class Fault:
 
 def needs_locked_write() -> bool:
     """Return whether a point is set that only writes which read their rows first can reach."""
-    return _wish is not None and _wish.point in WRITE
+    return _requested is not None and _requested.point in WRITE
 
 
-_wish = Fault.read(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
+_requested = Fault.read(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
 
 
 def fault(point: str, writing: Iterable[object] = ()) -> None:
@@ -78,5 +78,5 @@ def fault(point: str, writing: Iterable[object] = ()) -> None:
         point: The place, one of ``POINTS``.
         writing: The changes that are being written.
     """
-    if _wish is not None and _wish.reached(point, writing):
-        os.kill(os.getpid(), _wish.sends)
+    if _requested is not None and _requested.reached(point, writing):
+        os.kill(os.getpid(), _requested.sends)

@@ -21,7 +21,7 @@ async def scraped(settings: Settings, platform: Platform) -> AsyncGenerator[str 
 
     Args:
         settings: The address to listen on; the port 0 selects a free one.
-        platform: The open platform, which is asked for its stats if it can report them.
+        platform: The platform, which is asked for its stats once it is open, if it can report them.
 
     Yields:
         The address; None if no port is set.

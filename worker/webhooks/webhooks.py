@@ -79,7 +79,7 @@ class Webhooks:
         if self.secrets:
             needs = None if self.url else "webhook_url"
             for kind in FINISHES if "task" not in inspect.signature(function).parameters else TOLD:
-                registry.default.add(function, kind, None, timeout=2 * SECONDS, retries=DAY, needs=needs)
+                registry.default.add(function, kind, None, needs, timeout=2 * SECONDS, retries=DAY)
             decorators.on_shutdown(self.close)
         return function
 

@@ -17,15 +17,11 @@ Incomplete = Literal["accept", "retry", "error"]
 
 
 class HandlerOptions(TypedDict, total=False):
-    """The options of a handler, documented at ``on``; ``needs`` is internal.
-
-    ``needs`` names the setting that a task must have for its events to be delivered to a listener.
-    """
+    """The options of a handler, which ``on`` describes."""
 
     timeout: float | None
     retries: int | RetryPolicy | None
     concurrency: int | None
-    needs: str | None
     incomplete: Incomplete | None
     required: bool
     model_silence: float | None
@@ -115,7 +111,6 @@ CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "timeout": positive,
     "retries": _as_is,
     "concurrency": whole,
-    "needs": _as_is,
     "incomplete": partial(one_of, get_args(Incomplete)),
     "required": yes_or_no,
     "model_silence": positive,

@@ -115,9 +115,7 @@ class Review:
     def _edit(self, output: Any, content: Any) -> None:
         while output is not None and content is not None:
             output.content = content
-            output = (
-                output.steps[-1] if output.steps else None
-            )  # what follows a group reads the output of its last step
+            output = output.steps[-1] if output.steps else None  # what follows a group reads its last step's output
 
     def _again(self, asked: Any, output: Any) -> None:
         """Prepare another execution after a rejection."""
