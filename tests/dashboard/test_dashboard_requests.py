@@ -1,6 +1,8 @@
 """Tasks that wait for a person: the inbox, the forms, and what is wrong with an answer."""
 
+import asyncio
 import html
+import threading
 from typing import Any
 
 import pytest
@@ -9,11 +11,15 @@ from tests.contract.steps import claim, create, worker
 from tests.dashboard.browsing import Browser
 from tests.dashboard.conftest import Browse
 from tests.server.serving import Serving
+from worker.dashboard import task_page
+from worker.dashboard.asking import AdmittedRequest
+from worker.dashboard.task_page import first_event
 from worker.engine.engine import Engine
 from worker.words.outcomes import Outcome
 from worker.words.requests import InputRequest, RequestKind
 from worker.words.roles import Role
 from worker.words.statuses import AgentExecutionStatus as Status
+from worker.words.tasks import TaskRecord
 
 Kind = RequestKind
 
@@ -111,6 +117,30 @@ async def test_every_kind_is_answered_by_its_form(browser: Browser, engine: Engi
     assert await sent(browser, engine, task_id, REVIEW, decision="yes", **{"field:": "a poem"}) == edited
     assert await sent(browser, engine, task_id, QUESTION, decision="no") == {"approve": False}
     assert (await engine.tasks.get(task_id)).status is Status.Pending
+
+
+async def test_a_task_that_pauses_while_its_page_is_read_is_shown_paused(
+    browser: Browser, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream continues after the events that the page shows: it would not bring an earlier change again."""
+    await create(engine)
+    (held,) = await claim(engine, await worker(engine))
+    was_read, may_continue = threading.Event(), threading.Event()
+
+    def between(asking: AdmittedRequest, task: TaskRecord) -> int:
+        was_read.set()
+        assert may_continue.wait(30)
+        return first_event(asking, task)
+
+    monkeypatch.setattr(task_page, "first_event", between)
+    looking = asyncio.create_task(browser.look(f"/ui/tasks/{held.task.id}"))
+    assert await asyncio.to_thread(was_read.wait, 30)
+    wanted = {"requests": [PAY.model_dump(mode="json")]}
+    await engine.work.finish(held.task.id, held.attempt, Outcome(Status.Paused, {"hitl_request": wanted}))
+    may_continue.set()
+    page = await looking
+    assert PAY.id in page
+    assert "sse-connect" in page, "the page stays live"
 
 
 async def test_an_answer_that_does_not_fit_is_shown_again(browser: Browser, engine: Engine, paused: Any) -> None:

@@ -34,6 +34,10 @@ async def task(asking: AdmittedRequest) -> Response:
             timeline.take(event)
             if timeline.number >= start + EVENTS_SHOWN:
                 break
+    is_cut = timeline.number < task.last_event
+    task = await task_of(
+        asking
+    )  # again: the events read above may have changed it, and the stream sends only later ones
     children = await organization.tasks.find(asking.may.within(TaskQuery(parent_task_id=task.id, limit=CHILDREN)))
     return await asking.page(
         "task.html",
@@ -41,7 +45,8 @@ async def task(asking: AdmittedRequest) -> Response:
         number=timeline.number,
         start=start,
         earlier=max(0, start - EVENTS_SHOWN) if start else None,
-        later=timeline.number if timeline.number < task.last_event else None,
+        later=timeline.number if is_cut else None,
+        is_live=not is_cut and (not task.status.is_terminal or timeline.number < task.last_event),
         files=await attachments(asking, task),
         children=children,
         **await facts(asking, task),
