@@ -235,6 +235,8 @@ async def test_what_is_over_is_not_kept_in_mind(engine: Engine, other: Engine, e
                 with pytest.raises(LeaseLost):
                     await engine.work.emit(assignment.task.id, 1, [note()])
     assert len(known) == 0
+    if ends in ("finish", "pause", "hand back"):
+        assert known.claimed_at(assignment.task.id, 1) is None, "a sleeping task costs its worker no memory"
 
 
 async def test_an_attempt_whose_number_was_handed_out_again_writes_nothing(engine: Engine) -> None:

@@ -68,6 +68,10 @@ class OwnedRows:
         claim = self._claims.get((task_id, attempt or 0))
         return None if claim is None else claim[1]
 
+    def release(self, task_id: str, attempt: int) -> None:
+        """Forget the claim of an attempt that has ended or was handed back: millions of tasks may sleep."""
+        self._claims.pop((task_id, attempt), None)
+
     def forget(self, task_ids: Iterable[str]) -> None:
         """Forget tasks that have ended or belong to another worker."""
         for task_id in task_ids:

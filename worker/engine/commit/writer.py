@@ -28,7 +28,7 @@ from worker.engine.database.connections import connect, errors, is_lost, is_pass
 from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.vault import Vault
 from worker.engine.fault_points import fault
-from worker.engine.state.run_changes import Append, Save
+from worker.engine.state.run_changes import Append, Crash, Finish, GiveBack, Save
 from worker.engine.timings import DEFAULT, EngineTimings
 from worker.words.conversations import ConversationKey
 from worker.words.errors import CutOff, TaskNotFound, Unavailable
@@ -45,6 +45,9 @@ BEGUN_TURNS = 3
 
 GOES_ON = (Append, Save)
 """Changes after which a run continues."""
+
+ENDS = (Finish, GiveBack, Crash)
+"""Changes after which a run writes nothing more."""
 
 LOSS_SECONDS = 0.001  # before retrying a group whose connection broke; doubled each time
 
@@ -137,7 +140,7 @@ class Writer:
         if waiting.is_patient:
             await self._put(waiting)
             committed = await waiting.done
-            self._check_held(item)
+            self._settle(item)
             return committed
         late = asyncio.get_running_loop().call_later(min(waiting.left, remaining()), self._give_up, waiting)
         try:
@@ -146,9 +149,15 @@ class Writer:
         finally:
             late.cancel()
 
-    def _check_held(self, item: Item) -> None:
-        """Raise CutOff if the lease of a run that would continue has expired: another may have resumed its task."""
-        if isinstance(item, GOES_ON) and self.is_cut_off(item.task_id, item.attempt):
+    def _settle(self, item: Item) -> None:
+        """Forget the claim of a run that has ended.
+
+        Raises:
+            CutOff: The lease of a run that would continue has expired: another may have resumed its task.
+        """
+        if isinstance(item, ENDS):
+            self.owned_rows.release(item.task_id, item.attempt)
+        elif isinstance(item, GOES_ON) and self.is_cut_off(item.task_id, item.attempt):
             raise CutOff(item.task_id, item.attempt or 0)
 
     def is_cut_off(self, task_id: str, attempt: int | None) -> bool:
