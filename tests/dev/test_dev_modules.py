@@ -83,6 +83,7 @@ def test_a_module_that_ends_the_program_ends_it_not(folder: Path) -> None:
 
 
 TABLES = """
+import functools
 from sqlalchemy import Column, ForeignKey, Integer, String, Table
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from prometheus_client import Counter, Gauge
@@ -108,9 +109,23 @@ class Metrics:
 
 CALLS = {"all": [Counter("reloaded_calls", "calls")]}
 METRICS = Metrics()
+LABELLED = Counter("reloaded_labelled", "only its child is held", ["of"]).labels("one")
+
+def within():
+    class Within(Base):
+        __tablename__ = "within"
+        id: Mapped[int] = mapped_column(primary_key=True)
+    return lambda: Within
+
+@functools.cache
+def at_first_use():
+    return Counter("reloaded_used", "registered by a task")
+
+within_too = within()
 
 @on_task
 def speak(task):
+    at_first_use().inc()
     return str(Hero(team=Team(id=1)).team.id)
 """
 
@@ -130,10 +145,11 @@ def staying(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTyp
     vars(module).update(TABLE=Table("stays", Base.metadata, Column("id", Integer, primary_key=True)))
     monkeypatch.setitem(sys.modules, "staying", module)
     yield module
-    for name in ("reloaded_calls", "reloaded_size", "staying_size"):
+    for name in ("reloaded_calls", "reloaded_labelled", "reloaded_size", "reloaded_used", "staying_size"):
         REGISTRY.unregister(REGISTRY._names_to_collectors[name])
 
 
+@pytest.mark.filterwarnings("error")  # of SQLAlchemy, about a class that is registered twice
 def test_tables_and_metrics_may_be_defined_again(folder: Path, staying: Any) -> None:
     from prometheus_client import REGISTRY
 
@@ -145,9 +161,12 @@ def test_tables_and_metrics_may_be_defined_again(folder: Path, staying: Any) -> 
         load(folder)
     assert staying.Base.metadata.tables["heroes"] is hero.__table__
     assert staying.Base.registry._class_registry["Hero"] is hero
-    assert set(staying.Base.metadata.tables) == {"stays", "heroes", "teams", "links"}
-    save(folder, "two", TABLES)
-    assert said(load(folder)) == said(first) == "1"
+    assert set(staying.Base.metadata.tables) == {"stays", "heroes", "teams", "links", "within"}
+    assert said(first) == "1"
+    for word in ("two", "three"):
+        save(folder, word, TABLES)
+        assert said(load(folder)) == "1"
+    assert REGISTRY.get_sample_value("reloaded_used_total") == 1
     again = sys.modules["reloaded.speaker"]
     assert again.Hero is not hero
     assert staying.Base.metadata.tables["heroes"] is again.Hero.__table__

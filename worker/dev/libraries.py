@@ -4,35 +4,77 @@ A table of SQLAlchemy, and so of SQLModel, is registered in its ``MetaData``, a 
 even if that belongs to a library and is not imported again. So the entries of unloaded modules are removed with them.
 """
 
+import functools
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 Undo = Callable[[], None]
 
-DEEPEST = 3  # levels of nested containers and classes to search, as in ``METRICS["http"].requests``
+INSTALLED = frozenset({"site-packages", "dist-packages"})
+DEEPEST = 3  # levels of nested containers and classes to search, as in ``TABLES["links"].table``
 
 
 Modules = Mapping[str, dict[str, Any]]
 """The contents of modules, by name; of a module that could not be imported, nothing else is left."""
 
 
-def unregister(modules: Modules) -> list[Undo]:
+def record_metrics(place: str) -> None:
+    """Record from now on which metrics a folder's code registers: a metric itself does not tell who created it.
+
+    Args:
+        place: The absolute path of the folder.
+    """
+    from prometheus_client.registry import CollectorRegistry
+
+    _places.add(place + os.sep)
+    library: Any = CollectorRegistry
+    register = library.register
+    if hasattr(register, "__wrapped__"):
+        return
+
+    @functools.wraps(register)
+    def recording(registry: Any, collector: Any) -> None:
+        register(registry, collector)
+        if (place := _place_of_caller()) is not None:
+            _metrics.append((place, registry, collector))
+
+    library.register = recording
+
+
+_places: set[str] = set()
+_metrics: list[tuple[str, Any, Any]] = []
+"""Registered metrics: the folder whose code did it, the registry, the metric."""
+
+
+def _place_of_caller() -> str | None:
+    """Return the folder whose code is running; None while a module outside imports itself, if only for the folder."""
+    frame = sys._getframe(2)  # noqa: SLF001 - inspect's way reads every file of the stack
+    while frame is not None:
+        code = frame.f_code
+        for place in _places:
+            if code.co_filename.startswith(place) and not INSTALLED.intersection(Path(code.co_filename).parts):
+                return place
+        if code.co_name == "<module>":
+            return None
+        frame = frame.f_back
+    return None
+
+
+def unregister(place: str, modules: Modules) -> list[Undo]:
     """Remove the entries of modules from the registries.
 
     Args:
+        place: The absolute path of the folder of the modules.
         modules: The modules that are unloaded.
 
     Returns:
         Functions that restore the entries if the modules come back.
     """
-    found = [value for held in modules.values() for value in _held(held.values(), modules)]
-    imported = _values_of_others()
-    held = [
-        each for each in found if (each.__module__ in modules if isinstance(each, type) else id(each) not in imported)
-    ]
-    return [*_take_out_metrics(held), *_take_out_tables(held)]
+    return [*_take_out_metrics(place + os.sep), *_take_out_tables(modules)]
 
 
 def _values_of_others() -> set[int]:
@@ -61,41 +103,66 @@ def _held(values: Iterable[Any], modules: Modules, depth: int = 0) -> Iterator[A
             yield from _held(getattr(value, "__dict__", {}).values(), modules, depth + 1)
 
 
-def _take_out_metrics(held: Iterable[Any]) -> Iterator[Undo]:
-    library = sys.modules.get("prometheus_client")
-    if library is None:
-        return
-    registry: Any = library.REGISTRY
-    for collector in _each_once(each for each in held if hasattr(type(each), "collect")):
-        with suppress(Exception):  # it may not be registered, or in another registry; objects may be anything
+def _take_out_metrics(place: str) -> Iterator[Undo]:
+    leaving = [(registry, collector) for each, registry, collector in _metrics if each == place]
+    _metrics[:] = [each for each in _metrics if each[0] != place]
+    for registry, collector in leaving:
+        with suppress(Exception):  # the folder's code may have removed it; collectors may be anything
             registry.unregister(collector)
-            yield _quietly(registry.register, collector)
+            yield _quietly(_restore_metric, place, registry, collector)
 
 
-def _take_out_tables(held: list[Any]) -> Iterator[Undo]:
+def _restore_metric(place: str, registry: Any, collector: Any) -> None:
+    registry.register(collector)
+    _metrics.append((place, registry, collector))
+
+
+def _take_out_tables(modules: Modules) -> Iterator[Undo]:
     library: Any = sys.modules.get("sqlalchemy")
     if library is None:
         return
-    leaving = {id(each) for each in held if isinstance(each, library.MetaData)}  # created again, with its tables
-    tables = [table for each in held if (table := _table(each, library)) is not None]
-    staying = [each for each in _each_once(tables) if id(each.metadata) not in leaving]
+    imported, mapped = _values_of_others(), [each for each in _mapped_classes() if each.__module__ in modules]
+    held = [value for each in modules.values() for value in _held(each.values(), modules)]
+    own = [each for each in (*held, *map(_table, mapped)) if id(each) not in imported]
+    leaving = {id(each) for each in own if isinstance(each, library.MetaData)}  # created again, with its tables
+    staying = [
+        each
+        for each in _each_once(own)
+        if isinstance(each, library.Table)
+        and id(each.metadata) not in leaving
+        and each.metadata.tables.get(each.key) is each
+    ]
     if staying:
         _finish_mapping()
     for table in staying:
         table.metadata.remove(table)
         yield _quietly(table.metadata._add_table, table.name, table.schema, table)  # noqa: SLF001 - no public way back
-    for kind in _each_once(each for each in held if isinstance(each, type)):
+    for kind in mapped:
         names = getattr(_registry_of(kind), "_class_registry", None)
-        if names is not None and id(getattr(kind, "metadata", None)) not in leaving and kind.__name__ in names:
+        if names is not None and id(getattr(kind, "metadata", None)) not in leaving and _is_named(kind, names):
             mapping: Any = sys.modules["sqlalchemy.orm.clsregistry"]
             remove, add = (_either(mapping, f"{verb}_class") for verb in ("remove", "add"))
             remove(kind.__name__, kind, names)
             yield _quietly(add, kind.__name__, kind, names)
 
 
-def _table(value: Any, library: Any) -> Any:
-    table = vars(value).get("__table__") if isinstance(value, type) else value
-    return table if isinstance(table, library.Table) else None
+def _mapped_classes() -> list[type]:
+    """Return all classes mapped to tables or about to be, wherever they were defined, in a function too."""
+    mapping: Any = sys.modules.get("sqlalchemy.orm.mapper")
+    if mapping is None:
+        return []
+    registries = list(mapping._all_registries())  # noqa: SLF001 - as all below, there is no public way
+    return [manager.class_ for each in registries for manager in list(each._managers)]  # noqa: SLF001
+
+
+def _table(kind: type) -> Any:
+    return vars(kind).get("__table__")
+
+
+def _is_named(kind: type, names: Mapping[str, Any]) -> bool:
+    """Return whether a class is in its registry: one of an earlier import no longer is, but may still be mapped."""
+    found = names.get(kind.__name__)
+    return found is kind or any(each() is kind for each in getattr(found, "contents", ()))
 
 
 def _either(module: Any, name: str) -> Any:

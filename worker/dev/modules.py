@@ -14,8 +14,6 @@ from worker.registry import Registry
 from worker.words.errors import ConfigurationError
 from worker.words.groups import members
 
-INSTALLED = frozenset({"site-packages", "dist-packages"})
-
 
 def load(folder: Path) -> Registry:
     """Import every module of the folder, including those that handlers import from it, into a registry of its own.
@@ -33,7 +31,8 @@ def load(folder: Path) -> Registry:
     """
     place = str(folder.resolve())
     former, modules = registry.default, _unload(place)
-    undo = libraries.unregister(_contents(modules))
+    libraries.record_metrics(place)
+    undo = libraries.unregister(place, _contents(modules))
     registry.default = Registry()
     _forget_bytecode(folder)
     importlib.invalidate_caches()
@@ -41,7 +40,7 @@ def load(folder: Path) -> Registry:
         discovery.discover(folder)
         registry.default.check()
     except ConfigurationError as error:
-        libraries.unregister(_contents(_unload(place)) | _half_imported(error, place))
+        libraries.unregister(place, _contents(_unload(place)) | _half_imported(error, place))
         sys.modules.update(modules)
         for each in undo:
             each()
@@ -85,7 +84,7 @@ def _is_of(name: str, module: ModuleType, place: str) -> bool:
         return False
     if not isinstance(found, str) or not (found == place or found.startswith(place + os.sep)):
         return False
-    return not INSTALLED.intersection(Path(found.removeprefix(place)).parts)
+    return not libraries.INSTALLED.intersection(Path(found.removeprefix(place)).parts)
 
 
 def _forget_bytecode(folder: Path) -> None:
