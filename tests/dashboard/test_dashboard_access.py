@@ -15,6 +15,7 @@ from tests.server.serving import Serving
 from worker.contracts import secrets
 from worker.dashboard import visits
 from worker.engine.engine import Engine
+from worker.server.timings import ServerTimings
 from worker.words.providers import ProviderFailure
 
 PAGES = ("/", "/ui/live", "/ui/new", "/ui/workers", "/ui/agents", "/ui/dead", "/ui/deliveries", "/ui/tasks/x")
@@ -57,7 +58,7 @@ async def test_a_key_opens_the_pages_and_signing_out_closes_them(serving: Servin
     cookie = signed_in.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
-    assert f"max-age={visits.VISIT_SECONDS}" in cookie
+    assert f"max-age={ServerTimings().session}" in cookie
     assert KEY not in cookie
     await browser.look("/")
     assert (await browser.send("/ui/sign-out")).headers["location"] == "/ui/sign-in?notice=out"
@@ -121,15 +122,12 @@ async def test_the_cookie_is_for_https_alone_where_the_browser_came_so(serving: 
     assert "Secure" in cookie
 
 
-async def test_a_visit_ends_after_its_time_and_with_its_key(
-    serving: Serving, browse: Browse, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("server_timings", [ServerTimings(known_key=0.0)], ids=["caches no key"])
+async def test_a_visit_ends_after_its_time_and_with_its_key(serving: Serving, browse: Browse) -> None:
     text, key = await _on_loop(serving, "default")
     browser = await browse(serving)
     await browser.sign_in(text)
     await browser.look("/")
-    monkeypatch.setattr("worker.server.identity.keyring.KEY_SECONDS", 0.0)
-    serving.service.keyring.forget()
     engine = Engine(serving.engine.core.url)
     await engine.open()
     await engine.keys.revoke(key.id)
@@ -137,7 +135,7 @@ async def test_a_visit_ends_after_its_time_and_with_its_key(
     assert (await browser.client.get("/")).status_code == 303
     await browser.sign_in()
     await browser.look("/")
-    monkeypatch.setattr(visits, "VISIT_SECONDS", -1)
+    serving.service.timings = ServerTimings(session=-1)
     assert (await browser.client.get("/")).status_code == 303
 
 

@@ -10,18 +10,27 @@ import pytest
 
 from tests.server.serving import BareWorker, Serving
 from worker.engine.timings import EngineTimings
+from worker.server.timings import ServerTimings
 
 Start = Callable[..., Awaitable[Serving]]
 KEY = "a-key-of-the-tests"
 
 
 @pytest.fixture
-async def start(database_url: str, environment: Path, timings: EngineTimings) -> AsyncIterator[Start]:
+def server_timings() -> ServerTimings:
+    """The timings of the servers; a test that needs others parametrizes them."""
+    return ServerTimings()
+
+
+@pytest.fixture
+async def start(
+    database_url: str, environment: Path, timings: EngineTimings, server_timings: ServerTimings
+) -> AsyncIterator[Start]:
     """Start one more server; all are stopped in the end."""
     started: list[Serving] = []
 
     async def one(url: str = database_url, **options: Any) -> Serving:
-        serving = Serving(url, timings=timings, **options).start()
+        serving = Serving(url, timings=timings, server_timings=server_timings, **options).start()
         started.append(serving)
         await serving.started()
         return serving

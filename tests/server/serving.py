@@ -14,6 +14,8 @@ from worker.engine.engine import Engine
 from worker.engine.timings import DEFAULT, EngineTimings
 from worker.server.app import create_app
 from worker.server.main import HttpServer, listen
+from worker.server.timings import DEFAULT as SERVER_DEFAULT
+from worker.server.timings import ServerTimings
 from worker.settings import Settings
 
 SECONDS = 30
@@ -27,17 +29,25 @@ class Serving:
         key: The server's own key; none: it is open.
         port: Where it listens; 0: wherever a port is free.
         timings: The engine's.
+        server_timings: The server's own.
         settings: Other settings.
     """
 
     def __init__(
-        self, url: str, *, key: str | None = None, port: int = 0, timings: EngineTimings = DEFAULT, **settings: Any
+        self,
+        url: str,
+        *,
+        key: str | None = None,
+        port: int = 0,
+        timings: EngineTimings = DEFAULT,
+        server_timings: ServerTimings = SERVER_DEFAULT,
+        **settings: Any,
     ) -> None:
         values = {"server_key": key, **settings}
         self.settings = Settings(_env_file=None).model_copy(update={})  # pyright: ignore[reportCallIssue] # pydantic-settings' own option
         self.settings = Settings.model_validate({**self.settings.model_dump(), **values})
         self.engine = Engine(url, organization_id=self.settings.organization_id, timings=timings)
-        self.app = create_app(self.engine, self.settings, pages=create_pages)
+        self.app = create_app(self.engine, self.settings, pages=create_pages, timings=server_timings)
         self.service = self.app.state.service
         self._socket = listen("127.0.0.1", port)
         self.port: int = self._socket.getsockname()[1]

@@ -11,8 +11,8 @@ import pytest
 from tests.server.conftest import KEY, Start
 from tests.server.serving import Serving
 from worker.engine.engine import Engine
-from worker.server.identity import keyring
 from worker.server.main import is_loopback, serve
+from worker.server.timings import ServerTimings
 from worker.settings import Settings
 from worker.words.errors import ConfigurationError
 from worker.words.roles import Role
@@ -129,10 +129,8 @@ async def test_a_keys_agents_restrict_what_it_reaches(client: httpx.AsyncClient,
     assert (await client.post("/metadata/api_key_allowance", json={"api_key": "x"})).json()["agent_ids"] == []
 
 
-async def test_a_revoked_or_expired_key_opens_nothing(
-    keyed: Keyed, engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(keyring, "KEY_SECONDS", 0)
+@pytest.mark.parametrize("server_timings", [ServerTimings(known_key=0.0)], ids=["caches no key"])
+async def test_a_revoked_or_expired_key_opens_nothing(keyed: Keyed, engine: Engine, database_url: str) -> None:
     revoked, key = await engine.keys.create("default")
     expired, old = await engine.keys.create("default", seconds=3600)
     clients = [await keyed(revoked), await keyed(expired)]
@@ -152,10 +150,8 @@ async def test_a_key_is_stored_as_its_digest_alone(engine: Engine, database_url:
     assert text.removeprefix("wk_") not in rows
 
 
-async def test_a_server_without_any_key_is_open_until_there_is_one(
-    start: Start, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(keyring, "KEY_SECONDS", 0)
+@pytest.mark.parametrize("server_timings", [ServerTimings(known_key=0.0)], ids=["caches no key"])
+async def test_a_server_without_any_key_is_open_until_there_is_one(start: Start, engine: Engine) -> None:
     serving = await start()
     async with httpx.AsyncClient(base_url=serving.base, timeout=30) as client:
         await create(client)
@@ -209,7 +205,7 @@ async def test_a_worker_of_some_agents_makes_nobody_elses_tasks_wait_for_a_provi
     async def seen() -> list[list[str]]:
         return [[each["id"] for each in await asked(by, {"verb": "providers"})] for by in narrow]
 
-    assert (await asked(narrow[0], {**failed, "wait_seconds": 0}))["id"] == "p"
+    assert (await asked(narrow[0], failed))["id"] == "p"
     assert await seen() == [["p"], []]
     known = {each.id for each in await engine.work.providers()}
     assert "p" not in known

@@ -1,6 +1,7 @@
 """The audit log over HTTP: by which key, from where; who was refused; and who may read it."""
 
 import asyncio
+import time
 from typing import Any
 
 import httpx
@@ -139,7 +140,7 @@ async def _written(engine: Engine, count: int, **query: Any) -> list[AuditEntry]
 
 
 async def test_who_was_refused_is_written_down_once_and_then_counted(
-    serving: Serving, engine: Engine, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    serving: Serving, engine: Engine, client: httpx.AsyncClient
 ) -> None:
     text, key_id = await key_of(engine, Role.Viewer, name="a viewer")
     task_id = await made(client)
@@ -156,18 +157,17 @@ async def test_who_was_refused_is_written_down_once_and_then_counted(
     assert (refused.key_id, refused.key_name, refused.role) == (key_id, "a viewer", "viewer")
     assert "has the role viewer" in (refused.error or "")
     assert (found["GET /workers"].key_id, found["GET /workers"].role) == ("wrong key", None)
-    monkeypatch.setattr(refusals, "WINDOW_SECONDS", 0.0)
-    await _settled(serving)
+    await _settled(serving, time.monotonic() + serving.service.timings.refusals)
     counted = await _written(engine, 6, action="refused")
     assert sorted(each.times for each in counted) == [1, 1, 1, 3, 3, 3]
 
 
-async def _settled(serving: Serving) -> None:
+async def _settled(serving: Serving, until: float) -> None:
     loop = serving.engine.core.wakeups.loop
     done = asyncio.get_running_loop().create_future()
 
     def settle() -> None:
-        serving.service.refusals.settle()
+        serving.service.refusals.settle(until)
         done.get_loop().call_soon_threadsafe(done.set_result, None)
 
     loop.call_soon_threadsafe(settle)
@@ -180,7 +180,7 @@ async def test_a_flood_of_refusals_is_a_few_lines(
     monkeypatch.setattr(refusals, "KINDS", 3)
     for number in range(12):
         await client.get(f"/{'o' * number}x/workers", headers={"x-api-key": "wrong"})
-    await _settled(serving)
+    await _settled(serving, time.monotonic())
     assert len(serving.service.refusals._kinds) == 4  # pyright: ignore[reportPrivateUsage] # that it is bounded
 
 

@@ -14,6 +14,7 @@ from tests.server.serving import BareWorker, Serving
 from tests.support import wait_until
 from worker.contracts.waiting import Backoff
 from worker.engine.timings import EngineTimings
+from worker.server.timings import ServerTimings
 
 
 class Socket:
@@ -92,10 +93,8 @@ async def test_while_the_database_is_away_requests_are_told_so_and_worker_stream
         await refused.client.aclose()
 
 
-async def test_a_stream_outlives_an_absence_of_the_database(
-    start: Start, way: Socket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("worker.server.identity.keyring.KEY_SECONDS", 0)
+@pytest.mark.parametrize("server_timings", [ServerTimings(known_key=0.0)], ids=["caches no key"])
+async def test_a_stream_outlives_an_absence_of_the_database(start: Start, way: Socket) -> None:
     way.give()
     serving = await start(url=way.url, key=KEY)
     async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}, timeout=30) as client:

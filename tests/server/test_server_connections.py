@@ -9,8 +9,9 @@ import pytest
 from tests.server.conftest import KEY, Start
 from tests.server.serving import Serving
 from tests.support import wait_until
-from worker.server.limits import body_memory, connections
+from worker.server.limits import connections
 from worker.server.limits.body_memory import BodyMemory
+from worker.server.timings import ServerTimings
 from worker.words.errors import Unavailable
 
 MEGABYTE = 1024 * 1024
@@ -80,11 +81,9 @@ async def test_headers_are_counted(peer: Peer, count: int) -> None:
     assert await peer.status() == (200 if count <= connections.HEADERS else 431)
 
 
+@pytest.mark.parametrize("server_timings", [ServerTimings(headers=0.3)], ids=["late soon"])
 @pytest.mark.parametrize("begun", [b"", b"\r\n", b"GET /health HTTP/1.1\r\nHost: loc"])
-async def test_headers_that_take_too_long_end_the_connection(
-    serving: Serving, monkeypatch: pytest.MonkeyPatch, begun: bytes
-) -> None:
-    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.3)
+async def test_headers_that_take_too_long_end_the_connection(serving: Serving, begun: bytes) -> None:
     peer = await Peer.of(serving)
     await peer.send(begun)
     assert await peer.status() == 408
@@ -92,10 +91,8 @@ async def test_headers_that_take_too_long_end_the_connection(
     peer.writer.close()
 
 
-async def test_a_body_that_stops_ends_the_connection(
-    serving: Serving, monkeypatch: pytest.MonkeyPatch, peer: Peer
-) -> None:
-    monkeypatch.setattr(connections, "SILENT_SECONDS", 0.3)
+@pytest.mark.parametrize("server_timings", [ServerTimings(body_gap=0.3)], ids=["late soon"])
+async def test_a_body_that_stops_ends_the_connection(serving: Serving, peer: Peer) -> None:
     head = b"POST /agent-execution/a HTTP/1.1\r\nHost: localhost\r\nx-api-key: %b\r\ncontent-length: 1000\r\n\r\n{"
     await peer.send(head % KEY.encode())
     assert await peer.status() == 408
@@ -143,9 +140,8 @@ async def test_an_address_has_only_so_many_connections(start: Start) -> None:
     await wait_until(is_served, "an address whose connections have ended gets new ones", SECONDS)
 
 
-async def test_bodies_of_one_key_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body_memory, "WAIT_SECONDS", 0.1)
-    memory = BodyMemory(total=10 * MEGABYTE, of_key=6 * MEGABYTE)
+async def test_bodies_of_one_key_leave_room_for_others() -> None:
+    memory = BodyMemory(0.1, total=10 * MEGABYTE, of_key=6 * MEGABYTE)
     async with memory.reserve("one", 5 * MEGABYTE):
         with pytest.raises(Unavailable):
             await memory.reserve("one", 2 * MEGABYTE).__aenter__()

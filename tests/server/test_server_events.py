@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.server.conftest import KEY
 from tests.server.serving import Serving, aevents_in
 from tests.support import wait_until
+from worker.server.timings import ServerTimings
 
 SUBSCRIBERS = 300
 EVENTS = 200
@@ -104,8 +106,8 @@ async def test_without_follow_a_stream_is_what_is_there_now(client: httpx.AsyncC
     assert kinds == ["connected", "task_created"]
 
 
-async def test_a_quiet_stream_carries_a_comment(client: httpx.AsyncClient, monkeypatch: Any) -> None:
-    monkeypatch.setattr("worker.server.feeds.COMMENT_SECONDS", 0.1)
+@pytest.mark.parametrize("server_timings", [ServerTimings(comment=0.1)], ids=["comments soon"])
+async def test_a_quiet_stream_carries_a_comment(client: httpx.AsyncClient) -> None:
     task_id = await create(client)
     async with client.stream("GET", f"/agent-execution/{task_id}/events") as response:
         comments = [line async for line in _until_comments(response, 3)]
@@ -121,10 +123,10 @@ async def _until_comments(response: httpx.Response, count: int) -> AsyncIterator
                 return
 
 
+@pytest.mark.parametrize("server_timings", [ServerTimings(slow_reader=0.5)], ids=["slow soon"])
 async def test_a_reader_that_takes_nothing_is_dropped_and_can_resume(
-    serving: Serving, client: httpx.AsyncClient, monkeypatch: Any
+    serving: Serving, client: httpx.AsyncClient
 ) -> None:
-    monkeypatch.setattr("worker.server.streams.streaming.SLOW_SECONDS", 0.5)
     task_id = await create(client)
     slow = socket.create_connection(("127.0.0.1", serving.port))
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -137,7 +137,7 @@ FILES = st.lists(REFERENCES | TEXTS, max_size=3)
 def test_signing_changes_nothing_but_a_tasks_own_references(
     files: list[str], attachments: list[Any], urls: list[str], others: Any
 ) -> None:
-    links = Links(None)  # type: ignore[arg-type] - it is asked for nothing
+    links = Links(None, 3600)  # type: ignore[arg-type] - it is asked for nothing
     links._current = (b"secret",)
     made = [{"name": "f", "url": url} for url in urls]
     given = {"text": "x", "files": files, "attachments": attachments}

@@ -10,6 +10,7 @@ import pytest
 
 from tests.server.conftest import KEY, Start
 from tests.server.serving import Serving, aevents_in
+from worker.server.timings import ServerTimings
 
 
 async def create(client: httpx.AsyncClient, headers: dict[str, str] | None = None, **fields: Any) -> httpx.Response:
@@ -226,8 +227,8 @@ async def test_an_uploaded_file_is_a_signed_url_on_the_wire(serving: Serving, cl
     assert native.json()["input"]["files"][0] == reference
 
 
-async def test_a_signed_url_expires(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.server.identity.links.LINK_SECONDS", -10_000)
+@pytest.mark.parametrize("server_timings", [ServerTimings(file_link=-10_000)], ids=["links have expired"])
+async def test_a_signed_url_expires(client: httpx.AsyncClient) -> None:
     stored = (await client.post("/files?name=a", content=b"x")).json()
     assert (await client.get(stored["url"])).status_code == 401
 

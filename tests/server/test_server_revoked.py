@@ -12,12 +12,13 @@ from tests.server.serving import Serving
 from tests.support import wait_until
 from worker.engine.engine import Engine
 from worker.engine.verbs import page_sessions
-from worker.server.identity import keyring
+from worker.server.timings import ServerTimings
 from worker.words import notices
 from worker.words.roles import Role
 
 CARD = {"id": "w-of-the-key", "name": "w", "agents": ["idle"], "lease_seconds": 600}
 SECONDS = 20.0  # the promise is five; machines are slow
+POLLS = ServerTimings(keys=0.2)
 
 
 class Open:
@@ -69,12 +70,13 @@ def _says_nothing(sessions: object) -> None:
     del sessions
 
 
-@pytest.mark.parametrize("way", ["told", "found out"])
+@pytest.mark.parametrize(
+    ("way", "server_timings"), [("told", ServerTimings()), ("found out", POLLS)], ids=["told", "found out"]
+)
 async def test_a_pages_stream_ends_when_its_session_is_signed_out(
     client: httpx.AsyncClient, serving: Serving, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     if way == "found out":
-        monkeypatch.setattr(keyring, "POLL_SECONDS", 0.2)
         monkeypatch.setattr(page_sessions.EngineSessions, "announce", _says_nothing)  # another process, behind a pooler
     made = await client.post("/agent-execution/busy", json={"input": {"text": "x"}}, headers={"x-api-key": KEY})
     async with httpx.AsyncClient(base_url=serving.base, timeout=30) as other:
@@ -91,12 +93,12 @@ async def test_a_pages_stream_ends_when_its_session_is_signed_out(
         streams[0].task.cancel()
 
 
-@pytest.mark.parametrize("way", ["revoked", "expired"])
+@pytest.mark.parametrize(
+    ("way", "server_timings"), [("revoked", ServerTimings()), ("expired", POLLS)], ids=["revoked", "expired"]
+)
 async def test_every_stream_ends_with_its_key(
-    client: httpx.AsyncClient, serving: Serving, engine: Engine, monkeypatch: pytest.MonkeyPatch, way: str
+    client: httpx.AsyncClient, serving: Serving, engine: Engine, way: str
 ) -> None:
-    if way == "expired":
-        monkeypatch.setattr(keyring, "POLL_SECONDS", 0.2)  # nobody tells of it
     text, key = await engine.keys.create("default", role=Role.Admin, seconds=3600)
     streams = await _all_open(client, serving, text)
     own = {"x-api-key": text, "x-worker-session": "s"}

@@ -12,7 +12,7 @@ from tests.server.conftest import KEY, Start
 from tests.server.serving import BareWorker, Serving
 from tests.support import wait_until
 from worker.engine.timings import EngineTimings
-from worker.server.streams import bare_assignments
+from worker.server.timings import ServerTimings
 
 OpenWorker = Callable[..., Awaitable[BareWorker]]
 
@@ -134,11 +134,11 @@ async def test_a_worker_that_comes_back_within_a_minute_gets_its_id_again(
     assert other.id != first.id
 
 
+@pytest.mark.parametrize("server_timings", [ServerTimings(rejoin=0.5)], ids=["rejoins soon"])
 async def test_a_new_process_in_the_place_of_a_dead_one_does_not_keep_its_tasks_alive(
-    client: httpx.AsyncClient, bare_worker: OpenWorker, database_url: str, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, bare_worker: OpenWorker, database_url: str
 ) -> None:
     """It has the same key, agent and address, and comes within seconds; nobody heartbeats for the one before it."""
-    monkeypatch.setattr(bare_assignments, "RETURN_SECONDS", 0.5)
     first = await bare_worker()
     task = await create(client)
     await given(first, 1)

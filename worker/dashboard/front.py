@@ -102,6 +102,16 @@ class Front(Protocol):
         ...
 
     @property
+    def session_seconds(self) -> int:
+        """How long a visitor stays signed in."""
+        ...
+
+    @property
+    def comment_seconds(self) -> float:
+        """The longest silence on a stream, after which a comment is sent."""
+        ...
+
+    @property
     def file_bytes(self) -> int:
         """The size of the largest file that a worker reads."""
         ...

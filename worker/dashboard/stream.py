@@ -16,7 +16,6 @@ from worker.words.errors import ModuleException, Unavailable
 from worker.words.events import TaskUpdateEvent
 from worker.words.tasks import TaskRecord
 
-COMMENT_SECONDS = 15.0  # routers close a connection after 55 s of silence
 RETRY = b"retry: 1000\n\n"
 COMMENT = b": alive\n\n"
 DONE = b"event: done\ndata: \n\n"
@@ -43,7 +42,7 @@ async def _pieces(asking: AdmittedRequest, task: TaskRecord, start: int, after: 
     timeline = Timeline(task.created_at)
     events = asking.may.organization.tasks.events(task.id, after=start)
     try:
-        async for event in _with_silences(events):
+        async for event in _with_silences(events, asking.front.comment_seconds):
             if event is None:
                 yield COMMENT
                 continue
@@ -61,13 +60,15 @@ async def _pieces(asking: AdmittedRequest, task: TaskRecord, start: int, after: 
     yield DONE
 
 
-async def _with_silences(events: AsyncIterator[TaskUpdateEvent]) -> AsyncGenerator[TaskUpdateEvent | None]:
-    """Yield events as they arrive, and None whenever there was none for a while."""
+async def _with_silences(
+    events: AsyncIterator[TaskUpdateEvent], silence: float
+) -> AsyncGenerator[TaskUpdateEvent | None]:
+    """Yield events as they arrive, and None whenever there was none for ``silence`` seconds."""
     waiting: asyncio.Task[TaskUpdateEvent] | None = None
     try:
         while True:
             waiting = waiting or asyncio.ensure_future(_next(events))
-            await asyncio.wait([waiting], timeout=COMMENT_SECONDS)
+            await asyncio.wait([waiting], timeout=silence)
             if not waiting.done():
                 yield None
                 continue

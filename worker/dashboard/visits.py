@@ -14,7 +14,6 @@ from starlette.responses import Response
 from worker.dashboard.front import Front
 
 SECRET = "dashboard"  # noqa: S105 - the name of a secret, not the secret
-VISIT_SECONDS = 12 * 3600  # a working day, after which the visitor must sign in again
 NAME = "worker_visit"
 SECURE_NAME = f"__Host-{NAME}"  # browsers accept this prefix only over https, and only for this host
 
@@ -53,7 +52,7 @@ class Visits:
         if text is None:
             return None
         try:
-            found = URLSafeTimedSerializer(await self._keys()).loads(text, max_age=VISIT_SECONDS)
+            found = URLSafeTimedSerializer(await self._keys()).loads(text, max_age=self._front.session_seconds)
         except BadData:
             return None
         nonce, mark = cast("tuple[str, str | None]", found)  # signed, so we wrote it
@@ -65,7 +64,7 @@ class Visits:
         response.set_cookie(
             SECURE_NAME if secure else NAME,
             URLSafeTimedSerializer(await self._keys()).dumps([visit.nonce, visit.mark]),
-            max_age=VISIT_SECONDS,
+            max_age=self._front.session_seconds,
             path="/",
             secure=secure,
             httponly=True,

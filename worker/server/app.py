@@ -22,6 +22,7 @@ from worker.server.limits.request_bounds import METHODS, PathMiddleware
 from worker.server.routes import ROUTERS
 from worker.server.routes.common import service_of
 from worker.server.service import Service
+from worker.server.timings import DEFAULT, ServerTimings
 from worker.settings import Settings
 
 ABOUT = """
@@ -77,7 +78,12 @@ Pages = Callable[[ServerFront], ASGIApp]
 
 
 def create_app(
-    platform: Host, settings: Settings, *, open_without_key: bool = True, pages: Pages | None = None
+    platform: Host,
+    settings: Settings,
+    *,
+    open_without_key: bool = True,
+    pages: Pages | None = None,
+    timings: ServerTimings = DEFAULT,
 ) -> FastAPI:
     """Create the application.
 
@@ -86,8 +92,9 @@ def create_app(
         settings: The key, the organization, the limits.
         open_without_key: Whether requests need no key while no key exists. Only safe on loopback.
         pages: Creates the dashboard, served at ``/`` and under ``/ui``; None means no dashboard.
+        timings: Timeouts and intervals that are not user settings.
     """
-    service = Service(platform, settings, open_without_key=open_without_key)
+    service = Service(platform, settings, open_without_key=open_without_key, timings=timings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:

@@ -19,7 +19,6 @@ from worker.words.events import TaskUpdateEvent
 FRAMES_KEPT = 4096
 BYTES_KEPT = 4 * 1024 * 1024
 WRITE_BYTES = 256 * 1024  # largest single write
-COMMENT_SECONDS = 15.0  # routers close a connection after 55 s of silence
 COMMENT = b": alive\n\n"
 
 Encode = Callable[[TaskUpdateEvent], bytes]
@@ -28,10 +27,11 @@ Encode = Callable[[TaskUpdateEvent], bytes]
 class Feed:
     """The log of one task, starting after an event number."""
 
-    def __init__(self, organization: Organization, task_id: str, after: int, encode: Encode) -> None:
+    def __init__(self, organization: Organization, task_id: str, after: int, encode: Encode, silence: float) -> None:
         self.organization = organization
         self.task_id = task_id
         self.encode = encode
+        self.silence = silence
         self.before = after  # the number before the first buffered frame
         self.over = False
         self.changed = asyncio.Event()
@@ -89,7 +89,7 @@ class Feed:
         return b"".join(taken), number + len(taken)
 
     async def follow(self, after: int) -> AsyncGenerator[bytes]:
-        """Yield all events after a number in chunks, and a comment whenever there was none for a while."""
+        """Yield all events after a number in chunks, and a comment after each silence."""
         position = after
         while True:
             if position < self.before:
@@ -103,7 +103,7 @@ class Feed:
                 yield piece
             elif self.over:
                 return
-            elif not await within(changed, COMMENT_SECONDS):
+            elif not await within(changed, self.silence):
                 yield COMMENT
 
     async def _catch_up(self, position: int) -> AsyncGenerator[tuple[bytes, int]]:
@@ -133,9 +133,14 @@ async def read(
 
 
 class Feeds:
-    """The feeds of this process. A feed is closed when its last follower leaves."""
+    """The feeds of this process. A feed is closed when its last follower leaves.
 
-    def __init__(self) -> None:
+    Args:
+        silence: Seconds without an event after which followers get a comment.
+    """
+
+    def __init__(self, silence: float) -> None:
+        self._silence = silence
         self._feeds: dict[tuple[str, str, str], Feed] = {}
 
     @asynccontextmanager
@@ -154,7 +159,7 @@ class Feeds:
         key = organization.organization_id, task_id, told_as
         feed = self._feeds.get(key)
         if feed is None or feed.over:
-            feed = self._feeds[key] = Feed(organization, task_id, after, encode)
+            feed = self._feeds[key] = Feed(organization, task_id, after, encode, self._silence)
         feed.followers += 1
         try:
             yield feed

@@ -23,8 +23,6 @@ from worker.words.requests import InputRequest
 from worker.words.roles import Role
 from worker.words.tasks import TaskRecord
 
-SESSION_SECONDS = 12 * 3600  # equals the lifetime of the cookie with the session's token
-
 
 class ServerFront:
     """The server's interface for the dashboard.
@@ -40,6 +38,16 @@ class ServerFront:
     def closing(self) -> asyncio.Event:
         """An event that is set when the server closes."""
         return self._service.closing
+
+    @property
+    def session_seconds(self) -> int:
+        """How long a visitor stays signed in."""
+        return self._service.timings.session
+
+    @property
+    def comment_seconds(self) -> float:
+        """The longest silence on a stream, after which a comment is sent."""
+        return self._service.timings.comment
 
     @property
     def file_bytes(self) -> int:
@@ -78,7 +86,7 @@ class ServerFront:
             self.refused(scope, error, None)
             raise
         guesses.was_right(key)
-        mark = await self._service.host.sessions.begin(known, SESSION_SECONDS)
+        mark = await self._service.host.sessions.begin(known, self.session_seconds)
         await self._write(AuditAction.SignedIn, access, scope)
         return mark
 

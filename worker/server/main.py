@@ -62,7 +62,7 @@ class HttpServer(uvicorn.Server):
             "timeout_graceful_shutdown": GRACE_SECONDS,
             "timeout_keep_alive": 75,  # longer than a router's own 60 s, so that the router closes idle connections
             "server_header": False,
-            "http": bounded(most_connections),
+            "http": bounded(most_connections, service.timings),
             "ws": "none",
             "forwarded_allow_ips": ROUTERS if on_heroku else None,
             **options,

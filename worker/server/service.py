@@ -1,6 +1,8 @@
 """The state that all requests of a server share: the platform, keys, event feeds, and whether the server is closing."""
 
 import asyncio
+import math
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -16,6 +18,7 @@ from worker.server.identity.refusals import Refusals
 from worker.server.identity.wrong_keys import Guesses
 from worker.server.limits.body_memory import BodyMemory
 from worker.server.queues import Queues
+from worker.server.timings import DEFAULT, ServerTimings
 from worker.settings import Settings
 from worker.telemetry import metrics
 from worker.telemetry.exposition import StatsCache
@@ -35,27 +38,33 @@ class Service:
         host: The platform, for all organizations.
         settings: The key and the limits.
         open_without_key: Whether requests need no key while no key exists (loopback only).
+        timings: Timeouts and intervals that are not user settings.
     """
 
-    def __init__(self, host: Host, settings: Settings, *, open_without_key: bool = True) -> None:
+    def __init__(
+        self, host: Host, settings: Settings, *, open_without_key: bool = True, timings: ServerTimings = DEFAULT
+    ) -> None:
         self.host = host
         self.settings = settings
+        self.timings = timings
         given = settings.secret.get_secret_value() if settings.secret else None
         self.secrets = Secrets(lambda: host.sessions, given)
-        self.links = Links(self.secrets)
-        self.feeds = Feeds()
+        self.links = Links(self.secrets, timings.file_link)
+        self.feeds = Feeds(timings.comment)
         self.queues = Queues(settings.max_queued)
         self.standings = StatsCache()
         self._lag: LoopLag | None = None
         self.closing = asyncio.Event()
         self.is_open = False
         self.holdings: dict[str, dict[str, int]] = {}  # attempts by task, by native worker with a stream here
-        self.keyring = Keyring(host, settings, open_without_key=open_without_key, check_open=self.check_open)
+        self.keyring = Keyring(
+            host, settings, open_without_key=open_without_key, check_open=self.check_open, timings=timings
+        )
         self.answer_links = SignedAnswerLinks(self.secrets, self.keyring)
         self.claimants = Claimants()
-        self.body_memory = BodyMemory()
+        self.body_memory = BodyMemory(timings.body_memory)
         self._background: set[asyncio.Task[None]] = set()
-        self.refusals = Refusals(host, settings.organization_id, self.run_in_background)
+        self.refusals = Refusals(host, settings.organization_id, self.run_in_background, timings.refusals)
         self.guesses = Guesses(settings.wrong_keys)
 
     async def start(self) -> None:
@@ -103,8 +112,8 @@ class Service:
 
     async def _settle_refusals(self) -> None:
         while not await self.pause(REFUSALS_SECONDS):
-            self.refusals.settle()
-        self.refusals.settle(closing=True)
+            self.refusals.settle(time.monotonic())
+        self.refusals.settle(math.inf)
 
     async def pause(self, seconds: float) -> bool:
         """Wait, at most until the server closes, and return whether it is closing."""

@@ -11,14 +11,13 @@ from dataclasses import replace
 
 from worker.contracts import NO_KEY, SERVER_KEY, Host, Key
 from worker.server.identity.access import Access, Unauthorized
+from worker.server.timings import ServerTimings
 from worker.settings import Settings
 from worker.words.errors import ModuleException, NotFound
 from worker.words.notices import LegacyKeysFound, NoKeyLeft, announce
 from worker.words.roles import Role
 
-KEY_SECONDS = 5.0  # how long a key is cached, and so how long a revoked key may still be accepted
 KEYS_KEPT = 1024
-POLL_SECONDS = 4.0  # how often the keys of open streams are checked when no notification of a change arrives
 LINK = "answer link"
 MARKS = "session marks"  # the name of a secret, not the secret
 
@@ -31,12 +30,20 @@ class Keyring:
         settings: The server's own key and organization.
         open_without_key: Whether requests need no key as long as none has ever been created (loopback only).
         check_open: Raises Unavailable until the database has been reached for the first time.
+        timings: How long a key is cached, and the interval of checks.
     """
 
     def __init__(
-        self, host: Host, settings: Settings, *, open_without_key: bool, check_open: Callable[[], None]
+        self,
+        host: Host,
+        settings: Settings,
+        *,
+        open_without_key: bool,
+        check_open: Callable[[], None],
+        timings: ServerTimings,
     ) -> None:
         self._host = host
+        self._timings = timings
         self._organization = settings.organization_id
         self._own = digest_of(settings.server_key.get_secret_value()) if settings.server_key else None
         self._open_without_key = open_without_key and self._own is None
@@ -207,7 +214,7 @@ class Keyring:
             with suppress(ModuleException):  # the database is unavailable: validity is unknown
                 await self._end_invalid()
                 await self._end_signed_out()
-            change = asyncio.ensure_future(self._host.keys.changed(mark, POLL_SECONDS))
+            change = asyncio.ensure_future(self._host.keys.changed(mark, self._timings.keys))
             await asyncio.wait([change, ending], return_when=asyncio.FIRST_COMPLETED)
             if not change.done():
                 change.cancel()
@@ -268,7 +275,7 @@ class Keyring:
         if known is not None and known[0] > time.monotonic():
             return known[1]
         found = await look()
-        self._known[name] = (time.monotonic() + KEY_SECONDS, found)
+        self._known[name] = (time.monotonic() + self._timings.known_key, found)
         while len(self._known) > KEYS_KEPT:
             self._known.popitem(last=False)
         return found
@@ -280,7 +287,7 @@ class Keyring:
         self._check_open()
         valid = await self._host.keys.exist()
         self._ever = self._ever or valid or await self._host.keys.ever()
-        self._looked_until = time.monotonic() + KEY_SECONDS
+        self._looked_until = time.monotonic() + self._timings.known_key
         none_left = self._ever and not valid and self._own is None
         if none_left and not self._said_none_left:
             announce(NoKeyLeft())

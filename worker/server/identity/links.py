@@ -14,16 +14,21 @@ from worker.words.events import TaskUpdateEvent
 from worker.words.references import Reference
 from worker.words.tasks import TaskRecord
 
-LINK_SECONDS = 24 * 3600  # a task may wait before its worker downloads; each read of the task returns a new URL
 STEP_SECONDS = 3600  # expiry times are rounded up, so that the URL of a file stays the same for an hour
 SECRET = "file links"  # noqa: S105 - the name of a secret, not the secret
 
 
 class Links:
-    """Signs and verifies URLs of files; all server processes share the secrets."""
+    """Signs and verifies URLs of files; all server processes share the secrets.
 
-    def __init__(self, secrets: Secrets) -> None:
+    Args:
+        secrets: The secrets.
+        seconds: How long a URL is valid at least; each read of a task returns a new one.
+    """
+
+    def __init__(self, secrets: Secrets, seconds: int) -> None:
         self._secrets = secrets
+        self._seconds = seconds
         self._current: tuple[bytes, ...] = ()
 
     async def load(self) -> None:
@@ -36,7 +41,7 @@ class Links:
         if stored is None:
             return reference
         sha256, name = stored
-        expires = (int(time.time()) + LINK_SECONDS) // STEP_SECONDS * STEP_SECONDS + STEP_SECONDS
+        expires = (int(time.time()) + self._seconds) // STEP_SECONDS * STEP_SECONDS + STEP_SECONDS
         signature = self._signed(organization_id, sha256, name, expires)[0]
         query = urlencode({"organization": organization_id, "expires": expires, "signature": signature})
         return f"{base}/files/{sha256}/{quote(name, safe='')}?{query}"

@@ -14,7 +14,6 @@ from worker.words.actors import Actor, AuditAction, Door
 from worker.words.errors import ModuleException
 from worker.words.notices import PlatformTrouble, announce
 
-WINDOW_SECONDS = 300.0  # one entry per kind in this time, so that a flood of requests does not fill the table
 KINDS = 500  # most kinds that are counted separately; all further ones share one entry
 WRONG_KEY = "wrong key"
 REFUSED = frozenset({401, 403, 404, 429})
@@ -38,14 +37,20 @@ class Refusals:
         host: The platform, whose organizations have the audit logs.
         organization_id: The organization to use for requests that name none.
         run_in_background: Runs a coroutine in the background.
+        window: Seconds in which only one entry per kind is written, so that a flood does not fill the table.
     """
 
     def __init__(
-        self, host: Host, organization_id: str, run_in_background: Callable[[Coroutine[Any, Any, None]], None]
+        self,
+        host: Host,
+        organization_id: str,
+        run_in_background: Callable[[Coroutine[Any, Any, None]], None],
+        window: float,
     ) -> None:
         self._host = host
         self._organization = organization_id
         self._run_in_background = run_in_background
+        self._window = window
         self._kinds: dict[tuple[str, ...], _Kind] = {}
 
     def note(self, scope: Scope, error: ModuleException, access: Access | None, door: Door = Door.Api) -> None:
@@ -73,7 +78,7 @@ class Refusals:
             name, asked = ("others",), "(others)"
             actor = Actor(actor.key_id, "", None, "(several)", door)
             known = self._kinds.get(name)
-        if known is not None and time.monotonic() < known.since + WINDOW_SECONDS:
+        if known is not None and time.monotonic() < known.since + self._window:
             known.more += 1
             return
         if known is not None and known.more:
@@ -82,11 +87,10 @@ class Refusals:
         self._kinds[name] = kind
         self._write(kind, 1)
 
-    def settle(self, *, closing: bool = False) -> None:
-        """Write the counts of repeated refusals whose window has ended, or all of them when closing."""
-        now = time.monotonic()
+    def settle(self, until: float) -> None:
+        """Write the counts of repeated refusals whose window ends by then, in seconds of the monotonic clock."""
         for name, kind in list(self._kinds.items()):
-            if closing or now >= kind.since + WINDOW_SECONDS:
+            if until >= kind.since + self._window:
                 del self._kinds[name]
                 if kind.more:
                     self._write(kind, kind.more)

@@ -10,14 +10,20 @@ from worker.words.errors import Unavailable
 FREE_BYTES = 64 * 1024  # bodies up to this size are not counted
 TOTAL_BYTES = 96 * 1024 * 1024
 KEY_BYTES = 64 * 1024 * 1024  # per key; the largest allowed file fits
-WAIT_SECONDS = 20.0
 RETRY_SECONDS = 5.0
 
 
 class BodyMemory:
-    """A memory budget for bodies. A whole body is reserved before it is read, so a waiting request holds nothing."""
+    """A memory budget for bodies. A whole body is reserved before it is read, so a waiting request holds nothing.
 
-    def __init__(self, total: int = TOTAL_BYTES, of_key: int = KEY_BYTES) -> None:
+    Args:
+        patience: Seconds for which a body waits for memory.
+        total: The budget of all keys in bytes.
+        of_key: The budget of each key in bytes.
+    """
+
+    def __init__(self, patience: float, total: int = TOTAL_BYTES, of_key: int = KEY_BYTES) -> None:
+        self._patience = patience
         self._total = total
         self._of_key = of_key
         self._taken = Counter[str]()
@@ -38,7 +44,7 @@ class BodyMemory:
             yield
             return
         try:
-            async with asyncio.timeout(WAIT_SECONDS), self._freed:
+            async with asyncio.timeout(self._patience), self._freed:
                 await self._freed.wait_for(lambda: self._fits(key, size))
                 self._taken[key] += size
         except TimeoutError:

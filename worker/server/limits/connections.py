@@ -10,10 +10,10 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from worker.server.timings import DEFAULT, ServerTimings
+
 HEADER_BYTES = 64 * 1024  # the limit of h11, uvicorn's other parser
 HEADERS = 100  # the default of Apache's LimitRequestFields
-HEADER_SECONDS = 10.0  # from the connection's start, or a later request's first byte, to the end of the headers
-SILENT_SECONDS = 15.0  # between two chunks of a body
 BODY_SECONDS = 30.0  # for a body of any size, plus the time that the rate below allows for its size
 BODY_BYTES_A_SECOND = 16 * 1024  # connections of slower senders are closed
 
@@ -43,16 +43,16 @@ class Peers:
             del self._count[peer]
 
 
-def bounded(most: int) -> type["BoundedConnection"]:
+def bounded(most: int, timings: ServerTimings) -> type["BoundedConnection"]:
     """Return a protocol class for a server that accepts at most ``most`` connections per address."""
-    peers = Peers(most)
-    return type("BoundedConnection", (BoundedConnection,), {"peers": peers})
+    return type("BoundedConnection", (BoundedConnection,), {"peers": Peers(most), "timings": timings})
 
 
 class BoundedConnection(HttpToolsProtocol):
     """A connection that enforces these limits."""
 
     peers = Peers(0)
+    timings = DEFAULT
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -133,13 +133,14 @@ class BoundedConnection(HttpToolsProtocol):
             super().on_message_complete()
 
     def _await_headers(self) -> None:
-        self._start_timer(HEADER_SECONDS, self._headers_late)
+        self._start_timer(self.timings.headers, self._headers_late)
 
     def _await_body(self) -> None:
-        self._start_timer(min(SILENT_SECONDS, max(0.0, self._body_until - self.loop.time())), self._body_late)
+        left = max(0.0, self._body_until - self.loop.time())
+        self._start_timer(min(self.timings.body_gap, left), self._body_late)
 
     def _headers_late(self) -> None:
-        self._refuse(408, f"The request headers were not received within {HEADER_SECONDS:g} s.")
+        self._refuse(408, f"The request headers were not received within {self.timings.headers:g} s.")
 
     def _body_late(self) -> None:
         if self.flow.read_paused and self.loop.time() < self._body_until:  # the server has paused reading, not the peer

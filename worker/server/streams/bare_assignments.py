@@ -14,7 +14,7 @@ from worker.contracts import HeldTask, WorkerSession, WorkerState
 from worker.contracts.access import ROUTES
 from worker.contracts.waiting import SOON, within
 from worker.server import bare
-from worker.server.feeds import COMMENT, COMMENT_SECONDS
+from worker.server.feeds import COMMENT
 from worker.server.identity.access import Access
 from worker.server.service import Service
 from worker.server.streams.bare_deliveries import BareDeliveries, merged
@@ -27,7 +27,6 @@ from worker.words.statuses import AgentExecutionStatus
 from worker.words.work import Assignment, Demand, Subscription, WorkerCard
 
 LEASE_SECONDS = 60.0  # promise 2: a task is reassigned only after 60 s with neither a stream nor heartbeats
-RETURN_SECONDS = 5.0  # to await heartbeats (every 2 s) under a former id, which prove that it is the same process
 TOUCH_SECONDS = 5.0
 WAIT_SECONDS = 5.0  # longest single wait for work; the stream is maintained between waits
 POLL_SECONDS = 1.0  # how often the worker's tasks are polled when no hints arrive
@@ -163,7 +162,7 @@ class BareSession:
                 pauses.reset()
                 if self.touch_at < 0:
                     return  # a newer stream has replaced this one
-                if time.monotonic() - self.said_at >= COMMENT_SECONDS:
+                if time.monotonic() - self.said_at >= self.service.timings.comment:
                     self.said_at = time.monotonic()
                     yield COMMENT
         finally:
@@ -186,7 +185,8 @@ class BareSession:
             subscriptions=self.stream_client.subscriptions,
         )
         session = WorkerSession(self.access.key)
-        worker_id = await presence.enter(card, self.stream_client.peer, self.stream, session, RETURN_SECONDS)
+        rejoin = self.service.timings.rejoin
+        worker_id = await presence.enter(card, self.stream_client.peer, self.stream, session, rejoin)
         await presence.give_back_deliveries(await presence.held_deliveries(worker_id))  # from a stream that broke
         held = await presence.held(worker_id)
         await presence.give_back([each for each in held if not each.begun])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from worker.contracts import WorkerState
 from worker.contracts.waiting import within
-from worker.server.feeds import COMMENT, COMMENT_SECONDS
+from worker.server.feeds import COMMENT
 from worker.server.identity.access import Access
 from worker.server.service import Service
 from worker.server.streams.bare_assignments import registration
@@ -69,7 +69,7 @@ class NativeStream:
         """Record hints that there may be tasks or deliveries to claim."""
         presence = self.access.organization.presence
         while True:
-            if await presence.hint(name, seen, COMMENT_SECONDS):
+            if await presence.hint(name, seen, self.service.timings.comment):
                 seen = presence.seen()[name]
                 self.hints.add(name)
                 self.woken.set()
@@ -92,7 +92,7 @@ class NativeStream:
                     pieces += await self._told(changed)
             hints, self.hints = self.hints, set()
             pieces += [frame({}, event=name) for name in sorted(hints)]
-            if not pieces and time.monotonic() - said_at >= COMMENT_SECONDS:
+            if not pieces and time.monotonic() - said_at >= self.service.timings.comment:
                 pieces.append(COMMENT)
             if pieces:
                 said_at = time.monotonic()

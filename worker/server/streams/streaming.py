@@ -12,7 +12,6 @@ from starlette.types import Message, Receive, Scope, Send
 from worker.server.identity.access import Access
 from worker.server.service import Service
 
-SLOW_SECONDS = 20.0  # a client that reads nothing for this long is disconnected; it can resume by event number
 HEADERS = {
     "cache-control": "no-store",
     "x-accel-buffering": "no",  # otherwise nginx buffers events
@@ -89,7 +88,7 @@ class EventStream(Response):
         async with aclosing(self._pieces) as pieces:
             async for piece in pieces:
                 message: Message = {"type": "http.response.body", "body": piece, "more_body": True}
-                async with asyncio.timeout(SLOW_SECONDS):
+                async with asyncio.timeout(self._service.timings.slow_reader):
                     await send(message)
 
 
