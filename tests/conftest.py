@@ -22,6 +22,7 @@ from psycopg.conninfo import conninfo_to_dict
 from worker.engine.embedded import Embedded, folders
 from worker.engine.engine import Engine
 from worker.engine.timings import DEFAULT, EngineTimings
+from worker.server.timings import ServerTimings
 
 TEMPLATE = "migrated"
 FOREIGN_VARIABLES = ("XPANDER_", "WORKER_", "DATABASE_URL", "OPENAI", "ANTHROPIC", "AGNO_", "PORT")
@@ -233,6 +234,12 @@ def empty_database_url(databases: Databases, postgres_version: int) -> Iterator[
 def timings() -> EngineTimings:
     """How long engines wait; a test parametrizes ``timings`` to have others."""
     return DEFAULT
+
+
+@pytest.fixture
+def server_timings() -> ServerTimings:
+    """How long servers wait; parametrized in the same way."""
+    return ServerTimings()
 
 
 @pytest.fixture

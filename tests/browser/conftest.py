@@ -10,10 +10,10 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.browser.worlds import KEY, World
-from tests.server.conftest import Start, server_timings, start
+from tests.server.conftest import Start, start
 from worker.face import bridge
 
-__all__ = ["server_timings", "start"]
+__all__ = ["start"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = [

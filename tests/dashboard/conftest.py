@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from tests.dashboard.browsing import KEY, Browser
-from tests.server.conftest import Start, server_timings, start
+from tests.server.conftest import Start, start
 from tests.server.serving import Serving
 
-__all__ = ["server_timings", "start"]
+__all__ = ["start"]
 
 Browse = Callable[..., Awaitable[Browser]]
 

@@ -10,6 +10,7 @@ from tests.remote.stories import KEY, OpenRemote, ServeRemote
 from tests.supervisor.stories import Handlers
 from tests.workers import handlers, no_spare_platform, notices, worker_timings, working
 from worker.remote.remote import Remote
+from worker.remote.timings import RemoteTimings
 from worker.supervisor import Supervisor
 from worker.supervisor.timings import WorkerTimings
 from worker.testing import StandIn
@@ -24,12 +25,18 @@ async def platform() -> AsyncIterator[StandIn]:
 
 
 @pytest.fixture
-async def open_remote() -> AsyncIterator[OpenRemote]:
+def remote_timings() -> RemoteTimings:
+    """The timings of every Remote; a test that needs others parametrizes them."""
+    return RemoteTimings()
+
+
+@pytest.fixture
+async def open_remote(remote_timings: RemoteTimings) -> AsyncIterator[OpenRemote]:
     """Open a Remote; all are closed in the end."""
     async with AsyncExitStack() as stack:
 
         async def open_one(url: str, key: str | None = KEY, **options: Any) -> Remote:
-            remote = Remote(url, key, **options)
+            remote = Remote(url, key, timings=remote_timings, **options)
             stack.push_async_callback(remote.close)
             await remote.open()
             return remote

@@ -9,6 +9,7 @@ from tests.supervisor.stories import Handlers
 from tests.support import wait_until
 from worker import Task
 from worker.remote.http import transport
+from worker.remote.timings import RemoteTimings
 from worker.supervisor.timings import WorkerTimings
 from worker.testing import StandIn
 from worker.words.events import NewEvent, TaskUpdateEvent
@@ -21,11 +22,8 @@ def worker_timings() -> WorkerTimings:
     return WorkerTimings(lost=0.2)
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence is noticed after a second; the stand-in comments five times as often."""
-    monkeypatch.setattr(transport, "STREAM_SECONDS", 1.0)
-    monkeypatch.setattr(transport, "ANSWER_SECONDS", 1.0)
+IMPATIENT = pytest.mark.parametrize("remote_timings", [RemoteTimings(answer=1.0, silence=1.0)], ids=["impatient"])
+"""Silence is noticed after a second; the stand-in comments five times as often."""
 
 
 async def slow(task: Task) -> str:
@@ -135,7 +133,7 @@ async def test_an_assignment_that_another_worker_runs_already_is_left_to_it(
     none_twice(platform, [task, other])
 
 
-@pytest.mark.usefixtures("impatient")
+@IMPATIENT
 async def test_a_task_that_is_stopped_while_it_runs_is_ended_and_stays_stopped(
     platform: StandIn, handlers: Handlers, serve: ServeRemote, notices: list[Notice]
 ) -> None:
@@ -199,7 +197,7 @@ async def test_a_task_that_is_stopped_before_it_starts_is_not_started(
     assert runs == [first, third]
 
 
-@pytest.mark.usefixtures("impatient")
+@IMPATIENT
 async def test_a_half_open_connection_is_noticed_and_nothing_is_lost(
     platform: StandIn, handlers: Handlers, serve: ServeRemote
 ) -> None:

@@ -22,6 +22,7 @@ from worker.remote.http.transport import Failed, Transport, Unanswered
 from worker.remote.native.verb_client import VerbClient
 from worker.remote.native.work import NativeWork
 from worker.remote.remote import Remote
+from worker.remote.timings import RemoteTimings
 from worker.server.verbs import runner as verbs
 from worker.supervisor import Supervisor
 from worker.words.errors import LeaseLost, TaskNotFound, Unavailable, ValidationError
@@ -163,6 +164,7 @@ async def test_deliveries_come_over_http(remote: Remote, handlers: Handlers, ser
         await wait_until(lambda: heard == [(task.id, "completed")], "the end is heard of once")
 
 
+@pytest.mark.parametrize("remote_timings", [RemoteTimings(heartbeat=0.05)], ids=["often"])
 async def test_a_worker_whose_heartbeats_no_longer_arrive_ends_its_runs_when_others_may_take_them(
     remote: Remote, handlers: Handlers, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +176,6 @@ async def test_a_worker_whose_heartbeats_no_longer_arrive_ends_its_runs_when_oth
         renewed(lease, asked, held_for / 6)
 
     monkeypatch.setattr(OwnLease, "renewed", told)
-    monkeypatch.setattr(heartbeats, "INTERVAL", 0.05)
     begun, ended = asyncio.Event(), asyncio.Event()
 
     async def work(task: Task) -> str:

@@ -12,6 +12,7 @@ from worker.contracts import Capabilities
 from worker.remote.http import heartbeats
 from worker.remote.http.refusals import KeyRefused
 from worker.remote.remote import Remote
+from worker.remote.timings import RemoteTimings
 from worker.settings import Settings
 from worker.supervisor import Supervisor
 from worker.testing import StandIn
@@ -63,10 +64,10 @@ async def test_many_tasks_are_done_each_once_by_two_workers(
     none_twice(platform, tasks)
 
 
+@pytest.mark.parametrize("remote_timings", [RemoteTimings(heartbeat=0.05)], ids=["often"])
 async def test_heartbeats_go_on_while_a_handler_blocks_the_loop(
     platform: StandIn, handlers: Handlers, serve: ServeRemote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeats, "INTERVAL", 0.05)
     seen: list[int] = []
     sent: list[str] = []
     enough = threading.Event()
@@ -287,12 +288,10 @@ async def test_a_task_that_cannot_be_read_is_no_end_of_the_worker(
     assert "cannot be parsed" in platform.tasks[broken]["result"]
 
 
+@pytest.mark.parametrize("remote_timings", [RemoteTimings(register=0.1)], ids=["starts soon"])
 async def test_a_worker_whose_platform_is_away_at_its_start_works_once_it_is_there(
-    platform: StandIn, handlers: Handlers, serve: ServeRemote, monkeypatch: pytest.MonkeyPatch
+    platform: StandIn, handlers: Handlers, serve: ServeRemote
 ) -> None:
-    from worker.remote import working
-
-    monkeypatch.setattr(working, "REGISTER_SECONDS", 0.1)
     platform.go_away(1.0)
     handlers.bind(shout)
     async with serve():

@@ -17,12 +17,6 @@ KEY = "a-key-of-the-tests"
 
 
 @pytest.fixture
-def server_timings() -> ServerTimings:
-    """The timings of the servers; a test that needs others parametrizes them."""
-    return ServerTimings()
-
-
-@pytest.fixture
 async def start(
     database_url: str, environment: Path, timings: EngineTimings, server_timings: ServerTimings
 ) -> AsyncIterator[Start]:

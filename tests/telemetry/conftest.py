@@ -1,7 +1,7 @@
 """What tests of telemetry share: servers, shells, a supervisor in the test's own loop."""
 
 from tests.cli.conftest import elsewhere, here, shells
-from tests.server.conftest import client, server_timings, serving, start
+from tests.server.conftest import client, serving, start
 from tests.supervisor.conftest import handlers, no_spare_platform, notices, serve, worker_timings
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "no_spare_platform",
     "notices",
     "serve",
-    "server_timings",
     "serving",
     "shells",
     "start",

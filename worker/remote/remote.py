@@ -8,6 +8,7 @@ from worker.remote.clients.knowledge import RemoteKnowledge
 from worker.remote.clients.tasks import RemoteTasks
 from worker.remote.http.addresses import Addresses
 from worker.remote.http.transport import Transport
+from worker.remote.timings import DEFAULT, RemoteTimings
 from worker.remote.working import RemoteWork
 
 
@@ -18,27 +19,33 @@ class Remote:
         base_url: The base URL of the platform; None means xpander's cloud.
         api_key: The key for the platform.
         organization_id: The organization that owns the tasks.
+        timings: Timeouts and intervals that are not user settings.
 
     Raises:
         ConfigurationError: The base URL is invalid.
     """
 
     def __init__(
-        self, base_url: str | None = None, api_key: str | None = None, *, organization_id: str = "default"
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        organization_id: str = "default",
+        timings: RemoteTimings = DEFAULT,
     ) -> None:
-        self._given = base_url, api_key, organization_id
-        self._transport = Transport(Addresses.of(base_url, organization_id), api_key)
+        self._given = base_url, api_key, organization_id, timings
+        self._transport = Transport(Addresses.of(base_url, organization_id), api_key, timings)
         self._dialect = Dialect(self._transport)
         self._tasks = RemoteTasks(self._transport, self._dialect, organization_id)
         self._deliveries = RemoteDeliveries(self._transport)
         self._knowledge = RemoteKnowledge(self._transport, self._dialect)
         self._keys = RemoteKeys(self._transport, self._dialect, organization_id)
-        self._work = RemoteWork(self._transport, self._dialect, self._tasks)
+        self._work = RemoteWork(self._transport, self._dialect, self._tasks, timings)
 
     def another(self) -> "Remote":
         """Return another, independent connection to the same platform."""
-        base_url, api_key, organization_id = self._given
-        return Remote(base_url, api_key, organization_id=organization_id)
+        base_url, api_key, organization_id, timings = self._given
+        return Remote(base_url, api_key, organization_id=organization_id, timings=timings)
 
     async def open(self) -> None:
         """Prepare the HTTP client. Nothing is sent yet, so a worker can start while the platform is unavailable."""

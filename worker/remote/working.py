@@ -13,6 +13,7 @@ from worker.remote.http.heartbeats import Heartbeats
 from worker.remote.http.refusals import KeyRefused
 from worker.remote.http.transport import Transport
 from worker.remote.native.work import NativeWork
+from worker.remote.timings import RemoteTimings
 from worker.words.artifacts import Artifact
 from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.events import NewEvent
@@ -33,19 +34,18 @@ from worker.words.work import (
     WorkerWear,
 )
 
-REGISTER_SECONDS = 10.0  # how long startup waits for registration, which then continues in the background
-
 
 class RemoteWork:
     """The verbs of workers over HTTP."""
 
-    def __init__(self, transport: Transport, dialect: Dialect, tasks: RemoteTasks) -> None:
+    def __init__(self, transport: Transport, dialect: Dialect, tasks: RemoteTasks, timings: RemoteTimings) -> None:
         self._transport = transport
+        self._timings = timings
         self._dialect = dialect
         self._tasks = tasks
         tasks.save_of_a_run = self._save
         self._flags = Flags()
-        self._heartbeats = Heartbeats(transport.headers)
+        self._heartbeats = Heartbeats(transport.headers, timings.heartbeat)
         self._side: NativeWork | BareWork | None = None
         self._registering: asyncio.Task[None] | None = None
 
@@ -64,7 +64,7 @@ class RemoteWork:
         self._registering = asyncio.create_task(
             until_done("registering", once, backoff=STREAMS, give_up=final), name="registering"
         )
-        await asyncio.wait([self._registering], timeout=REGISTER_SECONDS)
+        await asyncio.wait([self._registering], timeout=self._timings.register)
         if self._registering.done():
             self._registering.result()
 

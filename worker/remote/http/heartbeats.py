@@ -12,13 +12,12 @@ from worker.remote.http.transport import REDIRECTS, next_request
 if TYPE_CHECKING:
     import httpx
 
-INTERVAL = 2.0  # seconds, as the protocol requires; a worker is dead after three missed heartbeats
 PATIENCE = 3.0  # timeout of one heartbeat in seconds, which leaves time for another before the lease expires
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A request that is sent every two seconds.
+    """A request that is sent at every interval.
 
     Args:
         url: The URL of the request.
@@ -32,20 +31,22 @@ class Beat:
 
 
 class Heartbeats:
-    """Sends heartbeats. A failed one is ignored, since the next follows in two seconds.
+    """Sends heartbeats. A failed one is ignored, since the next follows soon.
 
     Args:
         headers: The headers of every request.
+        interval: The seconds between two heartbeats.
     """
 
-    def __init__(self, headers: dict[str, str]) -> None:
+    def __init__(self, headers: dict[str, str], interval: float) -> None:
+        self._interval = interval
         self._headers = {**headers, "content-type": "application/json"}
         self._beats: dict[str, Beat] = {}
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     def keep(self, name: str, beat: Beat) -> None:
-        """Send a heartbeat every two seconds, replacing the previous one of that name."""
+        """Send a heartbeat at every interval, replacing the previous one of that name."""
         self._beats = {**self._beats, name: beat}  # a new dictionary, since the thread iterates over the old one
         if self._thread is None:
             self._stopped.clear()
@@ -68,9 +69,9 @@ class Heartbeats:
 
         stopped = self._stopped
         with httpx.Client(headers=self._headers, verify=trusted(), timeout=PATIENCE) as client:
-            due = time.monotonic() + INTERVAL
+            due = time.monotonic() + self._interval
             while not stopped.wait(max(0.0, due - time.monotonic())):
-                due = time.monotonic() + INTERVAL
+                due = time.monotonic() + self._interval
                 for beat in self._beats.values():
                     _send(client, beat)
 

@@ -14,6 +14,7 @@ from worker.contracts.bounds import left
 from worker.remote.http.addresses import Addresses
 from worker.remote.http.certificates import trusted
 from worker.remote.http.refusals import AGAIN, NOTHING, Subject, body_of, refusal
+from worker.remote.timings import DEFAULT, RemoteTimings
 from worker.words.errors import ModuleException, Unavailable
 from worker.words.texts import clean, encode
 
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 CONNECT_SECONDS = 5.0
-ANSWER_SECONDS = 15.0  # read timeout, for servers that accept a connection and never respond
 FILE_SECONDS = 120.0  # read timeout for files
-STREAM_SECONDS = 45.0  # read timeout of streams: three missed comments, which servers send every 15 s
 KEPT_SECONDS = 4.0  # keep-alive of idle connections; servers close them after 5 s, perhaps during a request
 TRIES = 5
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0  # seconds between tries, doubling, with jitter
@@ -75,14 +74,16 @@ class Transport:
     Args:
         addresses: The base URLs.
         key: Sent as ``x-api-key`` with every request; it appears in no error and no log line.
+        timings: The timeouts.
 
     Attributes:
         session: A secret that proves to our own server which tasks this process has claimed; a child process takes over
             the session of its worker.
     """
 
-    def __init__(self, addresses: Addresses, key: str | None) -> None:
+    def __init__(self, addresses: Addresses, key: str | None, timings: RemoteTimings = DEFAULT) -> None:
         self.addresses = addresses
+        self._timings = timings
         self._key = key
         self.session = secrets.token_urlsafe(SESSION_BYTES)
         self._client: httpx.AsyncClient | None = None
@@ -110,7 +111,7 @@ class Transport:
             self._client = httpx.AsyncClient(
                 headers=self.headers,
                 verify=trusted(),
-                timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+                timeout=httpx.Timeout(self._timings.answer, connect=CONNECT_SECONDS),
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=KEPT_SECONDS),
             )
 
@@ -201,7 +202,7 @@ class Transport:
 
         asked = {"accept": "text/event-stream", "cache-control": "no-store", **(headers or {})}
         request = self._build(
-            "GET", self.addresses.streams + path, params=params, headers=asked, seconds=STREAM_SECONDS
+            "GET", self.addresses.streams + path, params=params, headers=asked, seconds=self._timings.silence
         )
         try:
             response = await self._try(request, subject, redirects=redirects, stream=True)
@@ -240,7 +241,7 @@ class Transport:
             params=query or None,
             headers={name: _UNFIT.sub("?", value) for name, value in headers.items()},
             content=content,
-            timeout=httpx.Timeout(seconds or ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            timeout=httpx.Timeout(seconds or self._timings.answer, connect=CONNECT_SECONDS),
         )
 
     async def _try(
