@@ -15,7 +15,7 @@ from worker.agents.journal import Journal
 from worker.contracts import Platform
 from worker.current import Run
 from worker.engine.state.families import MAX_CHILDREN
-from worker.engine.verbs import children
+from worker.engine.timings import EngineTimings
 from worker.face.children import ChildTask
 from worker.face.context import Context
 from worker.face.task import Task
@@ -55,10 +55,8 @@ async def _waits_for_a_signal(platform: Platform, task_id: str) -> bool:
     return (await platform.tasks.get(task_id)).waiting_for == "waits for the signal 'go on'"
 
 
-async def test_a_parent_goes_on_as_soon_as_its_last_child_has_ended(
-    platform: Platform, handlers: Handlers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(children, "POLL_SECONDS", 3600.0)  # nobody looks in vain
+@pytest.mark.parametrize("timings", [EngineTimings(children=3600.0)], ids=["nobody looks in vain"])
+async def test_a_parent_goes_on_as_soon_as_its_last_child_has_ended(platform: Platform, handlers: Handlers) -> None:
 
     async def work(task: Task, context: Context) -> str:
         done = await context.gather(*(context.run_task(HELPER, name) for name in ("a", "b")))

@@ -8,6 +8,7 @@ import pytest
 
 from tests.contract.steps import AGENT, card, claim, finish, log
 from worker.contracts import Platform
+from worker.engine.timings import EngineTimings
 from worker.words.errors import AgentNotFound, ToolNotFound
 from worker.words.operations import failed, operation_of, told
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -94,8 +95,8 @@ async def test_what_is_not_there_is_not_found(platform: Platform) -> None:
         await platform.tasks.invoke_tool(AGENT, "other", {})
 
 
-async def test_a_call_that_nobody_takes_ends_in_time(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.engine.verbs.tool_calls.MARGIN_SECONDS", 0.05)
+@pytest.mark.parametrize("timings", [EngineTimings(tool_margin=0.05)], ids=["impatient"])
+async def test_a_call_that_nobody_takes_ends_in_time(platform: Platform) -> None:
     await with_tools(platform, TOTAL.model_copy(update={"timeout": 0.05}))
     result = await platform.tasks.invoke_tool(AGENT, "total", {"region": "north"})
     assert (result.status_code, result.is_success) == (504, False)

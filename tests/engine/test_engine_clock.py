@@ -66,9 +66,8 @@ async def test_a_clock_that_is_set_back_is_seen_by_a_clock_of_our_own(
         looks += 1
         return asyncio.get_running_loop().time() + seconds
 
-    monkeypatch.setattr(clock, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(clock, "now", own)
-    watching = asyncio.create_task(clock.watch(engine.core))
+    watching = asyncio.create_task(clock.watch(engine.core, 0.01))
     await wait_until(lambda: looks > 1, "it has looked once")
     task = await create(engine)
     execute(database_url, AHEAD)

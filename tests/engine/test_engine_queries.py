@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from worker.engine.database import searching
 from worker.engine.engine import Engine
+from worker.engine.timings import EngineTimings
 from worker.engine.verbs import queries
 from worker.words.errors import Unavailable, ValidationError
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -79,20 +79,16 @@ async def test_every_list_and_every_count_is_read_from_an_index(filled: Engine) 
         assert not [line for line in explaining.plan if "Seq Scan on tasks" in line], name
 
 
-async def test_a_search_that_takes_too_long_is_refused_and_holds_up_nobody(
-    filled: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(searching, "SECONDS", 0.001)
+@pytest.mark.parametrize("timings", [EngineTimings(search=0.001)], ids=["short"])
+async def test_a_search_that_takes_too_long_is_refused_and_holds_up_nobody(filled: Engine) -> None:
     for ask in (filled.tasks.find, filled.tasks.counts):
         with pytest.raises(ValidationError, match="add a filter") as refused:
             await ask(TaskQuery(text="no such word"))
         assert refused.value.field == "text"
 
 
-async def test_searches_take_turns_and_leave_the_other_connections_alone(
-    filled: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(searching, "SECONDS", 20)
+@pytest.mark.parametrize("timings", [EngineTimings(search=20.0)], ids=["long"])
+async def test_searches_take_turns_and_leave_the_other_connections_alone(filled: Engine) -> None:
     slow = "select pg_sleep(3) as nothing, %(x)s as x"
     sleeping = [asyncio.create_task(filled.core.search(slow, {"x": number})) for number in range(3)]
     await asyncio.sleep(0)

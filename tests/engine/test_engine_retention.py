@@ -18,6 +18,7 @@ from tests.support import wait_until
 from worker.engine.database import migrate
 from worker.engine.database.statements import retention as sql_retention
 from worker.engine.engine import Engine
+from worker.engine.timings import EngineTimings
 from worker.engine.verbs import retention
 from worker.engine.verbs.retention import Retention
 from worker.words.audit import AuditQuery
@@ -330,16 +331,13 @@ async def test_a_clean_up_that_is_killed_leaves_nothing_half(
     assert (await cleaned(engine)).tasks == left or database("select count(*) from worker.tasks") == [(0,)]
 
 
-@pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "FIRST_LOOK_SECONDS", (0.0, 0.05))
-    monkeypatch.setattr(retention, "POLL_SECONDS", 0.05)
+HURRIED = EngineTimings(first_clean=(0.0, 0.05), clean=0.05)
 
 
 @pytest.fixture
-async def fleet(database_url: str, hurried: None) -> AsyncIterator[list[Engine]]:
+async def fleet(database_url: str) -> AsyncIterator[list[Engine]]:
     """Three processes that look after the database, as far as it can tell."""
-    engines = [Engine(database_url, retention_days=DAYS) for _ in range(3)]
+    engines = [Engine(database_url, retention_days=DAYS, timings=HURRIED) for _ in range(3)]
     for engine in engines:
         await engine.open()
     yield engines
@@ -406,9 +404,8 @@ async def test_a_clean_up_that_fails_is_tried_again(
     await wait_until(lambda: any(isinstance(each, CleanedUp) for each in heard), "it is done")
 
 
-async def test_nothing_is_cleaned_up_by_an_engine_that_was_not_told_to(
-    engine: Engine, database: Database, hurried: None
-) -> None:
+@pytest.mark.parametrize("timings", [HURRIED], ids=["hurried"])
+async def test_nothing_is_cleaned_up_by_an_engine_that_was_not_told_to(engine: Engine, database: Database) -> None:
     engine.guard()
     that_was_told = Engine(engine.core.url, retention_days=1)
     assert len(that_was_told.core.upkeep) == len(engine.core.upkeep) + 1

@@ -91,7 +91,7 @@ class Core:
         self.upkeep: list[Upkeep] = []
         self._upkeep: list[asyncio.Task[None]] = []
         self._opening = asyncio.Lock()
-        self._searches = Searches(self.url, self.vault)
+        self._searches = Searches(self.url, self.vault, timings.search)
         self._has_checked_key = False
 
     async def open(self) -> bool:

@@ -154,7 +154,7 @@ class Engine:
         core.upkeep.append(lambda: expire_requests(core))
         core.upkeep.append(lambda: maintain_children(core))
         core.upkeep.append(lambda: wake_parents(core))
-        core.upkeep.append(lambda: watch(core))
+        core.upkeep.append(lambda: watch(core, core.timings.clock))
         core.upkeep.append(core.turns.look_after)
         return core
 

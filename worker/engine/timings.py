@@ -20,6 +20,14 @@ class EngineTimings:
         away: After which an impatient write fails because the database is unavailable.
         reading: After which a read fails in the same way: how long a verb waits for a connection.
         reconnect: Between two attempts to connect: once the database is back, no caller waits longer than a second.
+        search: For one search that no index supports; the newest 10,000 tasks of a lane take some 50 ms, unless their
+            texts are huge.
+        children: Between two searches for parents of recently ended tasks.
+        clock: Between two checks whether the database's clock was set back.
+        first_clean: Until the first check whether the day's clean-up is due, at random between these two, since a whole
+            fleet may start at the same moment.
+        clean: Between two further checks.
+        tool_margin: Beyond a tool's own limit, for the claim of its call and the final write.
     """
 
     beat: float = 0.25
@@ -29,6 +37,12 @@ class EngineTimings:
     away: float = 10.0
     reading: float = 10.0
     reconnect: Backoff = RECONNECT
+    search: float = 2.0
+    children: float = 1.0
+    clock: float = 1.0
+    first_clean: tuple[float, float] = (5.0, 60.0)
+    clean: float = 600.0
+    tool_margin: float = 5.0
 
 
 DEFAULT = EngineTimings()

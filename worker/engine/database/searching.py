@@ -14,7 +14,6 @@ from worker.words.errors import Unavailable, ValidationError
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
-SECONDS = 2.0  # per search; the newest 10,000 tasks of a lane take some 50 ms, unless their texts are huge
 TURN_SECONDS = 5.0  # to wait for earlier searches
 
 
@@ -28,11 +27,13 @@ class Searches:
     Args:
         url: The database.
         vault: Opens sealed values.
+        seconds: The limit of a search.
     """
 
-    def __init__(self, url: str, vault: Vault) -> None:
+    def __init__(self, url: str, vault: Vault, seconds: float) -> None:
         self._url = url
         self._vault = vault
+        self._seconds = seconds
         self._turn = asyncio.Lock()
 
     async def rows(self, sql: Any, parameters: Mapping[str, Any], *, pooled: bool) -> list[dict[str, Any]]:
@@ -44,7 +45,7 @@ class Searches:
             pooled: Whether connections go through a transaction pooler.
 
         Raises:
-            ValidationError: The search takes longer than ``SECONDS``.
+            ValidationError: The search takes longer than its limit.
             Unavailable: Other searches are running, or the database cannot be reached.
         """
         try:
@@ -56,26 +57,28 @@ class Searches:
             ) from None
         try:
             async with lasting(await connect(self._url, pooled=pooled, vault=self._vault)) as connection:
-                return await _limited(connection, sql, parameters)
+                return await _limited(connection, sql, parameters, self._seconds)
         finally:
             self._turn.release()
 
 
-async def _limited(connection: "AsyncConnection[Any]", sql: Any, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+async def _limited(
+    connection: "AsyncConnection[Any]", sql: Any, parameters: Mapping[str, Any], seconds: float
+) -> list[dict[str, Any]]:
     from psycopg.errors import QueryCanceled
     from psycopg.rows import dict_row
 
     try:
         with errors():
             async with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
-                limit = str(round(SECONDS * 1000))
+                limit = str(round(seconds * 1000))
                 await cursor.execute("select set_config('statement_timeout', %s, true)", (limit,))
                 await cursor.execute(sql, parameters)
                 return await cursor.fetchall()
     except Unavailable as error:
         if isinstance(error.__cause__, QueryCanceled):
             raise ValidationError(
-                f"the search takes longer than {SECONDS:g} seconds: add a filter for the agent, status or time",
+                f"the search takes longer than {seconds:g} seconds: add a filter for the agent, status or time",
                 field="text",
             ) from None
         raise

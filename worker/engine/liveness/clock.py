@@ -12,7 +12,6 @@ from worker.engine.database.access import DatabaseAccess
 from worker.words.errors import ModuleException, Unavailable
 from worker.words.notices import ClockSetBack, PlatformTrouble, announce
 
-POLL_SECONDS = 1.0
 BACK_SECONDS = 1.0  # a smaller step may be a slow answer, and delays nothing for longer than that
 BATCH = 500
 
@@ -68,8 +67,13 @@ _PROVIDERS = """
 """
 
 
-async def watch(core: DatabaseAccess) -> None:
-    """Detect a clock that was set back, even while no process was running, and repair delays; runs until cancelled."""
+async def watch(core: DatabaseAccess, interval: float) -> None:
+    """Detect a clock that was set back, even while no process was running, and repair delays; runs until cancelled.
+
+    Args:
+        core: The database.
+        interval: The seconds between two checks.
+    """
     before: tuple[float, float] | None = None
     while True:
         try:
@@ -81,8 +85,8 @@ async def watch(core: DatabaseAccess) -> None:
             before = clock, asked
         except ModuleException as error:
             if not isinstance(error, Unavailable):
-                announce(PlatformTrouble(doing="checking the database's clock", error=error, again_in=POLL_SECONDS))
-        await asyncio.sleep(POLL_SECONDS)
+                announce(PlatformTrouble(doing="checking the database's clock", error=error, again_in=interval))
+        await asyncio.sleep(interval)
 
 
 async def _repair_and_announce(core: DatabaseAccess, back: float) -> None:

@@ -15,7 +15,6 @@ from worker.words.errors import Conflict
 from worker.words.tasks import NewTask, TaskRecord
 from worker.words.texts import clean
 
-POLL_SECONDS = 1.0  # between searches for parents of recently ended tasks
 RECENT_SECONDS = 30.0  # for which an end is recent: long enough for its commit, however busy the database is
 LOOK_AT_ALL_SECONDS = 60.0  # between searches for all waiting parents, some of which every process may have missed
 STOPPED_SECONDS = 300.0  # after a parent's stop, for which its remaining children are still stopped
@@ -157,7 +156,7 @@ async def maintain_children(core: Core) -> None:
             looked_at_all = time.monotonic()
         await _wake_all(core, _READY_OF_LATE)
 
-    await repeat(look, POLL_SECONDS, "updating parents of finished tasks")
+    await repeat(look, core.timings.children, "updating parents of finished tasks")
 
 
 async def check_all(core: Core) -> None:

@@ -29,9 +29,6 @@ FILE_BYTES_PER_BATCH = 256 * 1024 * 1024  # contents are stored in chunks of 2 K
 
 BATCH_SECONDS = 300.0  # for a batch on a slow or busy disk
 
-POLL_SECONDS = 600.0  # between checks whether the day's clean-up is due
-FIRST_LOOK_SECONDS = 5.0, 60.0  # random, since a whole fleet may start at the same moment
-
 
 class Retention:
     """Removes expired data of all organizations.
@@ -133,8 +130,8 @@ class Retention:
             if await self._core.rows(sql_retention.BEGIN):
                 await self._clean_at_leisure(days)
 
-        await asyncio.sleep(random.uniform(*FIRST_LOOK_SECONDS))  # noqa: S311 - no secret
-        await repeat(clean, POLL_SECONDS, "cleaning up")
+        await asyncio.sleep(random.uniform(*self._core.timings.first_clean))  # noqa: S311 - no secret
+        await repeat(clean, self._core.timings.clean, "cleaning up")
 
     async def _clean_at_leisure(self, days: int) -> None:
         """Clean up, pausing after each batch as long as it took, to leave at least half of the time to other work."""

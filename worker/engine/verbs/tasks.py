@@ -288,4 +288,5 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
     ) -> ToolInvocationResult:
         """Call a tool of an agent in a worker, and return its result."""
         under = None if key is None else tool_calls.task_id_of(self._organization, agent_id, tool, payload, key)
-        return await tool_calls.invoke(self, agent_id, tool, payload, under=under)
+        margin = self._core.timings.tool_margin
+        return await tool_calls.invoke(self, agent_id, tool, payload, under=under, margin=margin)

@@ -13,21 +13,33 @@ from worker.words.tools import ToolInvocationResult, ToolRecord
 if TYPE_CHECKING:
     from worker.engine.verbs.tasks import EngineTasks
 
-MARGIN_SECONDS = 5.0  # beyond the tool's own limit, for the claim and the final write
 TOO_LONG = 504
 
 
 async def invoke(
-    tasks: "EngineTasks", agent_id: str, name: str, payload: Mapping[str, Any], *, under: str | None
+    tasks: "EngineTasks", agent_id: str, name: str, payload: Mapping[str, Any], *, under: str | None, margin: float
 ) -> ToolInvocationResult:
-    """Call a tool in a worker, and wait for the result; ``under`` is the id of the task (see ``task_id_of``)."""
+    """Call a tool in a worker, and wait for the result.
+
+    Args:
+        tasks: The tasks of an organization.
+        agent_id: The agent that has the tool.
+        name: The tool.
+        payload: Its arguments.
+        under: The id of the call's task (see ``task_id_of``).
+        margin: The seconds to wait beyond the tool's own limit.
+
+    Raises:
+        AgentNotFound: There is no such agent.
+        ToolNotFound: The agent has no such tool.
+    """
     agent = await tasks.get_agent(agent_id)
     tool = next((each for each in agent.announced_tools if each.name == name), None)
     if tool is None:
         raise ToolNotFound(agent_id, name)
     task = await _begun(tasks, agent_id, name, payload, under)
     try:
-        async with asyncio.timeout(_seconds(tool)):
+        async with asyncio.timeout(tool.timeout + margin):
             async for _ in tasks.events(task.id):
                 pass
     except TimeoutError:
@@ -52,10 +64,6 @@ async def _begun(
         if under is None:
             raise
         return await tasks.get(under)
-
-
-def _seconds(tool: ToolRecord) -> float:
-    return tool.timeout + MARGIN_SECONDS
 
 
 def tools_of(agent_id: str, announced: list[dict[str, Any]]) -> list[ToolRecord]:
