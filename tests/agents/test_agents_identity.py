@@ -129,6 +129,23 @@ async def test_runs_that_are_gathered_get_their_own_answers_in_any_order() -> No
     assert (sorted(asked), task.notes()) == (["one", "three", "two"], [])
 
 
+async def test_a_run_beside_one_that_is_skipped_repeats_nothing() -> None:
+    task, asked = Task(), list[str]()
+    done, broken_off, new = answers("done", "broken off", "new", asked=asked)
+
+    def handler(*agents: Agent) -> Handler:
+        async def handle(run_agent: RunAgent) -> list[str]:
+            return await asyncio.gather(*(text(run_agent, each) for each in agents))
+
+        return handle
+
+    await task.attempted(handler(done, broken_off))
+    task.rows = {key: row for key, row in task.rows.items() if "ann.2/run" not in key}
+    task.saved["done"] = True
+    assert await task.attempted(handler(new, broken_off)) == ["new", "broken off"]
+    assert (asked, task.notes()) == (["done", "broken off", "new"], [])
+
+
 @pytest.mark.parametrize("kind", ["runs", "unfinished runs"])
 async def test_branches_meet_again_in_the_order_in_which_they_finished(kind: str) -> None:
     """What is asked next depends on it: the first attempt was busy for ann, and no other is."""

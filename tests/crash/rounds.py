@@ -75,6 +75,7 @@ class Run:
         began = time.monotonic()
         process = await asyncio.create_subprocess_exec(
             *[sys.executable, "-m", "pytest", *MARKED, "-q", "-s", "--timeout", "3600"],
+            *["-o", "faulthandler_timeout=3660"],  # a story may take longer than a test
             *["--basetemp", str(self.folder), self.story.node],
             env=os.environ | {"CRASH_SEED": str(self.seed), "PYTHONUNBUFFERED": "1"},
             stdin=asyncio.subprocess.DEVNULL,

@@ -180,22 +180,18 @@ class Journal(StoredJournal):
         Returns:
             The row that records the drop; None if there is nothing to drop.
         """
-        if scope.parent is None or scope.identity is None or scope.is_known or not scope.parent.available:
-            return None
-        resembling = [each for each in scope.parent.resembles(scope.identity) if not _was_skipped(each, scope)]
+        resembling = [] if scope.is_known else _replaced_by(scope)
         if not resembling:
             return None
-        if scope.identity.site is not None and scope.identity.site().place is None:
+        site = scope.identity.site if scope.identity is not None else None
+        if site is not None and site().place is None:
             self.replaced_runs.append(scope)  # concurrent runs may still open the earlier scopes
             return None
         return self._drop_from(min(each.began for each in resembling), resembling[0])
 
     def has_unclaimed_answers(self) -> bool:
         """Return whether any run made from scratch resembles an earlier run whose answers were not opened again."""
-        return any(
-            each.parent is not None and each.identity is not None and each.parent.resembles(each.identity)
-            for each in self.replaced_runs
-        )
+        return any(_replaced_by(each) for each in self.replaced_runs)
 
     def without_last_answer(self, *, is_forgotten: bool = False) -> JournalEntry | None:
         """Drop the last model answer and everything after it, so that a retry does not repeat the same failure.
@@ -308,6 +304,13 @@ def _beside(entry: Entry, scope: Scope) -> bool:
         and entry.scope not in branch
         and entry.kind != "run"
     )
+
+
+def _replaced_by(new: Scope) -> list[Scope]:
+    """Return the runs of earlier attempts that a new run appears to replace: unopened, alike, and not skipped."""
+    if new.parent is None or new.identity is None:
+        return []
+    return [each for each in new.parent.resembles(new.identity) if not _was_skipped(each, new)]
 
 
 def _was_skipped(earlier: Scope, new: Scope) -> bool:
