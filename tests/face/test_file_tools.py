@@ -76,11 +76,12 @@ async def test_an_agent_reads_on_in_a_file_that_was_cut_and_the_log_has_it(attem
     asked = model.requests[0].user
     assert "is cut: the message has its first" in asked
     assert asked.endswith(
-        "can be read on with read_file(name, from, to), in characters, and searched with search_file(name, text)."
+        "Read the rest with read_file(name, from, to), which counts characters, or find text with"
+        " search_file(name, text)."
     )
     assert tools_of(model) == ["read_file", "search_file"]
     assert LOG[50_000:50_040] in str(model.requests[1].messages[-1].content)
-    assert f"has it at 1 place:]\n[at {LOG.index('request 1999')}] " in str(task.result)
+    assert f"contains it in 1 place:]\n[at {LOG.index('request 1999')}] " in str(task.result)
     assert task.used_tools == ["read_file", "search_file"]
     assert [each.tool_name for each in await log_of(task, "tool_call_request")] == ["read_file", "search_file"]
     (answer, _) = await log_of(task, "tool_call_result")

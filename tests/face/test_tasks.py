@@ -135,7 +135,7 @@ async def test_a_file_that_cannot_be_read_is_a_note() -> None:
     task = await Tasks().acreate("agent", "x", ["http://127.0.0.1:9/secret.txt", f"worker:{'0' * 64}/lost.txt"])
     message = task.to_message()
     assert "secret.txt could not be read" in message
-    assert "lost.txt could not be read: no such file was uploaded" in message
+    assert "lost.txt could not be read: there is no such uploaded file" in message
 
 
 async def test_a_task_without_files_asks_nobody() -> None:

@@ -102,7 +102,7 @@ async def test_a_body_that_goes_on_behind_its_announced_length_is_cut_there() ->
 )
 async def test_a_body_that_breaks_off_is_named(answer: bytes) -> None:
     item = await read_answer(answer)
-    cause = "the server closed the connection before the whole file had come"
+    cause = "the server closed the connection before the whole file was received"
     assert item.note == f"report.txt could not be read: {cause}."
 
 
@@ -110,7 +110,7 @@ async def test_a_body_that_breaks_off_is_named(answer: bytes) -> None:
 async def test_what_is_not_http_is_named(answer: bytes) -> None:
     item = await read_answer(answer)
     assert item.kind is Kind.UNREADABLE
-    assert item.note == "report.txt could not be read: the server's answer is not valid HTTP."
+    assert item.note == "report.txt could not be read: the server's response is not valid HTTP."
 
 
 async def drip_body(writer: asyncio.StreamWriter) -> None:
@@ -179,7 +179,7 @@ def test_a_compression_bomb_unpacks_in_small_steps() -> None:
     [
         (gzip.compress(b"hello" * 500, mtime=0)[:20], "gzip", "its compressed content is cut short"),
         (b"not gzip at all", "gzip", "its compressed content is broken"),
-        (b"whatever", "br", "the server sent it compressed with br, unasked"),
+        (b"whatever", "br", "the server sent it compressed with br, which was not requested"),
     ],
 )
 async def test_bad_compression_is_named(body: bytes, encoding: str, cause: str) -> None:

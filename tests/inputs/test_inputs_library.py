@@ -64,10 +64,10 @@ async def test_a_text_is_found_in_any_case_where_it_stands_with_what_is_around_i
     content = "İx" * 40_000 + "\nThe ERROR.* came\n" + "y" * 70_000 + "error.*"
     answer = await library(text(content)).search(URL, "Error.*")
     first, last = content.index("ERROR"), content.rindex("error")
-    assert answer.startswith(f"[{URL} has it at 2 places:]\n[at {first}] ")
+    assert answer.startswith(f"[{URL} contains it in 2 places:]\n[at {first}] ")
     assert "\nThe ERROR.* came\nyyy" in answer
     assert f"\n[at {last}] y" in answer
-    assert await library(text("a.b")).search(URL, "a+b") == f"[{URL} does not have it in its 3 characters.]"
+    assert await library(text("a.b")).search(URL, "a+b") == f"[{URL} does not contain it; the file has 3 characters.]"
 
 
 async def test_every_place_counts_once_also_where_pieces_meet() -> None:
@@ -75,8 +75,8 @@ async def test_every_place_counts_once_also_where_pieces_meet() -> None:
     files = library(text(content))
     for number in (0, 8_191, 8_192, 16_383, 16_384, 39_999):
         answer = await files.search(URL, f"<{number:06}>")
-        assert answer.startswith(f"[{URL} has it at 1 place:]\n[at {8 * number}] ")
-    assert "has it at more than 10,000 places, the first 20 are:]" in await files.search(URL, "<0")
+        assert answer.startswith(f"[{URL} contains it in 1 place:]\n[at {8 * number}] ")
+    assert "contains it in more than 10,000 places; these are the first 20:]" in await files.search(URL, "<0")
     assert "must have 1 to 500 characters" in await files.search(URL, " ")
 
 
@@ -93,7 +93,7 @@ async def test_a_pdf_is_read_as_text_and_a_scan_has_a_cause() -> None:
 
     files = of(*(f"This is page {number}." for number in range(1, 4)))
     assert "[page 3 of 3]\nThis is page 3." in await files.read("a.pdf", 0, None)
-    assert "has it at 1 place" in await files.search("a.pdf", "page 2.")
+    assert "contains it in 1 place" in await files.search("a.pdf", "page 2.")
     assert await of("").read("a.pdf", 0, None) == (
         f"[a.pdf could not be read: there is no text in it (it may be a scan); {NOT_INSTALLED}.]"
     )
@@ -101,9 +101,9 @@ async def test_a_pdf_is_read_as_text_and_a_scan_has_a_cause() -> None:
 
 async def test_a_name_that_is_not_there_brings_those_that_are() -> None:
     files = library(text("x"), text("y", "notes.txt", "notes.txt"))
-    assert "There is: notes.txt]" in await files.read("note.txt", 0, None)
-    assert "There are: https://a.test/server.log?key=1, notes.txt, server.log]" in await files.search("zzz", "x")
-    assert "There are: none]" in await library().read("a", 0, None)
+    assert "Readable files: notes.txt]" in await files.read("note.txt", 0, None)
+    assert "Readable files: https://a.test/server.log?key=1, notes.txt, server.log]" in await files.search("zzz", "x")
+    assert "Readable files: none]" in await library().read("a", 0, None)
 
 
 async def test_other_texts_can_be_kept_and_read() -> None:

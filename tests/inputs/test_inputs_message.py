@@ -105,7 +105,7 @@ async def test_an_uploaded_file_is_called_by_its_name_and_two_of_one_name_are_to
         ("data:text/plain (3 bytes)", "one"),
         ("data:text/plain (3 bytes) (2)", "two"),
     ]
-    assert notes == "Notes on files:\n- my notes (3).txt could not be read: no such file was uploaded."
+    assert notes == "Notes on files:\n- my notes (3).txt could not be read: there is no such uploaded file."
     assert "worker:" not in message
     assert human_readable(attachments)[0]["url"] == urls[0]  # for who looks for it among the task's files
 

@@ -153,7 +153,7 @@ async def test_who_exceeds_the_limit_of_a_task_does_not_depend_on_who_is_fast() 
         site.routes |= {"/a.txt": last_of_all, "/b.txt": at_once, "/c.txt": ok(b"x" * 90_000), "/d.txt": ok(b"small")}
         attachments = await read([site.url(f"/{name}.txt") for name in "abcd"])
     assert [item.size for item in attachments.items] == [90_000, 90_000, 0, 5]
-    assert attachments.notes == ("c.txt could not be read: with it the task's files are larger than 244.1 KB.",)
+    assert attachments.notes == ("c.txt could not be read: with it, the task's files would be larger than 244.1 KB.",)
 
 
 async def test_more_files_than_a_task_may_have_become_notes() -> None:
@@ -223,7 +223,7 @@ async def test_uploaded_files_are_read_from_the_store() -> None:
     reader = Reader(LIMITS, open_stored=stored)
     known, unknown = (await reader.read(["worker:abc/report.txt", "worker:def/gone.txt"])).items
     assert (known.name, known.text, known.note) == ("report.txt", "hello", None)
-    assert unknown.note == "gone.txt could not be read: no such file was uploaded."
+    assert unknown.note == "gone.txt could not be read: there is no such uploaded file."
     without = await read_one("worker:abc/report.txt")
     assert without.note == "report.txt could not be read: uploaded files cannot be read here."
 

@@ -118,7 +118,7 @@ async def _decoded(pieces: AsyncIterator[bytes], encoding: str) -> AsyncIterator
             yield piece
         return
     if encoding not in _COMPRESSED:
-        raise UnreadableError(f"the server sent it compressed with {one_line(encoding, 20)}, unasked")
+        raise UnreadableError(f"the server sent it compressed with {one_line(encoding, 20)}, which was not requested")
     unpacker = zlib.decompressobj(_COMPRESSED[encoding])
     async for piece in pieces:
         for part in _unpacked(unpacker, piece):
@@ -155,8 +155,8 @@ def _status_words(status: int) -> str:
 
 def _broken_answer(error: httpcore.RemoteProtocolError) -> str:
     if "message body" in str(error) or "chunked" in str(error):
-        return "the server closed the connection before the whole file had come"
-    return "the server's answer is not valid HTTP"
+        return "the server closed the connection before the whole file was received"
+    return "the server's response is not valid HTTP"
 
 
 def _broken_connection(error: BaseException) -> str:

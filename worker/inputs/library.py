@@ -114,7 +114,7 @@ class Library:
         names = [each[:200] for each in (*self._files, *self._kept)][:200]
         near = get_close_matches(name[:200], names, 1, 0.5) or names[:20]
         known = ", ".join(one_line(each, 200) for each in near) or "none"
-        return f"[There is no file of that name that can be read. There {'is' if len(near) == 1 else 'are'}: {known}]"
+        return f"[There is no readable file of that name. Readable files: {known}]"
 
 
 def _in_pieces(text: str, size: int = 64 * 1024) -> Iterator[str]:
@@ -147,10 +147,10 @@ def _places(name: str, text: _Text, wanted: str, most: int) -> str:
         if len(found) < MAX_PLACES and sum(map(len, found)) + len(around) < most:
             found.append(f"[at {at}] {around}")
     if not count:
-        return f"[{name} does not have it in its {sum(map(len, text()))} characters.]"
+        return f"[{name} does not contain it; the file has {sum(map(len, text()))} characters.]"
     said = f"more than {MAX_COUNTED:,}" if count > MAX_COUNTED else f"{count:,}"
-    shown = f", the first {len(found)} are" if len(found) < count else ""
-    return "\n".join([f"[{name} has it at {said} {'place' if count == 1 else 'places'}{shown}:]", *found])
+    shown = f"; these are the first {len(found)}" if len(found) < count else ""
+    return "\n".join([f"[{name} contains it in {said} {'place' if count == 1 else 'places'}{shown}:]", *found])
 
 
 def _found(parts: Iterable[str], needle: str) -> Iterator[tuple[int, str]]:

@@ -169,6 +169,6 @@ def _told(seconds: float) -> Generator[None]:
     except bounded.TimeUp:
         raise UnreadableError(f"opening it takes longer than {seconds:g} seconds") from None
     except bounded.NotStarted:
-        raise UnreadableError("there is no process left to open it in") from None
+        raise UnreadableError("no process could be started to open it") from None
     except bounded.BoundedError:
         raise UnreadableError("opening it takes too much memory") from None

@@ -142,7 +142,7 @@ def _bounds(batch: Sequence[Picture], accepted: PictureLimits) -> Bounds:
 
 def _failed(error: BoundedError) -> UnreadableError:
     if isinstance(error, bounded.NotStarted):
-        return UnreadableError("there is no process left to convert it in")
+        return UnreadableError("no process could be started to convert it")
     return UnreadableError("reading it takes too long, or too much memory")  # or a decoder was compromised
 
 

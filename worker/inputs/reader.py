@@ -104,7 +104,7 @@ class Reader:
                 reading.url, fetched, reading.most, reading.label, self.limits.document_pictures
             )
         except TooLargeError as cause:
-            together = f"with it the task's files are larger than {size_words(self.limits.task_bytes)}"
+            together = f"with it, the task's files would be larger than {size_words(self.limits.task_bytes)}"
             reading.fail(together if reading.most < self.limits.file_bytes else str(cause))
         except UnreadableError as cause:
             reading.fail(str(cause))
@@ -134,7 +134,7 @@ class Reader:
         try:
             stored = await self._open_stored(url)  # the store applies its own time limit
         except LookupError:
-            raise UnreadableError("no such file was uploaded") from None
+            raise UnreadableError("there is no such uploaded file") from None
         return _at_most(Fetched(stored.content, stored.media_type, file_name(stored.name)), most)
 
     def _open_client(self) -> "httpx.AsyncClient":

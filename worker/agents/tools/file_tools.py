@@ -9,10 +9,16 @@ OTHERS = {READ: "read_attached_file", SEARCH: "search_attached_file"}
 """Alternative names for agents that already have tools of those names, such as Agno's FileTools."""
 
 SECONDS = 60.0  # limit of a call: reading a large PDF takes ten seconds
-_NAME = {"type": "string", "description": "The file, as the list of files has it."}
-_FROM = {"type": "integer", "description": "The first character, counted from 0; below 0: from the end of the file."}
-_TO = {"type": "integer", "description": "The character behind the last; left out: as many as an answer has room for."}
-_TEXT = {"type": "string", "description": "The text to find, in any case; not a pattern."}
+_NAME = {"type": "string", "description": "The file's name, as listed with the task."}
+_FROM = {
+    "type": "integer",
+    "description": "The first character to read, counted from 0; a negative number counts from the end of the file.",
+}
+_TO = {
+    "type": "integer",
+    "description": "The position after the last character to read; by default, as many as fit into one answer.",
+}
+_TEXT = {"type": "string", "description": "The text to find, ignoring case; not a pattern."}
 
 
 class Files(Protocol):
@@ -49,7 +55,7 @@ class FileTools:
     def how_to_read(self) -> str:
         """The hint about the tools in a message."""
         return (
-            f"What was cut can be read on with {self.read}(name, from, to), in characters, and searched with"
+            f"Read the rest with {self.read}(name, from, to), which counts characters, or find text with"
             f" {self.search}(name, text)."
         )
 
@@ -65,7 +71,7 @@ class FileTools:
             try:
                 start, end = _number(given.get("from")), _number(given.get("to"))
             except ValueError:
-                return "[from and to are numbers of characters.]"
+                return "[from and to must be whole numbers; they count characters.]"
             return await self.files.read(str(given.get("name", "")), start or 0, end)
 
         async def search_file(**given: Any) -> str:
@@ -82,7 +88,7 @@ class FileTools:
             ),
             Function(
                 name=self.search,
-                description="Find where a text stands in one of the files that came with the task.",
+                description="Find every place where a text occurs in one of the files that came with the task.",
                 parameters={"type": "object", "properties": search, "required": ["name", "text"]},
                 entrypoint=search_file,
                 skip_entrypoint_processing=True,

@@ -99,7 +99,7 @@ def opened(content: bytes) -> zipfile.ZipFile:
     except _ALL_FAULTS:
         raise Refused(BROKEN) from None
     if not archive.infolist():
-        raise Refused("it is empty: there is no file in it" if content.startswith(b"PK\x05\x06") else BROKEN)
+        raise Refused("it is empty: it contains no file" if content.startswith(b"PK\x05\x06") else BROKEN)
     if len(archive.infolist()) > ENTRIES:
         raise Refused(f"it holds more than {ENTRIES:,} files")
     for each in archive.infolist():

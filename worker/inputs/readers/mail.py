@@ -108,7 +108,7 @@ def _text(part: EmailMessage, answer: ReadText) -> str:
     content = _bytes(part)
     found = text_encoding(content, part.get_content_charset() or "")
     if found is not None and found.is_guess:
-        answer.notes.append(f"its text does not say its encoding: it was read as {found.spoken}, which is a guess")
+        answer.notes.append(f"its text does not declare its encoding; it was read as {found.spoken}, which is a guess")
     return content.decode(found.name if found is not None else "utf-8", "replace")
 
 

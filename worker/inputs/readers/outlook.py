@@ -87,7 +87,7 @@ class _Message:
         content = self._bytes(_HTML)
         found = text_encoding(content) if content else None
         if found is not None and found.is_guess:
-            self._answer.notes.append(f"its text does not say its encoding: it was read as {found.spoken}, a guess")
+            self._answer.notes.append(f"its text does not declare its encoding; it was read as {found.spoken}, a guess")
         return web.markdown(content.decode(found.name, "replace")) if found is not None else self._said(_HTML)
 
     def _said(self, what: str) -> str:
