@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from tests.inputs.servers import Answer, ok, serving, status
+from tests.inputs.servers import Answer, ok, redirect, serving, status
 from tests.support import wait_until
 from worker.inputs import Attachment, Kind, Limits, Reader
 from worker.inputs.download import _unpacked
@@ -212,3 +212,54 @@ async def test_notes_never_hold_the_query_or_the_credentials_of_a_url() -> None:
         assert not any("secret" in note for note in attachments.notes)
         assert all("\n" not in note for note in attachments.notes)
         assert [item.url for item in attachments.items] == urls
+
+
+SIGN_IN = b'<!DOCTYPE html><p>Sign in</p><form><input name="who"><input class="x" type="password"></form>'
+NO_SUCH = b'{"error": "not found", "code": 404}'
+HOLDS = "is not {} as its name says: it holds {}, which is included as text."
+A_PAGE = HOLDS.format("{}", "text/html, a page such as those of signing in or of an error")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "declared", "says"),
+    [
+        ("/report.pdf", NO_SUCH, "application/json", HOLDS.format("application/pdf", "application/json")),
+        ("/report.pdf", b"<?xml version='1.0'?><Error/>", "text/xml", HOLDS.format("application/pdf", "text/xml")),
+        ("/clip.mp4", b"Access denied", "text/plain", "is not video/mp4 as it claims to be: it holds text/plain"),
+        ("/all.zip", b"Access denied", "text/plain", HOLDS.format("application/zip", "text/plain")),
+        ("/table.csv", NO_SUCH, "application/json", HOLDS.format("text/csv", "application/json")),
+        ("/table.csv", b"a,b\n1,2\n", "application/json", None),
+        ("/README.md", SIGN_IN, "text/html", A_PAGE.format("text/markdown")),
+        ("/README.md", SIGN_IN, "text/plain", "is a page that asks for a password"),
+        (
+            "/files/7",
+            SIGN_IN,
+            "text/html",
+            "is a page that asks for a password, perhaps instead of the file that was meant",
+        ),
+        ("/page.html", b"<html><p>Hello</p></html>", "text/html", None),
+        ("/a.pdf", b"<script>location = '/'</script>", "text/html", A_PAGE.format("application/pdf")),
+    ],
+)
+async def test_an_answer_that_is_not_the_file_is_named_as_what_it_is(
+    path: str, body: bytes, declared: str, says: str | None
+) -> None:
+    item = await read_answer(ok(body, declared), path=path)
+    assert item.text is not None
+    assert (says is None and item.note is None) or str(says) in str(item.note)
+
+
+async def test_a_page_to_sign_in_that_a_redirect_led_to_is_named() -> None:
+    async with serving() as site:
+        site.routes |= {
+            "/files/7": redirect("/login"),
+            "/a.pdf": redirect("/login"),
+            "/login": ok(SIGN_IN, "text/html"),
+        }
+        reader = Reader(LIMITS)
+        attachments = await reader.read([site.url("/files/7"), site.url("/a.pdf")])
+        await reader.aclose()
+    assert attachments.notes == (
+        "7 is a page that asks for a password, perhaps instead of the file that was meant.",
+        f"a.pdf {A_PAGE.format('application/pdf')}",
+    )

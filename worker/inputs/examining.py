@@ -1,5 +1,6 @@
 """Examination of a file's bytes: its type, completeness and contents, with notes on anything unusual."""
 
+import re
 from dataclasses import dataclass, field, replace
 
 from worker.inputs import documents
@@ -21,6 +22,11 @@ EXPORTED = frozenset(
     {OLD_EXCEL, OLD_WORD}
 )  # programs give HTML tables and reports these extensions, so that Excel and Word open them
 TABLES = frozenset({"csv", "tab-separated-values"})
+TABLE_TYPES = frozenset({f"text/{each}" for each in TABLES})
+PACKED = ("application/vnd.", "application/msword", "application/zip", "application/epub")  # formats that are no text
+JSON = "application/json"
+PASSWORD = re.compile(rb"""<input\b[^<>]{0,1000}\btype\s{0,10}=\s{0,10}["']?password\b""", re.IGNORECASE)
+FORM_WITHIN = 256 * 1024  # bytes of a page in which a field for a password is looked for
 OF_ONE_ENCODING = frozenset({HTML})  # documents that are text throughout, in any encoding
 MIN_TEXT = 64 * 1024  # bytes always granted to the text of a document, however large the document is
 MARKS = 1000  # bytes for the line before the text of a document
@@ -129,7 +135,7 @@ async def _read(file: _File, found: ClassifiedFile) -> tuple[Attachment, ...]:
 
 def _converted(file: _File, found: ClassifiedFile, document: Document) -> Attachment:
     text = f"[text extracted from {file.name}]\n\n{document.text}"
-    mislabelled = _mislabelled(file.name, document.media_type, file.fetched.declared)
+    mislabelled = _mislabelled(file, document.media_type)
     notes = [f"{file.name}: {each}." for each in document.notes]
     if document.media_type in OF_ONE_ENCODING:
         notes += _of_encoding(file.name, found)
@@ -176,7 +182,9 @@ def _as_it_is(file: _File, found: ClassifiedFile, why: str) -> Attachment:
     item = replace(_attachment(file, found), kind=Kind.OTHER)
     if found.encoding is None:
         return replace(item, note=f"{file.name} could not be attached: {why}.")
-    note = _joined([f"{file.name} is included as it is: {why}.", *_of_encoding(file.name, found)])
+    mislabelled = _mislabelled(file, found.media_type)
+    as_it_is = f"{file.name} is included as it is: {why}."
+    note = _joined([*([mislabelled] if mislabelled else []), as_it_is, *_of_encoding(file.name, found)])
     return replace(item, kind=Kind.TEXT, note=note)
 
 
@@ -185,7 +193,7 @@ def _remarks(file: _File, found: ClassifiedFile) -> str | None:
         return f"{file.name} could not be attached: {found.media_type} is not a type that can be read."
     if found.kind is not Kind.TEXT:
         return None
-    mislabelled = _mislabelled(file.name, found.media_type, file.fetched.declared)
+    mislabelled = _mislabelled(file, found.media_type) or _no_such_text(file, found.media_type)
     return _joined([*([mislabelled] if mislabelled else []), *_of_encoding(file.name, found)])
 
 
@@ -200,20 +208,38 @@ def _of_encoding(name: str, found: ClassifiedFile) -> list[str]:
     return notes
 
 
-def _mislabelled(name: str, media_type: str, declared: str) -> str | None:
+def _mislabelled(file: _File, media_type: str) -> str | None:
+    name, declared = file.name, file.fetched.declared
     claimed, named = claims(declared, name), type_of_name(name)
-    if media_type == HTML and _is_no_page(named):
+    if media_type == HTML and _is_no_page(named, declared):
         often = "" if named in EXPORTED else " a page such as those of signing in or of an error,"
         return f"{name} is not {named} as its name says: it holds text/html,{often} which is included as text."
     if media_type != claimed and _claims_binary(claimed):
         return f"{name} is not {claimed} as it claims to be: it holds {media_type}, which is included as text."
+    if media_type == HTML and _asks_password(file):
+        return f"{name} is a page that asks for a password, perhaps instead of the file that was meant."
     return None
 
 
-def _is_no_page(named: str) -> bool:
-    """Return whether a name implies a format that is never written as HTML."""
+def _asks_password(file: _File) -> bool:
+    is_fetched = file.depth == 0 and file.url.lower().startswith(("http:", "https:"))
+    return is_fetched and PASSWORD.search(file.fetched.content[:FORM_WITHIN]) is not None
+
+
+def _no_such_text(file: _File, media_type: str) -> str | None:
+    """Return a note if a text is no file of the type that its name says, such as an error in JSON or in words."""
+    named, is_json = type_of_name(file.name), media_type == JSON and file.fetched.content.lstrip(BLANK)[:1] == b"{"
+    if not (_claims_binary(named) or named.startswith(PACKED) or (named in TABLE_TYPES and is_json)):
+        return None
+    return f"{file.name} is not {named} as its name says: it holds {media_type}, which is included as text."
+
+
+def _is_no_page(named: str, declared: str) -> bool:
+    """Return whether a name implies a format that is not HTML; texts may contain it, unless a server declares it."""
     main, _, rest = named.partition("/")
-    return named not in {"", "application/octet-stream"} and rest not in PAGES and (main != "text" or rest in TABLES)
+    if named in {"", "application/octet-stream"} or rest in PAGES:
+        return False
+    return main != "text" or rest in TABLES or claims(declared, "") == HTML
 
 
 def _claims_binary(claimed: str) -> bool:
