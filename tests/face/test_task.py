@@ -125,6 +125,15 @@ def test_a_result_that_contains_itself_is_refused() -> None:
         result_text(loop)
 
 
+@pytest.mark.parametrize(
+    "value", [{1: "a", "1": "b"}, [{"x": ({True: 1, "true": 2},)}], {1: "a", 1.5: "b", "1.5": "c"}]
+)
+def test_keys_that_are_the_same_in_json_are_refused(value: Any) -> None:
+    with pytest.raises(ValidationError, match=r"result has 2 keys that are all '.+' in JSON"):
+        result_text(value)
+    assert result_text({1: "a", "2": {None: "b"}}) == '{"1":"a","2":{"None":"b"}}'
+
+
 async def test_a_model_as_result_is_stored_as_json_text_and_read_back_as_text() -> None:
     task = await Tasks().acreate("agent", "x")
     task.result = Answer(total=2, city="Köln")

@@ -82,3 +82,38 @@ async def test_without_the_setting_no_page_of_another_origin_may(serving: Servin
 def test_what_is_no_origin_is_refused(origins: str) -> None:
     with pytest.raises(pydantic.ValidationError, match="an origin consists of a scheme, host and port"):
         Settings.model_validate({"cors_origins": origins})
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/keys", {"name": "x", "rloe": "viewer"}, "rloe"),
+        ("/keys", {"name": "x", "agnets": ["analyst"]}, "agnets"),
+        ("/deliveries/retry", {"all": True, "agentid": "analyst"}, "agentid"),
+        ("/agent-execution/{}/signals", {"name": "paid", "dta": 1}, "dta"),
+        ("/agent-execution/{}/messages", {"text": "x", "form": "y"}, "form"),
+        ("/agent-execution/{}/answer", {"aprove": True}, "answers.0.aprove"),
+        ("/agent-execution/{}/answer", {"answers": [{"approve": True}], "nte": "x"}, "nte"),
+    ],
+)
+async def test_a_misspelled_field_is_refused_where_the_public_client_does_not_call(
+    client: httpx.AsyncClient, path: str, body: dict[str, object], field: str
+) -> None:
+    task = (await client.post("/agent-execution/analyst", json={"input": {"text": "x"}})).json()
+    refused = await client.post(path.format(task["id"]), json=body)
+    assert (refused.status_code, refused.json()["field"]) == (422, field)
+    assert refused.json()["description"] == f"{field}: this request has no such field"
+
+
+async def test_a_misspelled_option_of_a_new_task_is_noted_in_its_log(client: httpx.AsyncClient) -> None:
+    body = {"input": {"text": "x", "more": 1}, "titel": "Report", "zz": 2, "think_mode": None}
+    made = await client.post("/agent-execution/analyst", json=body)
+    assert (made.status_code, made.json()["title"], made.json()["input"]["more"]) == (200, None, 1)
+    log = await client.get(f"/agent-execution/{made.json()['id']}/events", params={"follow": False})
+    assert "Unknown fields of the request were ignored: 'titel' (similar to 'title'), 'zz'." in log.text
+
+
+async def test_only_the_platform_says_that_nobody_answered(client: httpx.AsyncClient) -> None:
+    task = (await client.post("/agent-execution/analyst", json={"input": {"text": "x"}})).json()
+    refused = await client.post(f"/agent-execution/{task['id']}/answer", json={"approve": False, "unanswered": True})
+    assert (refused.status_code, refused.json()["field"]) == (422, "answers.0.unanswered")

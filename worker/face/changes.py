@@ -1,6 +1,7 @@
 """Unsaved changes of a task: how they are detected and validated, and the form in which they are sent."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from datetime import datetime
@@ -132,12 +133,45 @@ def as_json(value: Any, field: str) -> str:
         ValidationError: The value cannot be put into JSON; its ``repr`` would not be a useful result.
     """
     try:
-        return _without_nan(_json(value), field)
+        text = _json(value)
+        _check_keys(value, text, field)
+        return _without_nan(text, field)
+    except ValidationError:
+        raise
     except Exception as error:  # noqa: BLE001 - the code that writes the value may be the user's
         raise ValidationError(
             f"{field} cannot be converted to JSON: {message_of(error)}. Use text, a dictionary, a list or a model.",
             field=field,
         ) from None
+
+
+def _check_keys(value: Any, text: str, field: str) -> None:
+    """Raise ValidationError if keys of a dictionary are the same in JSON, as 1 and "1" are: one value would be lost."""
+    if not _has_other_keys(value):
+        return
+
+    def without_repeats(pairs: list[tuple[str, Any]]) -> None:
+        names = Counter(name for name, _ in pairs)
+        name, count = next(iter(names.most_common(1)), ("", 0))
+        if count > 1:
+            raise ValidationError(f"{field} has {count} keys that are all {name!r} in JSON.", field=field)
+
+    json.loads(text, object_pairs_hook=without_repeats)
+
+
+def _has_other_keys(value: Any) -> bool:
+    """Return whether a dictionary within lists and dictionaries has keys that are not text. Nothing is copied."""
+    level = [value]
+    while level:
+        each = level.pop()
+        if type(each) is dict:
+            if any(type(key) is not str for key in each):
+                return True
+            each = each.values()
+        elif type(each) not in (list, tuple):
+            continue
+        level += [inner for inner in each if type(inner) in (dict, list, tuple)]
+    return False
 
 
 def _json(value: Any) -> str:

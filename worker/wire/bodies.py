@@ -66,15 +66,33 @@ class Body(Storable):
         return without_nulls(value)
 
 
+class OwnBody(Body):
+    """A body that the public client never sends: an unknown field is a mistake, and refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class CreateBody(Body, TaskSettings):
-    """A task to be created. With the ``id`` of an existing finished task, that task runs again."""
+    """A task to be created. With the ``id`` of an existing finished task, that task runs again.
+
+    Unknown fields are accepted, as the protocol requires, and named in ``unknown``.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     input: AgentExecutionInput
     id: str | None = None
 
+    @property
+    def unknown(self) -> list[str]:
+        """The names of fields that have no meaning here, perhaps misspelled."""
+        return list(self.model_extra or ())
+
     def new_task(self, agent_id: str, agent_version: str | None) -> NewTask:
         """Return the new task of this agent."""
-        fields: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        fields: dict[str, Any] = {
+            name: getattr(self, name) for name in self.model_fields_set & set(type(self).model_fields)
+        }
         if agent_version is not None:
             fields["agent_version"] = agent_version
         fields["agent_id"] = agent_id

@@ -98,11 +98,15 @@ async def _module(_: Request, error: Exception) -> JSONResponse:
 
 async def _validation(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered only for this class
-    found = [{"field": _place(each["loc"]), "message": _readable(str(each["msg"]))} for each in error.errors()]
+    found = [{"field": _place(each["loc"]), "message": _readable(_words(each))} for each in error.errors()]
     first = found[0] if found else {"field": "body", "message": "cannot be parsed"}
     description = f"{first['field']}: {first['message']}"
     body = {"status_code": 422, "description": description, "kind": "ValidationError", "field": first["field"]}
     return JSONResponse({**body, "errors": found}, 422)
+
+
+def _words(problem: Any) -> str:
+    return "this request has no such field" if problem["type"] == "extra_forbidden" else str(problem["msg"])
 
 
 def _place(where: Any) -> str:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from worker.server.limits.failures import documented
 from worker.server.limits.json_bodies import JsonRoute
 from worker.server.routes.common import Admitted, answers
-from worker.wire.bodies import Body
+from worker.wire.bodies import OwnBody
 from worker.words.deliveries import DeliveryQuery, DeliveryRetry, FailedDelivery
 from worker.words.statuses import DeliveryState
 
@@ -27,7 +27,7 @@ Before = Annotated[
 ]
 
 
-class RetryBody(Body):
+class RetryBody(OwnBody):
     """A selection of dead letters to retry: by their ids, or all that match the other fields."""
 
     ids: list[Annotated[str, Field(max_length=200, json_schema_extra={"pattern": DELIVERY})]] | None = Field(

@@ -14,8 +14,9 @@ from worker.server.limits.failures import documented
 from worker.server.limits.json_bodies import JsonRoute
 from worker.server.routes.common import Admitted, answers, service_of
 from worker.server.service import Service
-from worker.wire.bodies import Body
+from worker.wire.bodies import OwnBody
 from worker.words.errors import NotFound, ValidationError
+from worker.words.ids import FORM
 from worker.words.roles import Role
 
 router = APIRouter(tags=["keys"], route_class=JsonRoute)
@@ -23,12 +24,12 @@ router = APIRouter(tags=["keys"], route_class=JsonRoute)
 LONGEST_SECONDS = 100 * 365 * 86_400.0
 
 
-class KeyBody(Body):
+class KeyBody(OwnBody):
     """A key to create."""
 
     name: str = Field(default="", max_length=200, description="What the key is for.")
     role: Role = Role.Client
-    agents: list[str] | None = Field(
+    agents: list[Annotated[str, Field(json_schema_extra={"pattern": f"^{FORM}$"})]] | None = Field(
         default=None, max_length=1000, description="Agents that the key can access; null means all."
     )
     expires_in: float | None = Field(

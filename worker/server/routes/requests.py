@@ -9,7 +9,7 @@ from starlette.responses import Response
 from worker.server.limits.failures import documented
 from worker.server.limits.json_bodies import JsonRoute
 from worker.server.routes.common import Admitted, answers, base_of, service_of, task_answer
-from worker.wire.bodies import Body, Storable
+from worker.wire.bodies import OwnBody
 from worker.words.messages import NewMessage
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
 from worker.words.signals import NewSignal
@@ -20,10 +20,16 @@ router = APIRouter(tags=["tasks"], route_class=JsonRoute)
 ANSWERS = 100  # most answers in one request
 
 
-class AnswerBody(Body):
+class AnswerFields(InputAnswer, OwnBody):
+    """One answer."""
+
+    unanswered: None = None  # pyright: ignore[reportIncompatibleVariableOverride] - only the platform may set it
+
+
+class AnswerBody(OwnBody):
     """Answers to a task's requests: a list, or the fields of a single answer."""
 
-    answers: list[InputAnswer] = Field(min_length=1, max_length=ANSWERS)
+    answers: list[AnswerFields] = Field(min_length=1, max_length=ANSWERS)
 
     @model_validator(mode="before")
     @classmethod
@@ -43,7 +49,7 @@ async def answer(request: Request, access: Admitted, task_id: str, body: AnswerB
     return task_answer(request, await access.organization.tasks.answer(task_id, body.answers))
 
 
-class SignalBody(Storable, NewSignal):
+class SignalBody(NewSignal, OwnBody):
     """A signal."""
 
 
@@ -53,7 +59,7 @@ async def signal(request: Request, access: Admitted, task_id: str, body: SignalB
     return task_answer(request, await access.organization.tasks.signal(task_id, body))
 
 
-class MessageBody(Storable, NewMessage):
+class MessageBody(NewMessage, OwnBody):
     """A message."""
 
 

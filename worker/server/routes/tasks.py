@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -29,13 +30,17 @@ from worker.wire.bodies import CreateBody, without_nulls
 from worker.words.activity import AgentActivityThread
 from worker.words.attempts import Attempt
 from worker.words.errors import Conflict, ModuleException, TaskNotFound, TooLarge, ValidationError
+from worker.words.events import NewEvent, Note
 from worker.words.ids import new_id
-from worker.words.statuses import TERMINAL
+from worker.words.statuses import TERMINAL, TaskUpdateEventType
 from worker.words.tasks import NewTask, TaskRecord, is_traceparent
 from worker.words.texts import encode
 
 router = APIRouter(tags=["tasks"], route_class=JsonRoute)
 
+
+SIMILAR = 0.8  # of 1, from which on a name is probably a misspelling
+MAX_UNKNOWN = 20  # names in a note
 
 _UNREAD = (TooLarge.status, ValidationError.status)
 """Status codes for a body that was rejected before parsing; invalid fields raise errors of other classes."""
@@ -105,8 +110,23 @@ async def create(
         await access.check_task(new.id)
     await service_of(request).queues.enter(access.organization, agent_id)
     if idempotency_key is None:
-        return task_answer(request, await access.organization.tasks.create(new))
-    return task_answer(request, await _create_once(request, access, new, idempotency_key))
+        task = await access.organization.tasks.create(new)
+    else:
+        task = await _create_once(request, access, new, idempotency_key)
+    await _note_unknown(access, task, body.unknown)
+    return task_answer(request, task)
+
+
+async def _note_unknown(access: Access, task: TaskRecord, names: list[str]) -> None:
+    """Record which fields of a request were ignored: the public client may have some that are unknown here."""
+    if not names:
+        return
+    close = {name: get_close_matches(name, CreateBody.model_fields, 1, SIMILAR) for name in names[:MAX_UNKNOWN]}
+    told = [f"{name[:100]!r}{f' (similar to {found[0]!r})' if found else ''}" for name, found in close.items()]
+    text = f"Unknown fields of the request were ignored: {', '.join(told)}."
+    note = NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="option").model_dump())
+    with suppress(Conflict):  # it has ended already
+        await access.organization.tasks.push(task.id, [note])
 
 
 async def _create_once(request: Request, access: Access, new: NewTask, key: str) -> TaskRecord:
