@@ -113,4 +113,4 @@ async def test_other_texts_can_be_kept_and_read() -> None:
     assert files.keep("result of fetch", LINES) == "result of fetch 1"
     assert LINES[77:99] in await files.read("result of fetch 1", 77, 99)
     files.keep("large", "x" * 20_000_000)
-    assert "There is no file of that name" in (await files.read("result of fetch 1", 0, 5)).replace("[", "")
+    assert "There is no readable file of that name" in (await files.read("result of fetch 1", 0, 5)).replace("[", "")
