@@ -4,7 +4,6 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-import pydantic
 import pytest
 from agno.agent import Agent
 from agno.models.anthropic import Claude
@@ -183,7 +182,7 @@ def test_the_name_of_a_model_is_no_address(provider: str | None, name: str) -> N
     with pytest.raises(ValidationError, match="must not be a URL or path"):
         named_model(None, AgentRecord(id="a", name="a", unique_name="a", model_provider=provider, model_name=name))
     if provider != "huggingface:http":
-        with pytest.raises(pydantic.ValidationError, match="must not be a URL or path"):
+        with pytest.raises(ValidationError, match="must not be a URL or path"):
             NewTask(
                 agent_id="a",
                 input=AgentExecutionInput(text="x"),

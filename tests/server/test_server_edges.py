@@ -117,3 +117,11 @@ async def test_only_the_platform_says_that_nobody_answered(client: httpx.AsyncCl
     task = (await client.post("/agent-execution/analyst", json={"input": {"text": "x"}})).json()
     refused = await client.post(f"/agent-execution/{task['id']}/answer", json={"approve": False, "unanswered": True})
     assert (refused.status_code, refused.json()["field"]) == (422, "answers.0.unanswered")
+
+
+@pytest.mark.parametrize("field", ["llm_model_provider", "llm_model_name"])
+async def test_an_address_as_a_models_name_is_refused_by_its_field(client: httpx.AsyncClient, field: str) -> None:
+    body = {"input": {"text": "x"}, field: "https://evil.example/v1"}
+    refused = await client.post("/agent-execution/analyst", json=body)
+    assert (refused.status_code, refused.json()["field"]) == (422, field)
+    assert (await client.get("/agent-execution/executions/history/analyst")).json() == []

@@ -197,16 +197,12 @@ class NewTask(TaskSettings):
     input: AgentExecutionInput
     id: str | None = None
 
-    @field_validator("llm_model_provider", "llm_model_name")
-    @classmethod
-    def _named(cls, value: str | None) -> str | None:
-        if value is not None and is_address(value):
-            raise ValueError("a model's name must not be a URL or path")
-        return value
-
     @model_validator(mode="after")
     def _ids(self) -> "NewTask":
         check_id(self.agent_id, "agent_id")
+        for name in ("llm_model_provider", "llm_model_name"):
+            if is_address(getattr(self, name) or ""):
+                raise ValidationError("A model's name must not be a URL or path.", field=name)
         if self.conversation_id is not None and not 1 <= len(self.conversation_id) <= CONVERSATION_CHARACTERS:
             raise ValidationError(
                 f"conversation_id must be 1 to {CONVERSATION_CHARACTERS} characters", field="conversation_id"
