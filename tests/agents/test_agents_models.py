@@ -38,6 +38,7 @@ from worker.agents.models.models import (
     set_effort,
     shared_model,
 )
+from worker.agents.models.providers import provider_of
 from worker.agents.overrides import Overrides
 from worker.agents.tools.arguments import agent_arguments
 from worker.settings import Settings
@@ -422,3 +423,11 @@ def test_coheres_clients_make_one_request_of_one() -> None:
         leave_retries(model, attribute)
         client: Any = getattr(model, attribute)
         assert client._client_wrapper.httpx_client.base_max_retries == 0
+
+
+def test_the_state_of_a_provider_is_kept_by_key_address_and_the_provider_behind_a_gateway(both_keys: None) -> None:
+    asked: dict[str, Any] = {"api_key": "k", "base_url": "http://a"}
+    kept = provider_of(OpenAIChat("anthropic/x", **asked))
+    assert provider_of(OpenAIChat("anthropic/y", **asked)) == kept
+    others = [OpenAIChat("openai/x", **asked), OpenAIChat("x", **asked), OpenAIChat("anthropic/x", api_key="j")]
+    assert len({kept, *map(provider_of, others)}) == 4

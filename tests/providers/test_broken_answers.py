@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.providers.answers import Fault, Finish, Says
+from tests.providers.answers import Fault, Finish, Raw, Says
 from tests.providers.standin import WIRES
 from tests.providers.stories import (
     PIECES,
@@ -19,6 +19,7 @@ from tests.providers.stories import (
     streamed_by_plain_code,
 )
 from tests.providers.wires import Wire
+from worker.words.classification import classify, message_of
 
 SIX = ("openai-chat", "openai-responses", "anthropic", "gemini", "bedrock", "mistral")
 AT_ONCE = 6  # stories told side by side
@@ -115,3 +116,32 @@ async def test_what_is_empty_or_withheld_is_no_result(another_wire: Wire, wire: 
         for story in withheld:
             assert story.result is None
             assert len(story.errors) == story.asked_after_the_tool == 1
+
+
+WITHIN_STREAMS = {
+    "invalid_prompt": ("No such prompt.", "invalid_request"),
+    "rate_limit_exceeded": ("Too fast.", "rate_limited"),
+    "context_length_exceeded": ("This is too much.", "context_length"),
+    "invalid_api_key": ("No such key.", "auth"),
+}
+NAMELESS = ("bedrock", "cohere", "ollama")  # their errors within a stream have a text alone, or names of their own
+
+
+@pytest.mark.parametrize("name", [each for each in WIRES if each not in NAMELESS])
+async def test_an_error_within_a_stream_is_what_its_code_says(name: str) -> None:
+    for code, (message, kind) in WITHIN_STREAMS.items():
+        fault = Fault("fail", at=2, status=400, code=code, message=message)
+        story = await Story(WIRES[name], alone, Says((*PIECES, "!"), fault=fault)).told(attempts=1)
+        (error,) = story.errors
+        assert (classify(error).code, message_of(error)) == (kind, message)
+
+
+async def test_an_error_that_a_client_fails_to_describe_is_what_the_provider_says() -> None:
+    told = {
+        "mistral": (Raw([b""], "text/plain", 429), "rate_limited"),
+        "ollama": (Raw([b'{"error": {"message": "Too long.", "code": "context_length_exceeded"}}']), "context_length"),
+    }
+    for name, (reply, kind) in told.items():
+        story = await Story(WIRES[name], alone, reply).told(attempts=1)
+        (error,) = story.errors
+        assert classify(error).code == kind, error

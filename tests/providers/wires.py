@@ -219,9 +219,12 @@ class Mistral(OpenAIChat):
 
 
 class LiteLLM(OpenAIChat):
-    """LiteLLM in front of a server that speaks OpenAI's: its own exceptions and retries."""
+    """LiteLLM in front of a server that speaks OpenAI's: its own exceptions and retries. Its streams drop refusals."""
 
     name = "litellm"
+    finishes: ClassVar[dict[Finish, str]] = {
+        reason: word for reason, word in OpenAIChat.finishes.items() if reason != "refusal"
+    }
 
     def model(self, url: str, **more: Any) -> Any:
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # or it asks the internet for one

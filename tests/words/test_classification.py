@@ -57,6 +57,13 @@ def wrapped(error: BaseException, kind: type[ModelProviderError] = ModelProvider
     return outer
 
 
+def within_litellm(error: BaseException) -> Exception:
+    """What LiteLLM raises for an error within a stream."""
+    outer = made("MidStreamFallbackError", "litellm.exceptions", "litellm.MidStreamFallbackError: x", status_code=500)
+    outer.__cause__ = error
+    return outer
+
+
 def grpc_error(name: str) -> Exception:
     code = type("StatusCode", (), {"name": name})()
     return made("AioRpcError", "grpc.aio", code=lambda: code, details=lambda: "try later")
@@ -157,6 +164,11 @@ TRANSIENT: dict[str, tuple[BaseException, str]] = {
         "unavailable",
     ),
     "litellm": (made("ServiceUnavailableError", "litellm.exceptions", status_code=503), "unavailable"),
+    "litellm in a stream": (
+        within_litellm(openai.APIError("slow", REQUEST, body={"code": "rate_limit_exceeded"})),
+        "rate_limited",
+    ),
+    "litellm's own in a stream": (within_litellm(ValueError("no end")), "unavailable"),
     "aiohttp status": (made("ClientResponseError", "aiohttp.client_exceptions", status=503, headers={}), "unavailable"),
     "aiohttp dropped": (made("ServerDisconnectedError", "aiohttp.client_exceptions"), "unavailable"),
     "aiohttp payload": (made("ClientPayloadError", "aiohttp.client_exceptions"), "unavailable"),
@@ -201,6 +213,10 @@ FINAL: dict[str, tuple[BaseException, str]] = {
     ),
     "openai invalid prompt in a stream": (
         openai.APIError("x", REQUEST, body={"code": "invalid_prompt"}),
+        "invalid_request",
+    ),
+    "litellm invalid prompt in a stream": (
+        within_litellm(openai.APIError("x", REQUEST, body={"code": "invalid_prompt"})),
         "invalid_request",
     ),
     "openrouter 402": (openai_error(402, {"error": {"message": "Insufficient credits", "code": 402}}), "quota"),
@@ -286,6 +302,29 @@ def test_an_error_is_the_same_behind_whatever_is_raised_from_it(name: str) -> No
         again = RuntimeError("the agent failed")
         again.__cause__ = error
         assert classify(again).code == code
+
+
+@pytest.mark.parametrize(
+    ("name", "is_refused"),
+    {
+        "openai 401": True,
+        "anthropic key": True,
+        "gemini key": True,
+        "bedrock expired": True,
+        "bedrock denied": False,
+        "a page of what stands before it": False,
+        "openai 400": False,
+    }.items(),
+)
+def test_a_key_is_refused_for_every_request_in_each_providers_words(name: str, is_refused: bool) -> None:
+    assert classify(FINAL[name][0]).is_key_refused is is_refused
+
+
+def test_an_error_raised_from_none_has_the_hint_of_the_response_below() -> None:
+    error = made("ResponseError", "ollama._types", status_code=429, error="slow")
+    error.__context__ = httpx.HTTPStatusError("x", request=REQUEST, response=response(429, retry_after="9"))
+    error.__suppress_context__ = True
+    assert classify(error).wait == pytest.approx(9)
 
 
 AHEAD = 3600  # seconds

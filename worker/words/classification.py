@@ -11,6 +11,8 @@ from worker.words.error_codes import (
     FINAL_STATUSES,
     GENERIC,
     INVALID_CALLS,
+    KEY_NAMES,
+    KEY_STATUSES,
     OUTAGES,
     PHRASES,
     QUOTA_PHRASES,
@@ -60,6 +62,12 @@ class Classified:
     def is_blocked(self) -> bool:
         """Whether the provider refuses every request with this key."""
         return self.code in BLOCKED
+
+    @property
+    def is_key_refused(self) -> bool:
+        """Whether the provider rejects the key itself; status 403 alone may concern one model or one request."""
+        is_named = plain_name(self.provider_code or "") in KEY_NAMES
+        return self.code is ErrorCode.Auth and (is_named or self.status in KEY_STATUSES)
 
 
 def classify(error: BaseException) -> Classified:
@@ -162,9 +170,9 @@ def _of_group(group: "BaseExceptionGroup[BaseException]", depth: int) -> Classif
 
 
 def _of_wrapper(chain: Sequence[BaseException], facts: Sequence[Facts]) -> Classified | None:
-    """Classify a chain by Agno's own error classes, derived from the text, if nothing below them is recognizable."""
+    """Classify a chain by the wrappers that tell something themselves, if nothing below them is recognizable."""
     for each, said in zip(chain, facts, strict=True):
-        if type(each).__name__ in {"ModelRateLimitError", "ContextWindowExceededError"}:
+        if type(each).__name__ in {"ModelRateLimitError", "ContextWindowExceededError", "MidStreamFallbackError"}:
             return _of_one(each, said, is_wrapped=False)
     return None
 

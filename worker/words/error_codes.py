@@ -137,6 +137,18 @@ def plain_name(name: str) -> str:
 BY_NAME = {plain_name(each): code for code, names in NAMES.items() for each in names.split()}
 """Error codes by plain name."""
 
+KEY_NAMES = frozenset(
+    {
+        *("invalidapikey", "incorrectapikey", "apikeyinvalid", "apikeyexpired", "missingauthenticationtoken"),
+        *("unrecognizedclient", "invalidsignature", "signaturedoesnotmatch", "expiredtoken", "invalidclienttokenid"),
+        *("accountdeactivated", "organizationdeactivated", "invalidauthentication"),
+    }
+)
+"""The plain names among these that mean that the key itself is rejected, whatever the status."""
+
+KEY_STATUSES = frozenset({400, 401})
+"""Statuses of errors about a key that concern every request; Google's is 400."""
+
 GENERIC = frozenset({ErrorCode.InvalidRequest, ErrorCode.Unavailable})
 """Codes so general that any other status or name is more specific."""
 

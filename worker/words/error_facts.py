@@ -13,7 +13,12 @@ from typing import Any, cast
 MAX_CHARACTERS = 65_536  # read from a body or message; a provider may answer with a whole page
 MAX_DETAILS = 20  # read from a Google error
 
-WRAPPERS = frozenset({"ModelProviderError", "ModelRateLimitError", "ContextWindowExceededError", "AgentFailed"})
+WRAPPERS = frozenset(
+    {
+        *("ModelProviderError", "ModelRateLimitError", "ContextWindowExceededError", "AgentFailed"),
+        "MidStreamFallbackError",  # LiteLLM's, around every error within a stream
+    }
+)
 """Classes that Agno, or we, wrap around a model's error; they have a default status if that error has none."""
 
 LIBRARIES = frozenset(
@@ -61,6 +66,8 @@ def facts_of(error: BaseException) -> Facts:
         error: An exception of any library.
     """
     response = attribute(error, "response")
+    if response is None and _is_of_library(error):  # Ollama's client raises its error from None
+        response = attribute(error.__context__, "response")
     body = _error_object(error, response)
     facts = Facts(body=body, headers=_headers(error, response, body), details=_details(error, body))
     facts.status = _status(error, response, body)

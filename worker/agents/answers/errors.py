@@ -1,7 +1,10 @@
 """Errors of model answers: broken off, empty, withheld, unreadable, or replaced by a provider's error."""
 
+from collections.abc import Iterator
+from functools import partial
 from json import JSONDecodeError
-from typing import Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -10,9 +13,13 @@ from worker.words.error_codes import ErrorCode
 from worker.words.error_facts import LIBRARIES
 from worker.words.finish import FinishReason
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 BAD_GATEWAY = 502  # HTTP: an invalid response
 GATEWAY_TIMEOUT = 504  # HTTP: a server that does not answer
 SHOWN_CHARACTERS = 200  # of an unreadable response in an error message
+ERROR_FIELDS = ("code", "type", "status", "message", "param")  # of a provider's error object
 UNPROCESSABLE = 422  # HTTP: the request is understood but will not be answered; a retry changes nothing
 
 
@@ -76,13 +83,16 @@ class ProviderFailed(AnswerError):  # noqa: N818 - the name describes the answer
     Args:
         text: The provider's message.
         body: The provider's error object, by which it is classified.
+        response: The response, if its status and headers tell more.
     """
 
-    def __init__(self, text: str, body: dict[str, Any] | None = None) -> None:
+    def __init__(self, text: str, body: dict[str, Any] | None = None, response: Any = None) -> None:
         super().__init__(text)
         self.body = body or {}
-        self.error_code = None if body else ErrorCode.Unavailable
-        self.status_code = None if body else BAD_GATEWAY
+        self.response = response
+        is_told = bool(body) or response is not None
+        self.error_code = None if is_told else ErrorCode.Unavailable
+        self.status_code = None if is_told else BAD_GATEWAY
 
 
 class UnreadableAnswer(AnswerError):  # noqa: N818 - the name describes the answer
@@ -98,30 +108,72 @@ class UnreadableAnswer(AnswerError):  # noqa: N818 - the name describes the answ
         super().__init__(f"The provider's response cannot be parsed: {str(shown)[:SHOWN_CHARACTERS]}")
 
 
-def unreadable_in(error: BaseException) -> UnreadableAnswer | None:
-    """Return the error for a response that is not the provider's, if a client's or Agno's exception indicates one.
+def failed(error: Any) -> ProviderFailed:
+    """Return the error for a provider's error object or message."""
+    if isinstance(error, str):
+        return ProviderFailed(error, {"message": error})
+    read = error.get if isinstance(error, dict) else partial(getattr, error)
+    body = {name: each for name in ERROR_FIELDS if (each := read(name, None)) not in (None, "")}
+    if body.get("type") == "error":  # the type of the event, not of the error
+        del body["type"]
+    return ProviderFailed(str(body.get("message") or "The provider failed without giving a reason."), body)
+
+
+def unreadable_in(error: BaseException) -> AnswerError | None:
+    """Return the error for a response that is not an answer, if a client's or Agno's exception indicates one.
 
     Some clients pass on a proxy's page as plain text, in which Agno then looks for an answer's fields; others validate
-    JSON against a model of their own.
+    JSON against a model of their own, errors included; others fail while they describe the provider's error.
     """
     for each in (error, error.__cause__, error.__context__):
         if isinstance(each, AttributeError) and isinstance(each.obj, str | bytes):
             return UnreadableAnswer(each.obj)
         if isinstance(each, ValidationError) and "Request" not in each.title and _is_of_client(each):
-            return UnreadableAnswer(None, each)
+            return _error_among(each.errors(include_url=False)) or UnreadableAnswer(None, each)
         if isinstance(each, JSONDecodeError) and _is_of_client(each):
             return UnreadableAnswer(each.doc or None, each)
+        if isinstance(each, TypeError | AttributeError | RuntimeError) and (undescribed := _undescribed(each)):
+            return undescribed
+    return None
+
+
+def _error_among(mismatches: "list[ErrorDetails]") -> ProviderFailed | None:
+    """Return the provider's error if that is what did not fit a client's model of an answer."""
+    for each in mismatches:
+        found: Any = each["input"]
+        if isinstance(found, dict) and found.get("object") == "error":  # Mistral
+            return failed(found)
+        if isinstance(found, dict) and found.get("error"):
+            return failed(found["error"])
+    return None
+
+
+def _undescribed(error: BaseException) -> ProviderFailed | None:
+    """Return the provider's error if a client failed while it created its own exception for that error."""
+    for frame in _frames(error):
+        made = frame.f_locals.get("self")
+        if frame.f_code.co_name == "__init__" and isinstance(made, BaseException) and _is_of_library(frame):
+            given = frame.f_locals
+            if isinstance(given.get("error"), dict):
+                return failed(given["error"])
+            return ProviderFailed("The provider gave an error without a message.", response=given.get("raw_response"))
     return None
 
 
 def _is_of_client(error: BaseException) -> bool:
     """Return whether a provider's client raised the error, rather than the user's code."""
+    return any(map(_is_of_library, _frames(error)))
+
+
+def _is_of_library(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in LIBRARIES
+
+
+def _frames(error: BaseException) -> Iterator[FrameType]:
     trace = error.__traceback__
     while trace is not None:
-        if str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0] in LIBRARIES:
-            return True
+        yield trace.tb_frame
         trace = trace.tb_next
-    return False
 
 
 class SilentModel(AnswerError):  # noqa: N818 - the name describes the answer

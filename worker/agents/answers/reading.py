@@ -8,7 +8,7 @@ import inspect
 from contextvars import ContextVar
 from typing import Any
 
-from worker.agents.answers.errors import BrokenOff, EmptyAnswer, ProviderFailed, UnreadableAnswer
+from worker.agents.answers.errors import BrokenOff, EmptyAnswer, ProviderFailed, UnreadableAnswer, failed
 from worker.words.finish import FinishReason
 
 REASONS: dict[FinishReason, tuple[str, ...]] = {
@@ -156,7 +156,7 @@ class Reading:
                 self._responses(response.response)
         elif kind == "error":
             said = _get(response, "error")
-            raise _failed(response if said in (_ABSENT, None) else said)
+            raise failed(response if said in (_ABSENT, None) else said)
         elif kind in _ANTHROPIC:
             self._is_known = True
             if kind == "message_delta":
@@ -194,7 +194,7 @@ class Reading:
         """Read a response of OpenAI's Responses API."""
         status = _get(response, "status")
         if status == "failed" or _get(response, "error") not in (_ABSENT, None):
-            raise _failed(_get(response, "error"))
+            raise failed(_get(response, "error"))
         if status == "incomplete":
             self._ends(_get(_get(response, "incomplete_details"), "reason") or "length")
         else:
@@ -215,7 +215,7 @@ class Reading:
     def _cohere(self, end: Any) -> None:
         error = _get(end, "error")
         if error not in (_ABSENT, None):
-            raise _failed(str(error))
+            raise failed(str(error))
         self._ends(_get(end, "finish_reason"))
 
     def _ends(self, word: Any) -> None:
@@ -284,18 +284,7 @@ def _add_usage(model: Any, response: Any, made: Any) -> None:
 def _raise_error_of(response: Any) -> None:
     error = _get(response, "error")
     if error not in (_ABSENT, None, "", {}):
-        raise _failed(error)
-
-
-def _failed(error: Any) -> ProviderFailed:
-    """Create the error for a provider's error object or message."""
-    if isinstance(error, str):
-        return ProviderFailed(error, {"message": error})
-    names = ("code", "type", "status", "message", "param")
-    body = {name: each for name in names if (each := _get(error, name)) not in (_ABSENT, None, "")}
-    if body.get("type") == "error":  # the type of the event, not of the error
-        del body["type"]
-    return ProviderFailed(str(body.get("message") or "The provider failed without giving a reason."), body)
+        raise failed(error)
 
 
 def _get(thing: Any, name: str) -> Any:

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from worker.contracts import Work
 
 FRESH_SECONDS = 1.0  # how long known states of providers are reused without asking again
-ASKED_WITH = ("api_key", "base_url", "host", "endpoint", "client_params", "aws_access_key_id", "aws_region")
+ASKED_WITH = (
+    *("api_key", "base_url", "api_base", "host", "endpoint", "azure_endpoint", "url", "client_params"),
+    *("aws_access_key_id", "aws_region", "project_id", "location"),
+)
 """Attributes of models that determine the key and the address of their provider."""
-
-UNAUTHORIZED = 401  # the key itself is rejected; 403 may concern one model or one request
 
 
 @dataclass(slots=True)
@@ -39,23 +40,22 @@ _known: "WeakKeyDictionary[Work, Known]" = WeakKeyDictionary()
 def provider_of(model: Any) -> str:
     """Return the id under which the state of a model's provider is kept; it includes a digest of the key and address.
 
+    A gateway such as LiteLLM or OpenRouter passes requests on to the provider that its models' names begin with; when
+    one of these fails, the others are still there.
+
     Args:
         model: Agno's model.
     """
     name = str(getattr(model, "provider", None) or getattr(model, "name", None) or type(model).__name__)
     plain = "".join(each if each.isalnum() else "-" for each in name.lower())[:60].strip("-")
     asked_with = [str(getattr(model, each, None) or "") for each in ASKED_WITH]
-    return f"{plain}-{digest(asked_with)[:8]}"
+    behind, _, model_name = str(getattr(model, "id", None) or "").partition("/")
+    return f"{plain}-{digest([*asked_with, behind] if model_name else asked_with)[:8]}"
 
 
 def tells_of_provider(known: Classified) -> bool:
     """Return whether an error affects all users of the provider, rather than this task alone."""
-    return known.is_outage or known.code is ErrorCode.Quota or is_refused(known)
-
-
-def is_refused(known: Classified) -> bool:
-    """Return whether the provider rejects the key itself."""
-    return known.code is ErrorCode.Auth and known.status == UNAUTHORIZED
+    return known.is_outage or known.code is ErrorCode.Quota or known.is_key_refused
 
 
 async def away(run: Run, provider_id: str) -> ProviderState | None:
