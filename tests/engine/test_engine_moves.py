@@ -14,7 +14,7 @@ from tests.conftest import execute
 from tests.contract.steps import claim, create, finish, note, run
 from tests.engine.proxy import Proxy
 from tests.support import wait_until
-from worker.engine.database.connections import url_with_defaults
+from worker.engine.database.connections import connect, connect_sync, settled, url_with_defaults
 from worker.engine.database.server_identity import KnownServer, ServerIdentity
 from worker.engine.embedded import Embedded
 from worker.engine.engine import Engine
@@ -128,3 +128,39 @@ def test_dead_connections_are_given_up_by_default_and_a_url_may_say_otherwise() 
     assert "target_session_attrs" not in said
     several = conninfo_to_dict(url_with_defaults("postgresql://me@a,b/x"))
     assert several["target_session_attrs"] == "read-write"
+
+
+LIBPQ = {
+    "PGHOST": "127.0.0.1",
+    "PGHOSTADDR": "127.0.0.1",
+    "PGPORT": "1",
+    "PGUSER": "nobody",
+    "PGPASSWORD": "none",
+    "PGSSLMODE": "verify-full",
+    "PGSSLROOTCERT": "/nowhere",
+    "PGOPTIONS": "-c statement_timeout=1",
+    "PGTARGETSESSIONATTRS": "read-only",
+    "PGREQUIREPEER": "nobody",
+    "PGCHANNELBINDING": "require",
+    "PGSSLNEGOTIATION": "direct",
+}
+
+
+async def test_a_handlers_variables_for_its_own_database_do_not_reach_ours(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in LIBPQ.items():
+        monkeypatch.setenv(name, value)
+    connection = await connect(engine.core.url)
+    await connection.close()
+    with connect_sync(engine.core.url) as blocking:
+        assert blocking.execute("select 1").fetchone() == (1,)
+
+
+def test_the_variables_count_as_they_were_when_the_engine_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGSSLMODE", "require")
+    monkeypatch.setenv("PGTARGETSESSIONATTRS", "primary")
+    said = conninfo_to_dict(settled("postgresql://me@db.example.com/x?options=-cwork_mem%3D8MB"))
+    assert (said["sslmode"], said["target_session_attrs"], said["options"]) == ("require", "primary", "-cwork_mem=8MB")
+    monkeypatch.setenv("PGSERVICE", "theirs")
+    assert "sslmode" not in conninfo_to_dict(settled("postgresql://me@db.example.com/x"))

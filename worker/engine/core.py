@@ -21,7 +21,7 @@ from worker.engine.database.connections import (
     is_lost,
     is_pooled,
     is_unusable_server,
-    normal_url,
+    settled,
 )
 from worker.engine.database.pool import ConnectionPool
 from worker.engine.database.searching import Crowded, Searches
@@ -71,7 +71,7 @@ class Core:
         self, url: str, *, poll: float = 1.0, vault: Vault | None = None, timings: EngineTimings = DEFAULT
     ) -> None:
         self.timings = timings
-        self.url = normal_url(url)
+        self.url = settled(url)
         self.vault = vault or Vault()
         self.poll = poll
         self.pooled = False

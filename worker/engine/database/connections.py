@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from worker.engine.database.server_identity import ServerIdentity
@@ -70,6 +71,38 @@ def check_url(url: str) -> None:
         [int(port) for port in ports.split(",") if port]  # libpq itself checks ports only when it connects
     except (ProgrammingError, ValueError):
         raise ConfigurationError("DATABASE_URL is not a valid PostgreSQL URL") from None
+
+
+UNSET = {
+    "sslcertmode": "allow",
+    **dict.fromkeys(("hostaddr", "password", "requirepeer", "ssl_max_protocol_version"), ""),
+    **dict.fromkeys(("sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir"), ""),
+}
+"""Values that libpq treats like no value, but which keep it from asking the environment for one."""
+
+
+def settled(url: str) -> str:
+    """Return a URL with everything that libpq would read from the environment (``PGSSLMODE``, ``PGHOSTADDR``, …).
+
+    A process connects again and again, and handlers may set these variables for databases of their own.
+    """
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+    from psycopg.pq import Conninfo
+
+    whole = url_with_defaults(url)
+    given, found = conninfo_to_dict(whole), dict[str, str]()
+    for each in Conninfo.get_defaults():  # of the variables that this libpq knows, as they are now
+        name = each.keyword.decode()
+        if each.envvar and each.val is not None:
+            found[name] = each.val.decode()
+        elif name in UNSET:
+            found[name] = UNSET[name]
+    if "service" in given or "service" in found:  # it has values of its own, which these would replace
+        return whole
+    password_file = Path("~/.pgpass").expanduser()
+    if "passfile" not in found and password_file.exists():
+        found["passfile"] = str(password_file)
+    return make_conninfo(whole, **{name: value for name, value in found.items() if name not in given})
 
 
 def url_with_defaults(url: str) -> str:
