@@ -970,6 +970,12 @@ def a_team_and_a_workflow_as_steps(world: World) -> Workflow:
     return flow(Step(name="team", team=crew), Step(name="flow", workflow=inner), db=world.db)
 
 
+@program()  # both store the same session, the inner one first
+def a_workflow_with_a_database_in_another(world: World) -> Workflow:
+    inner = flow(world.scribe("ann"), world.scribe("bob"), name="inner", db=world.db, metadata={"of": "inner"})
+    return flow(Step(name="flow", workflow=inner), world.scribe("cy"), db=world.db, metadata={"of": "outer"})
+
+
 @program()
 def an_agent_that_runs_the_workflow(world: World) -> Workflow:
     agent = WorkflowAgent(model=world.model(Call("run_workflow", {"query": "go"}), "it ran", name="wa"))

@@ -47,8 +47,7 @@ def as_found(frame: Frame, owner: Any, session: Any) -> Any:
         session.session_data, session.metadata = found["data"], found["metadata"]
         _set_summary(session, found["summary"])
     elif own or (run.journal.is_retry and not runs and METRICS in (session.session_data or {})):
-        session.session_data = _fresh(owner)  # the session was new when an earlier attempt began
-        _set_summary(session, None)
+        _begin_anew(owner, session)
     elif _holds_anything(owner, session):
         found = {
             "data": plain(session.session_data),
@@ -87,6 +86,14 @@ def _holds_anything(owner: Any, session: Any) -> bool:
 def _fresh(owner: Any) -> dict[str, Any]:
     state = getattr(owner, "session_state", None)
     return {} if state is None else {"session_state": plain(state)}
+
+
+def _begin_anew(owner: Any, session: Any) -> None:
+    """Reset a session that did not exist when the task began to how its owner creates it."""
+    session.session_data, session.metadata = _fresh(owner), deepcopy(getattr(owner, "metadata", None))
+    _set_summary(session, None)
+    if hasattr(session, "workflow_data"):  # a workflow shares it with the workflows in it, which may store it first
+        session.workflow_id, session.workflow_data = owner.id, owner._get_workflow_data()  # noqa: SLF001
 
 
 def _summary(session: Any) -> Any:
