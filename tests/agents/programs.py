@@ -727,6 +727,13 @@ def a_member_that_answers_for_its_team(world: World) -> Team:
 
 
 @program()
+def members_that_answer_for_their_team(world: World) -> Team:
+    members: list[Any] = [world.scribe("ann"), world.scribe("bob")]
+    model = world.model([delegate("ann"), delegate("bob")])
+    return Team(id="crew", db=world.db, model=model, members=members, respond_directly=True)
+
+
+@program()
 def a_tool_whose_result_is_shown(world: World) -> Agent:
     shown = tool(show_result=True)(world.note)
     return Agent(name="ann", model=world.model(noting("a"), "done"), tools=[shown])
@@ -973,7 +980,7 @@ def a_team_and_a_workflow_as_steps(world: World) -> Workflow:
 @program()  # both store the same session, the inner one first
 def a_workflow_with_a_database_in_another(world: World) -> Workflow:
     inner = flow(world.scribe("ann"), world.scribe("bob"), name="inner", db=world.db, metadata={"of": "inner"})
-    return flow(Step(name="flow", workflow=inner), world.scribe("cy"), db=world.db, metadata={"of": "outer"})
+    return flow(Step(name="flow", workflow=inner), world.scribe("cy"), db=world.db)
 
 
 @program()

@@ -77,6 +77,8 @@ class ModelCall:
         run, scope = self._run, self._conversation.scope
         entry = run.journal.take(scope, "model", self._at, self._match) if scope.entries else None
         if entry is None:
+            if self._is_streamed:
+                await run.turn_to_stream(scope)
             await run.check_provider(self._provider, has_configured_recovery=self._frame.has_configured_recovery())
             self._frame.goes_live()
             run.journal.order.in_flight += 1

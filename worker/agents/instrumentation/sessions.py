@@ -90,10 +90,11 @@ def _fresh(owner: Any) -> dict[str, Any]:
 
 def _begin_anew(owner: Any, session: Any) -> None:
     """Reset a session that did not exist when the task began to how its owner creates it."""
-    session.session_data, session.metadata = _fresh(owner), deepcopy(getattr(owner, "metadata", None))
+    session.session_data = _fresh(owner)
     _set_summary(session, None)
-    if hasattr(session, "workflow_data"):  # a workflow shares it with the workflows in it, which may store it first
+    if hasattr(session, "workflow_data") and session.workflow_id != owner.id:  # a workflow in this one stored it first
         session.workflow_id, session.workflow_data = owner.id, owner._get_workflow_data()  # noqa: SLF001
+        session.metadata = deepcopy(owner.metadata or {})
 
 
 def _summary(session: Any) -> Any:

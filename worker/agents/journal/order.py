@@ -108,6 +108,20 @@ class ReplayOrder:
             entry: The entry that answers it; None for an answer that no earlier attempt had.
         """
         number = LAST if entry is None else entry.number
+        await self._reach(scope, number)
+        self._coming.pop(number, None)
+        if self._coming or self.in_flight:  # others may be answered next
+            loop = asyncio.get_running_loop()
+            self._ahead, self._ahead_until = scope, loop.time() + SETTLE
+            self._last_move = loop.time()
+        self._moved.set()
+
+    async def stream(self, scope: Scope) -> None:
+        """Wait before an answer begins to stream that no earlier attempt had: its text, too, comes after the others."""
+        if self._coming:
+            await self._reach(scope, LAST)
+
+    async def _reach(self, scope: Scope, number: Number) -> None:
         self.moved(scope)
         while (awaited := self._before(scope, number)) is not None:
             self._waiting.append((number, scope))
@@ -118,12 +132,6 @@ class ReplayOrder:
                 raise
             finally:
                 self._waiting.remove((number, scope))
-        self._coming.pop(number, None)
-        if self._coming or self.in_flight:  # others may be answered next
-            loop = asyncio.get_running_loop()
-            self._ahead, self._ahead_until = scope, loop.time() + SETTLE
-            self._last_move = loop.time()
-        self._moved.set()
 
     def _before(self, scope: Scope, number: Number) -> "Entry | Beginning | Scope | None":
         """Return what comes first: another branch's entry, its beginning, or the branch that was answered last."""

@@ -77,6 +77,11 @@ class RunEvents(RunState):
         elif entry is not None:
             self.journal.order.forget([entry])
 
+    async def turn_to_stream(self, scope: Scope) -> None:
+        """Wait until a new answer may begin to stream; sync code that blocks the loop does not wait."""
+        if not self.blocks_the_loop:
+            await self.journal.order.stream(scope)
+
     def pass_over(self, scope: Scope, count: Callable[[Entry], None] | None = None) -> None:
         """Skip everything below a call that is answered as a whole, so that it is not repeated.
 
