@@ -1,5 +1,6 @@
 """Moving from xpander-sdk: the guide has the code's table, and `worker check --from-xpander` reads handlers."""
 
+import platform
 import textwrap
 from pathlib import Path
 
@@ -15,6 +16,10 @@ GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "moving.md"
 
 HANDLERS = """
     from xpander_sdk import Backend, MCPServerDetails, Task, on_task
+    from agno.agent import Agent, AgentMemory
+    from agno.tools import mcp
+    from agno.vectordb.not_there import Nothing
+    from xpander_sdk import XpanderClient
     from xpander_sdk.models.shared import OutputFormat
     from xpander_sdk.utils.event_loop import run_sync
 
@@ -25,6 +30,7 @@ HANDLERS = """
             auth_events_callback=None,
         )
         await task.astop()
+        await Agent(**arguments).arun(message=task.to_message())
         return task
 """
 
@@ -65,9 +71,16 @@ def test_handlers_are_read_line_by_line(tmp_path: Path) -> None:
         ("handler.py:2", "change", "from xpander_sdk import MCPServerDetails"),
         ("handler.py:2", "works", "from xpander_sdk import Task"),
         ("handler.py:2", "change", "from xpander_sdk import on_task"),
-        ("handler.py:3", "works", "from xpander_sdk.models.shared import OutputFormat"),
-        ("handler.py:4", "missing", "from xpander_sdk.utils.event_loop import run_sync"),
-        ("handler.py:10", "change", "auth_events_callback="),
-        ("handler.py:12", "change", ".astop"),
+        ("handler.py:3", "missing", "from agno.agent import AgentMemory"),
+        ("handler.py:5", "missing", "from agno.vectordb.not_there import Nothing"),
+        ("handler.py:6", "missing", "from xpander_sdk import XpanderClient"),
+        ("handler.py:7", "works", "from xpander_sdk.models.shared import OutputFormat"),
+        ("handler.py:8", "missing", "from xpander_sdk.utils.event_loop import run_sync"),
+        ("handler.py:14", "change", "auth_events_callback="),
+        ("handler.py:16", "change", ".astop"),
+        ("handler.py:17", "change", ".arun(message=)"),
+        ("handler.py:17", "change", ".to_message"),
     ]
-    assert result.stderr == "2 of 9 uses have no counterpart here\n"
+    assert result.stderr == "5 of 14 uses have no counterpart here\n"
+    assert "use Agents and Tasks" in result.stdout
+    assert f"Python {platform.python_version()} cannot parse it" in result.stdout

@@ -1,11 +1,15 @@
 """``worker check --from-xpander``: which lines of code for xpander-sdk work here, need changes, or cannot work."""
 
 import ast
+import platform
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.cli.moving_table import MEMBERS, NAMES, MovingName, Verdict, missing
+from worker.cli.moving_table import MEMBERS, NAMES, OF_VERSION_1, MovingName, Verdict, differs, missing
 from worker.words.errors import ConfigurationError
 
 PACKAGE = "xpander_sdk"
@@ -53,11 +57,12 @@ def _of_file(file: Path, folder: Path) -> Iterator[Finding]:
     try:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError, OSError, RecursionError) as error:
-        yield Finding(f"{shown}:{getattr(error, 'lineno', 1) or 1}", "the file", missing(f"it cannot be read: {error}"))
+        note = f"Python {platform.python_version()} cannot parse it: {error}"
+        yield Finding(f"{shown}:{getattr(error, 'lineno', 1) or 1}", "the file", missing(note))
         return
     if not any(_imports_it(node) for node in ast.walk(tree)):
         return
-    found = [each for node in ast.walk(tree) for each in _of_node(node)]
+    found = [each for node in ast.walk(tree) for each in (*_of_node(node), *_of_agno(node))]
     for line, what, entry in sorted(found, key=lambda each: each[0]):
         yield Finding(f"{shown}:{line}", what, entry)
 
@@ -89,6 +94,29 @@ def _of_node(node: ast.AST) -> Iterator[tuple[int, str, MovingName]]:
             pass
 
 
+def _of_agno(node: ast.AST) -> Iterator[tuple[int, str, MovingName]]:
+    """Yield what the installed version of Agno has no more, or calls otherwise than the one that xpander-sdk brings."""
+    match node:
+        case ast.ImportFrom() if not node.level and (node.module or "").partition(".")[0] == "agno":
+            for each in node.names:
+                if not _is_in_agno(node.module or "", each.name):
+                    note = missing(f"Agno {version('agno')}, which is installed here, has no such name")
+                    yield node.lineno, f"from {node.module} import {each.name}", note
+        case ast.Call(func=ast.Attribute(attr="arun" | "run" as name)):
+            if any(each.arg == "message" for each in node.keywords):
+                yield node.lineno, f".{name}(message=)", differs("Agno calls it `input` since version 2")
+        case _:
+            pass
+
+
+def _is_in_agno(module: str, name: str) -> bool:
+    """Return whether a name can be imported from a module of Agno, as far as its optional dependencies allow to say."""
+    try:
+        return hasattr(import_module(module), name) or find_spec(f"{module}.{name}") is not None
+    except ImportError as error:
+        return not (error.name or "").startswith("agno")
+
+
 def _imported(module: str, name: str) -> MovingName:
     """Return the entry of an imported name, from the table or from the names that can be imported here."""
     from worker.aliases import MODULES, WHERE
@@ -103,6 +131,8 @@ def _imported(module: str, name: str) -> MovingName:
     if name in WHERE:
         is_there = not below or below == "types" or name in MODULES.get(below, ())
         return MovingName(Verdict.Works) if is_there else MovingName(Verdict.Differs, f"from worker import {name}")
+    if not below and name in OF_VERSION_1:
+        return missing(f"a name of xpander-sdk before version 2: use {OF_VERSION_1[name]}")
     return missing("this name does not exist here")
 
 

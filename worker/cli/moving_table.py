@@ -51,6 +51,16 @@ DATABASE = missing("use agent.get_db(), Agno's storage in the platform's databas
 TOOL_GRAPH = missing("tools are functions of workers; before a call, only the payload is validated")
 NO_GRAPH = differs("always None: agents have no graph here")
 
+OF_VERSION_1 = {
+    "XpanderClient": "Agents and Tasks",
+    "Execution": "Task",
+    "LLMProvider": "an Agno agent with its model",
+    "LLMTokens": "Tokens",
+    "Memory": "conversations",
+    "ToolCallType": "register_tool",
+}
+"""What replaces names of xpander-sdk before version 2."""
+
 NAMES: dict[str, MovingName] = {
     "Agent": WORKS,
     "AgentDeploymentType": differs("has no effect: workers serve agents, which are not deployed"),
