@@ -105,6 +105,10 @@ def _of_agno(node: ast.AST) -> Iterator[tuple[int, str, MovingName]]:
         case ast.Call(func=ast.Attribute(attr="arun" | "run" as name)):
             if any(each.arg == "message" for each in node.keywords):
                 yield node.lineno, f".{name}(message=)", differs("Agno calls it `input` since version 2")
+        case ast.Call(func=ast.Name(id="Team")):
+            given = {each.arg for each in node.keywords}
+            if None in given and "members" not in given:  # Team(**arguments)
+                yield node.lineno, "Team(**…)", differs("pass `members=` yourself: agents have no sub-agents here")
         case _:
             pass
 
