@@ -171,6 +171,10 @@ def _write_of_loop(log: Any, notice: notices.Notice) -> None:
                 why=notice.why,
                 tasks=", ".join(notice.task_ids[:MAX_LISTED]),
             )
+        case loop_notices.LimitsLowered():
+            log.warning(
+                "a handler had lowered limits of the whole process; they are as before", limits=", ".join(notice.limits)
+            )
         case loop_notices.SignalHandlerFailed():
             log.warning(
                 "a signal handler raised an error outside a task's code; the error is ignored",

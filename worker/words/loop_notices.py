@@ -40,6 +40,13 @@ class LoopBroken(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsLowered(Notice):
+    """A handler had lowered limits of the whole process (``RLIMIT_NOFILE``, recursion), which were raised again."""
+
+    limits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SignalHandlerFailed(Notice):
     """A user's signal handler raised an error outside of a task's code, so that it was only logged."""
 
