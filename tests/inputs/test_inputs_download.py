@@ -45,7 +45,7 @@ async def test_a_status_that_brings_no_file_is_named(code: int, phrase: str, wor
 
 async def test_a_redirect_to_nowhere_is_named() -> None:
     item = await read_answer(status(302, "Found"))
-    assert item.note == "report.txt could not be read: the server answered 302 and did not say where to go."
+    assert item.note == "report.txt could not be read: the server answered 302 without a Location header."
 
 
 @pytest.mark.parametrize("answer", [ok(b""), status(204, "No Content")])

@@ -95,7 +95,7 @@ async def test_a_pdf_is_read_as_text_and_a_scan_has_a_cause() -> None:
     assert "[page 3 of 3]\nThis is page 3." in await files.read("a.pdf", 0, None)
     assert "contains it in 1 place" in await files.search("a.pdf", "page 2.")
     assert await of("").read("a.pdf", 0, None) == (
-        f"[a.pdf could not be read: there is no text in it (it may be a scan); {NOT_INSTALLED}.]"
+        f"[a.pdf could not be read: it contains no text (it may be a scan); {NOT_INSTALLED}.]"
     )
 
 

@@ -132,8 +132,8 @@ async def test_a_broken_notebook_is_included_as_it_is() -> None:
         (lambda: documents.word()[:-500], BROKEN),
         (lambda: documents.word()[:-500] + b"PK\x05\x06" + b"\0" * 18, BROKEN),
         (lambda: documents.word()[:-500] + b"PK\x05\x06" + b"\xff" * 18, "it is truncated or broken"),
-        (lambda: documents.word_with(b""), "it has no text in it"),
-        (lambda: documents.word_with(documents.paragraph(b" ")), "it has no text in it"),
+        (lambda: documents.word_with(b""), "it contains no text"),
+        (lambda: documents.word_with(documents.paragraph(b" ")), "it contains no text"),
         (
             lambda: documents.zipped(
                 {

@@ -118,9 +118,9 @@ async def test_no_files_need_nothing() -> None:
         (b"%PDF-1.4\nnothing else\n%%EOF", "it is not a valid PDF"),
         (pdf("hello").replace(b"/Count 1", b"/Count 0").replace(b"/Kids [3 0 R]", b"/Kids [     ]"), "it has no pages"),
         (b"", "it is empty (0 bytes)"),
-        (b" \r\n\t", "it is empty: there is nothing in it but blanks"),
-        ("\ufeff \n".encode("utf-8"), "it is empty: there is nothing in it but blanks"),
-        (" \n".encode("utf-16"), "it is empty: there is nothing in it but blanks"),
+        (b" \r\n\t", "it contains only white space"),
+        ("\ufeff \n".encode("utf-8"), "it contains only white space"),
+        (" \n".encode("utf-16"), "it contains only white space"),
         (picture("PNG")[:-30], "it is truncated: its end is missing"),
     ],
 )

@@ -80,7 +80,7 @@ async def _follow(client: httpx.AsyncClient, url: httpx.URL, redirects: int, mos
 def _next(url: httpx.URL, response: httpx.Response) -> httpx.URL:
     location = response.headers.get("location", "")
     if not location:
-        raise UnreadableError(f"the server answered {response.status_code} and did not say where to go")
+        raise UnreadableError(f"the server answered {response.status_code} without a Location header")
     try:
         target = _parse(str(url.join(location)))
     except (httpx.InvalidURL, ValueError):

@@ -98,7 +98,7 @@ def _check(content: bytes, found: ClassifiedFile) -> None:
     if found.kind in {Kind.AUDIO, Kind.VIDEO} and not has_its_tracks(content):
         raise UnreadableError("it is truncated: its table of contents is missing")
     if found.kind is Kind.TEXT and not any(piece.strip(BLANK) for piece in pieces(content)):
-        raise UnreadableError("it is empty: there is nothing in it but blanks")
+        raise UnreadableError("it contains only white space")
 
 
 def _attachment(file: _File, found: ClassifiedFile) -> Attachment:

@@ -140,7 +140,7 @@ TYPES: dict[str, FileType] = {
         FileType(
             FLAT_PACKAGE, "an Office document in XML", "flat:read_package", "docx", "Markdown, as for zipped ones"
         ),
-        FileType(FICTION_BOOK, "an e-book of FictionBook", "office:read", "kreuzberg", "Markdown"),
+        FileType(FICTION_BOOK, "a FictionBook e-book", "office:read", "kreuzberg", "Markdown"),
         FileType(VISIO, "a Visio drawing", "pages:read", None, "text a page"),
         FileType(XPS, "an XPS document", "pages:read", None, "text a page"),
         FileType(IWORK, "an iWork document (Pages, Numbers, Keynote)", "iwork:read", None, "its embedded preview"),

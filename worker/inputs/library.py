@@ -106,7 +106,7 @@ class Library:
         if self._last_pdf is None or self._last_pdf[0] != item.url:
             found = await words_of_pdf(item.content, CHARACTERS)
             if not found.read.texts:
-                raise UnreadableError(f"there is no text in it (it may be a scan){found.reason_without_text}")
+                raise UnreadableError(f"it contains no text (it may be a scan){found.reason_without_text}")
             self._last_pdf = item.url, found.read.text, not found.is_cut
         return self._last_pdf[1:]
 

@@ -64,7 +64,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Refuse: files are never read from a Unix socket."""
         del path, timeout, socket_options
-        raise UnreadableError("a unix socket is no place for a file")
+        raise UnreadableError("a unix socket cannot be read as a file")
 
     async def sleep(self, seconds: float) -> None:
         """Wait between two tries."""

@@ -46,7 +46,7 @@ def read(content: bytes, asked: dict[str, Any]) -> bytes:
     answer: ReadText = reader(_prepared(content, found), replace(limits, media_type=found))
     text = answer.text.strip("\n")
     if not text.strip() and not answer.files:
-        raise Refused(", and ".join(["it has no text in it", *answer.notes]))
+        raise Refused(", and ".join(["it contains no text", *answer.notes]))
     said = {
         "media_type": found,
         "text": text[: limits.characters],
