@@ -288,6 +288,31 @@ def an_agent_as_a_tool_in_a_thread(world: World) -> Agent:
 
 
 @program()
+def an_agent_on_an_event_loop_of_a_tools_own(world: World) -> Agent:
+    inner = world.scribe("inner")
+
+    async def streamed(question: str) -> str:
+        return "".join([str(each.content) async for each in inner.arun(question, stream=True)])
+
+    def ask(question: str) -> str:
+        """Ask."""
+        return f"{asyncio.run(inner.arun(question)).content}, {asyncio.run(streamed(f'{question} again'))}"
+
+    def ask_model(question: str) -> str:
+        """Ask."""
+        messages = [Message(role="user", content=question)]
+        return str(asyncio.run(world.model("direct", name="direct").aresponse(messages)).content)
+
+    tools: list[Any] = [ask, ask_model]
+    return Agent(
+        name="outer",
+        db=world.db,
+        model=world.model(Call("ask", {"question": "who?"}), Call("ask_model", {"question": "who?"}), last_said),
+        tools=tools,
+    )
+
+
+@program()
 def a_tool_that_passes_on_an_agents_events(world: World) -> Agent:
     inner = world.scribe("inner")
 

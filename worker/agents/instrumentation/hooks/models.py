@@ -1,10 +1,11 @@
 """Hooks for model calls."""
 
 import functools
+import threading
 from contextlib import aclosing
 from typing import Any, cast
 
-from worker.agents.instrumentation import bare, bare_notes, media, model_answers, model_asking, model_calls
+from worker.agents.instrumentation import bare, bare_notes, media, model_answers, model_asking, model_calls, other_loops
 from worker.agents.instrumentation.askers import asker_of
 from worker.agents.instrumentation.frames import Frame, current_frame
 from worker.agents.instrumentation.hooks.places import Original
@@ -24,7 +25,8 @@ def model_call(original: Original) -> Original:
             attempt = bare_notes.current_attempt()
             made = original(self, **arguments) if attempt is None else bare.whole(attempt, original, self, arguments)
             return await made
-        return await model_asking.whole(ModelCall(frame, self, arguments, is_streamed=False), original)
+        call = _call_of(frame, self, arguments, is_streamed=False)
+        return await other_loops.brought(frame, model_asking.whole(call, original))
 
     return hook
 
@@ -59,8 +61,8 @@ def model_stream(original: Original) -> Original:
         elif frame is None:
             items = bare.streamed(cast("Any", attempt), original, self, arguments)
         else:
-            call = ModelCall(frame, self, arguments, is_streamed=True)
-            items = model_asking.streamed(call, original)
+            call = _call_of(frame, self, arguments, is_streamed=True)
+            items = other_loops.brought(frame, model_asking.streamed(call, original))
         async with aclosing(items):
             async for item in items:
                 yield item
@@ -87,7 +89,9 @@ def model_stream_sync(original: Original) -> Original:
 
 
 def _call_of(frame: Frame, model: Any, arguments: dict[str, Any], *, is_streamed: bool) -> ModelCall:
-    """Create the call of sync code on the run's loop; the asker is determined here, from the calling stack."""
+    """Create a call on the run's loop; for other threads, the asker is determined here, from the calling stack."""
+    if threading.get_ident() == frame.run.thread:
+        return ModelCall(frame, model, arguments, is_streamed=is_streamed)
     asker = asker_of(arguments)
     call = frame.run.call(functools.partial(ModelCall, frame, model, arguments, is_streamed=is_streamed, asker=asker))
     call.in_hand()
