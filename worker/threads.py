@@ -61,6 +61,9 @@ class ThreadCall:
             end_forked(self.process)
 
 
+_submit = ThreadPoolExecutor.submit  # as it is before libraries patch it
+
+
 class Threads(ThreadPoolExecutor):
     """A thread pool that replaces threads that hang.
 
@@ -79,7 +82,7 @@ class Threads(ThreadPoolExecutor):
         if getattr(fn, "__name__", "") in _LOOKUP_NAMES:
             return LOOKUPS.submit(fn, *args, **kwargs)
         call = fn if isinstance(fn, ThreadCall) else ThreadCall(partial(fn, *args, **kwargs))
-        future = super().submit(call)
+        future = _submit(self, call)
         vars(future)["cancel"] = partial(self._cancel, future, call)
         return future
 

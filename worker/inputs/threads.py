@@ -6,14 +6,13 @@ a file. Work that may never end belongs in ``worker.bounded``.
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from worker.threads import LOOKUPS
+from worker.threads import LOOKUPS, Threads
 
 Result = TypeVar("Result")
 
-_EXAMINERS = ThreadPoolExecutor(2, "examine")  # few, since they compete with the event loop for the interpreter
+_EXAMINERS = Threads(2, "examine")  # few, since they compete with the event loop for the interpreter
 
 
 async def examine(work: Callable[[], Result]) -> Result:

@@ -14,7 +14,7 @@ from worker.current import REASON_CUT_OFF, REASON_DRAIN, Run, position, run_in_h
 from worker.face.context import Context
 from worker.face.task import Task
 from worker.registry import Handler
-from worker.supervisor import process_limits, signals
+from worker.supervisor import shared_process, signals
 from worker.supervisor.answers import whole
 from worker.supervisor.overdue import GRACE_SECONDS, overdue
 from worker.supervisor.verdict import Verdict, of_value
@@ -62,7 +62,7 @@ class Caller:
         """
         available = {"task": task, "event": event, "context": Context(run, event)}
         function = partial(handler.filling.call, handler.function, available)
-        process_limits.remember()
+        shared_process.remember()
         token = run_in_hand.set(run)
         on_behalf_of.set(run.agent_id)
         try:
@@ -121,7 +121,7 @@ class Caller:
         finally:
             end_forked(process)
             signals.keep()  # the handler may have replaced the signal handlers
-            process_limits.restore()
+            shared_process.restore()
 
     async def _in_thread(self, run: Run, function: Callable[[], Any]) -> Any:
         context = contextvars.copy_context()

@@ -6,7 +6,7 @@ import time
 
 from worker.contracts import Platform
 from worker.contracts.waiting import within
-from worker.supervisor import process_limits, signals
+from worker.supervisor import shared_process, signals
 from worker.supervisor.runs import Runs
 from worker.supervisor.standstill import Standstill
 from worker.supervisor.timings import WorkerTimings
@@ -44,7 +44,7 @@ class WearWatch:
             await within(stop, self._timings.wear)
             standstill.look([each.run for each in self._runs.of_user()], is_full=self._runs.places() <= 0)
             signals.keep()
-            process_limits.restore()
+            shared_process.restore()
             await self._report()
             if stop.is_set():
                 return

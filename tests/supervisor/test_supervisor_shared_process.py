@@ -1,18 +1,23 @@
-"""Limits of the process that a handler lowers for itself do not keep the worker from its other tasks."""
+"""What a handler takes from the process, such as limits that it lowers, does not keep others from their work."""
 
 import resource
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 
 import pytest
 
 from tests.supervisor.stories import Handlers, Serve, create, done, finished
 from worker import Task
 from worker.engine.engine import Engine
-from worker.supervisor import process_limits
+from worker.supervisor import shared_process
 from worker.words.statuses import AgentExecutionStatus as Status
 
 pytestmark = pytest.mark.usefixtures("environment")
+
+
+MODULES = ("asyncio", "json", "socket", "threading")
 
 
 def lower(number: int, soft: int) -> None:
@@ -23,13 +28,18 @@ WAYS: dict[str, Callable[[], None]] = {
     "recursion": lambda: sys.setrecursionlimit(150),
     "files": lambda: lower(resource.RLIMIT_NOFILE, 5),
     "memory": lambda: lower(resource.RLIMIT_AS, 1024),
+    "modules": lambda: [sys.modules.pop(name) for name in MODULES] and None,
+    "pools": lambda: setattr(ThreadPoolExecutor, "submit", None),
     "seconds": lambda: lower(resource.RLIMIT_CPU, 100_000),
 }
 
 
 @pytest.fixture(autouse=True)
-def limits() -> Iterator[None]:
-    """The process has its limits again, whatever a test does."""
+def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The process has its parts again, whatever a test does."""
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", ThreadPoolExecutor.submit)
+    for name in MODULES:
+        monkeypatch.setitem(sys.modules, name, sys.modules[name])
     recursion = sys.getrecursionlimit()
     numbers = (resource.RLIMIT_NOFILE, resource.RLIMIT_AS, resource.RLIMIT_CPU)
     former = {number: resource.getrlimit(number) for number in numbers}
@@ -41,29 +51,29 @@ def limits() -> Iterator[None]:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("in_thread", [True, False])
-async def test_what_a_handler_lowers_is_as_before_for_everything_after_it(
+async def test_what_a_handler_takes_from_the_process_is_there_for_everything_after_it(
     engine: Engine, handlers: Handlers, serve: Serve, way: str, *, in_thread: bool
 ) -> None:
     def sync(task: Task) -> str:
         WAYS[way]()
-        raise ValueError("after lowering it")
+        raise ValueError("afterwards")
 
     async def coroutine(task: Task) -> str:
         return sync(task)
 
-    async def neighbour(task: Task) -> str:
-        return "fine"
+    def neighbour(task: Task) -> str:
+        return import_module("asyncio").__name__
 
-    handlers.bind(sync if in_thread else coroutine, "lowers")
+    handlers.bind(sync if in_thread else coroutine, "takes")
     handlers.bind(neighbour, "neighbour")
     async with serve():
-        assert (await finished(engine, await create(engine, "lowers"))).status is Status.Error
-        assert (await done(engine, "neighbour")).result == "fine"
+        assert (await finished(engine, await create(engine, "takes"))).status is Status.Error
+        assert (await done(engine, "neighbour")).result == "asyncio"
 
 
 def test_a_limit_that_was_raised_or_is_that_of_the_operator_stays() -> None:
-    process_limits.remember()
+    shared_process.remember()
     sys.setrecursionlimit(sys.getrecursionlimit() + 500)
     raised = sys.getrecursionlimit()
-    process_limits.restore()
+    shared_process.restore()
     assert sys.getrecursionlimit() == raised

@@ -1,6 +1,7 @@
-"""Limits of the whole process that a handler has lowered for itself, and with which nothing else could go on.
+"""Protection of the process that a worker shares with its handlers: what one has taken from it is put back.
 
-With a lower limit on open files the worker loses its database, with one on memory it can start no thread.
+With a lower limit on open files the worker loses its database, with one on memory it can start no thread. Without its
+first ``asyncio``, whatever imports it later fails, since its parts cannot be put together a second time.
 """
 
 import sys
@@ -14,11 +15,13 @@ if sys.platform != "win32":
 
 RESOURCES = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_NPROC", "RLIMIT_STACK")
 UNLIMITED = 2**64
+MODULES = ("asyncio", "concurrent.futures", "json", "logging", "selectors", "socket", "ssl", "threading")
 
 Limits = dict[str, tuple[int, int]]
 """Soft and hard limits by name."""
 
 _former: Limits = {}
+_modules = {name: sys.modules[name] for name in MODULES if name in sys.modules}
 
 
 def remember() -> None:
@@ -28,7 +31,10 @@ def remember() -> None:
 
 
 def restore() -> None:
-    """Raise the limits that were lowered since, as far as the process may; higher ones are left alone."""
+    """Put back removed modules, and raise the limits that were lowered since; higher ones are left alone."""
+    for name, module in _modules.items():
+        if sys.modules.get(name) is not module:
+            sys.modules[name] = module
     raised = [name for name, now in _limits().items() if name in _former and _raise(name, now, _former[name])]
     if raised:
         announce(LimitsLowered(tuple(raised)))
