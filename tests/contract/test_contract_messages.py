@@ -221,6 +221,41 @@ async def test_what_comes_too_late_is_told_and_read_the_next_time(
     assert [each.partition(":")[0] for each in notes] == ["A message was not read"] * (how != "asked once more")
 
 
+async def test_what_a_stopped_task_had_not_read_is_read_when_it_is_continued(
+    platform: Platform, handlers: Handlers
+) -> None:
+    turns: list[list[str]] = []
+    calls_tool = asyncio.Event()
+
+    async def work(task: Task) -> Task:
+        async def until_stopped() -> None:
+            calls_tool.set()
+            await asyncio.Event().wait()
+
+        def script(messages: list[Message]) -> Any:
+            turns.append(spoken(messages))
+            return Call("look", {}, "c1") if len(turns) == 1 else "done"
+
+        return await run_agent(Agent(model=ScriptedModel(script), tools=[Tool(until_stopped).look]), task)
+
+    handlers.bind(work, AGENT)
+    task = await create(platform, "How are you?")
+    await platform.tasks.send(task.id, FRENCH)
+    async with working(platform, handlers):
+        await asyncio.wait_for(calls_tool.wait(), 20)
+        await platform.tasks.send(task.id, NewMessage(text="And short."))
+        await platform.tasks.stop(task.id)
+        stopped = await until(platform, task.id, Status.Stopped)
+        for asked in ("And now?", "Well?"):
+            await platform.tasks.create(wish(asked, id=task.id))
+            stopped = await until(platform, task.id, Status.Completed, Status.Error, after=stopped.last_event)
+    assert turns == [
+        ["user: How are you?", "user: In French, please."],
+        ["user: And now?", "user: And short."],
+        ["user: Well?"],
+    ]
+
+
 @pytest.mark.parametrize("status", sorted(TERMINAL))
 async def test_a_finished_task_takes_none(platform: Platform, status: Status) -> None:
     task = await bring_to(platform, status)

@@ -138,7 +138,7 @@ class Retry:
         cleared: dict[str, Any] = {"is_manually_stopped": False, "hitl_request": None, **dict.fromkeys(ERROR)}
         if not resumes:
             cleared |= {CHILDREN: None, ARTIFACTS: None}
-        gone = {*cleared, AWAITS, READ, *(() if resumes else (ANSWERS, ASKED))}
+        gone = {*cleared, AWAITS, *(() if resumes else (ANSWERS, ASKED, READ))}
         state = row.state if self.renewal is None or resumes else for_the_next(row.state)
         requeue(
             row,

@@ -1,6 +1,7 @@
 """Messages sent to a task, stored until its agent reads them. No I/O."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from worker.words.errors import Conflict
 from worker.words.messages import ReceivedMessage
 from worker.words.outside_rows import message_row
 from worker.words.statuses import TaskUpdateEventType
+from worker.words.work import JournalEntry
 
 SENT = "_messages"
 """Key in a task's ``state``: the number of messages sent to it."""
@@ -17,10 +19,13 @@ HEARD = "_heard"
 """Key in a task's ``state``: the number of the last message that belongs to an earlier input."""
 
 READ = "_read"
-"""Key in a task's ``state``: the number of the last message read when it ended, if others were left."""
+"""Key in a task's ``state``: the number of the last message that its agents have read for its current input."""
 
 KEYS = "_message_keys"
 """Key in a task's ``state``: the idempotency keys of the last messages."""
+
+SAID = '"kind":"said"'
+"""What the row of an attempt contains that records which messages its agent has read."""
 
 MAX_MESSAGES = 1_000  # per task and input
 MAX_KEYS = 100
@@ -71,8 +76,14 @@ def waiting(state: Mapping[str, Any]) -> int:
 
 def for_the_next(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return the state of a task that gets another input: only unread messages are carried over."""
-    heard = state.get(READ, state.get(SENT))
+    heard = state.get(READ, state.get(HEARD))
     return {name: each for name, each in state.items() if name != READ} | ({HEARD: heard} if heard else {})
+
+
+def last_read(journal: Sequence[JournalEntry]) -> int:
+    """Return the number of the last message that rows of a run record as read; 0 if they record none."""
+    read = (json.loads(each.value) for each in journal if SAID in each.value)
+    return max((said["number"] for row in read if row.get("kind") == "said" for said in row["value"]), default=0)
 
 
 def unread(row: Row, taken: int, attempt: int) -> list[LoggedEvent]:
@@ -83,10 +94,11 @@ def unread(row: Row, taken: int, attempt: int) -> list[LoggedEvent]:
         taken: The number of messages that its agents have read.
         attempt: The run's attempt.
     """
-    count = waiting(row.state) - taken
-    if count <= 0:
+    count = max(waiting(row.state) - taken, 0)
+    if SENT in row.state:
+        row.set(state={**row.state, READ: int(row.state[SENT]) - count})
+    if not count:
         return []
-    row.set(state={**row.state, READ: int(row.state[SENT]) - count})
     what = "A message was" if count == 1 else f"{count} messages were"
     data: dict[str, Any] = {
         "text": f"{what} not read: the agent made no further model call. Unread messages are read when the"

@@ -15,6 +15,7 @@ from worker.engine.database.statements import presence as sql_presence
 from worker.engine.database.statements import tasks as sql_tasks
 from worker.engine.database.statements import workers as sql_workers
 from worker.engine.state.artifacts import Produce
+from worker.engine.state.messages import last_read
 from worker.engine.state.references import kept_rows
 from worker.engine.state.run_changes import Append, Crash, Finish, GiveBack, Keep
 from worker.engine.verbs.children import children_of, make_children, wake_if_ready
@@ -131,7 +132,8 @@ class EngineWork(ClaimVerbs):
         """Append events and journal entries."""
         if events or journal:
             entries = await put_aside(self._files.store, journal)
-            await self._core.writer.write(Append(self._organization, task_id, attempt, events, entries, sequence))
+            change = Append(self._organization, task_id, attempt, events, entries, sequence, last_read(journal))
+            await self._core.writer.write(change)
 
     async def journal(self, task_id: str) -> dict[str, str]:
         """Read a task's journal."""
