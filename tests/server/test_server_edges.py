@@ -125,3 +125,8 @@ async def test_an_address_as_a_models_name_is_refused_by_its_field(client: httpx
     refused = await client.post("/agent-execution/analyst", json=body)
     assert (refused.status_code, refused.json()["field"]) == (422, field)
     assert (await client.get("/agent-execution/executions/history/analyst")).json() == []
+
+
+async def test_a_field_that_takes_several_types_is_called_by_its_name(client: httpx.AsyncClient) -> None:
+    refused = await client.post("/agent-execution/analyst/report_task", json={"input": ["x"]})
+    assert (refused.status_code, refused.json()["field"]) == (422, "input")

@@ -17,7 +17,7 @@ NO_INPUT = "(a run reported without its input)"
 class Report(TypedDict, total=False):
     """The report of a task that ran elsewhere.
 
-    ``id`` is the id of an existing task, or of the run where it took place; reporting it again updates the same task,
+    ``id`` is the id of an existing task, or of the run where it took place; reported again, it stays as first reported,
     which has an id of its own. ``input`` is the prompt. ``result`` is the result; default: ``llm_response``.
     ``duration`` is in seconds.
     """

@@ -110,8 +110,8 @@ def _words(problem: Any) -> str:
 
 
 def _place(where: Any) -> str:
-    """Return a field's name without the leading part of the request (body, query, …)."""
-    parts = [str(part) for part in where]
+    """Return a field's name without the leading part of the request (body, query, …) and pydantic's own terms."""
+    parts = [str(part) for part in where if "[" not in str(part)]  # as in ``function-after[…]``, one type of a union
     named = parts[1:] if len(parts) > 1 and parts[0] in ("body", "query", "path", "header") else parts
     return _readable(".".join(named)) or "body"
 

@@ -22,7 +22,7 @@ router = APIRouter(tags=["tasks"], route_class=JsonRoute)
 
 @router.post("/agent-execution/{agent_id}/report_task", response_model=TaskRecord, responses=documented(404, 409))
 async def report(request: Request, access: Admitted, agent_id: str, body: ReportBody) -> Response:
-    """Record a run that took place outside the platform. Reporting it again under the same id updates the same task."""
+    """Record a run that took place outside the platform. Reported again under its id, it stays as first reported."""
     task = await _reported(access, agent_id, body)
     changes: dict[str, Any] = {
         "status": "completed" if body.is_success else "failed",
