@@ -139,6 +139,20 @@ async def test_a_run_that_has_ended_is_answered_as_a_whole(program: Program, wor
     assert len(task.log) == log
 
 
+SHOWN = ("is_chosen", "answers_for_its_team", "answer_for_their_team", "result_is_shown", "passes_on_an_agents")
+"""Parts of the names of programs in which text of one run or tool is given as another's."""
+
+
+@every([each for each in PROGRAMS if any(part in each.name for part in SHOWN)])
+async def test_text_that_one_run_gives_as_anothers_is_emitted_once(program: Program, worlds: Iterator[World]) -> None:
+    task, world = Task(events_streaming=True, **program.wishes), next(worlds)
+    first = await carried_out(task, program, world)
+    log = list(task.log)
+    task.rows = {key: row for key, row in task.rows.items() if '"kind":"run"' not in row}  # it dies just before its end
+    second = await carried_out(task, program, world)
+    assert (second.content, task.log) == (first.content, log)
+
+
 @every()
 async def test_one_object_serves_task_after_task_and_keeps_nothing_of_them(
     program: Program, worlds: Iterator[World]

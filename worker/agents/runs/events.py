@@ -151,8 +151,9 @@ class RunEvents(RunState):
 
     def shows(self, run_id: str) -> list[JournalEntry]:
         """Return the rows that mark text of a run as emitted, to be stored with it."""
-        rows = [self.journal.shown(*each) for each in self._unshown.pop(run_id, ())]
-        return [*self.opens(run_id), *(each for each in rows if each is not None)]
+        told = [run_id, *(member for member, leader in self.told_by.items() if leader == run_id)]
+        rows = [self.journal.shown(*each) for one in told for each in self._unshown.pop(one, ())]
+        return [*(row for one in told for row in self.opens(one)), *(each for each in rows if each is not None)]
 
     def discard_unfinished_text(self) -> None:
         """Discard emitted text whose answer was never completed, if there is any."""
