@@ -17,8 +17,8 @@ NO_INPUT = "(a run reported without its input)"
 class Report(TypedDict, total=False):
     """The report of a task that ran elsewhere.
 
-    ``id`` is the id of an existing task, or of the run where it took place; reported again, it stays as first reported,
-    which has an id of its own. ``input`` is the prompt. ``result`` is the result; default: ``llm_response``.
+    ``id`` is the id of an existing task, or of the run where it took place, whose task has an id of its own; reported
+    again, it stays as first reported. ``input`` is the prompt. ``result`` is the result; default: ``llm_response``.
     ``duration`` is in seconds.
     """
 
