@@ -8,6 +8,8 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -285,6 +287,20 @@ def an_agent_as_a_tool_in_a_thread(world: World) -> Agent:
         return str(inner.run(question).content)
 
     return Agent(name="outer", model=world.model(Call("ask", {"question": "one"}), "asked"), tools=[ask])
+
+
+@program()
+def agents_in_a_pool_of_threads_that_have_the_context(world: World) -> Agent:
+    model = world.model(Call("note_in_thread", {"word": "a"}), "done", name="inner")
+    inner = world.scribe("inner", model=model, tools=[world.note_in_thread])
+
+    def ask(question: str) -> str:
+        """Ask."""
+        with ThreadPoolExecutor(2) as pool:
+            asked = [pool.submit(copy_context().run, inner.run, f"{question} {each}") for each in range(2)]
+            return " ".join(str(each.result().content) for each in asked)
+
+    return Agent(name="outer", model=world.model(Call("ask", {"question": "who?"}), "asked"), tools=[ask])
 
 
 @program()
