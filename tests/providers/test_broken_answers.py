@@ -1,6 +1,7 @@
 """What is no whole answer, on six wires: a result is whole, marked, or there is none."""
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -145,3 +146,15 @@ async def test_an_error_that_a_client_fails_to_describe_is_what_the_provider_say
         story = await Story(WIRES[name], alone, reply).told(attempts=1)
         (error,) = story.errors
         assert classify(error).code == kind, error
+
+
+async def test_a_second_answer_to_the_same_request_is_left_out() -> None:
+    def chunk(index: int, text: str, finish: str | None = None) -> bytes:
+        choice = {"index": index, "delta": {"content": text}, "finish_reason": finish}
+        whole = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+        return f"data: {json.dumps(whole)}\n\n".encode()
+
+    chunks = [chunk(0, WHOLE), chunk(1, "Or not."), chunk(0, "", "stop"), chunk(1, "", "length"), b"data: [DONE]\n\n"]
+    for name in ("openai-chat", "groq", "mistral"):
+        story = await Story(WIRES[name], alone, Raw(chunks, "text/event-stream")).told(attempts=1)
+        assert (story.result, story.errors, story.task.notes()) == (WHOLE, [], []), name

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from agno.agent import Agent
+from agno.db.in_memory import InMemoryDb
 from agno.exceptions import ModelProviderError, OutputCheckError, StopAgentRun
 from agno.tools import tool
+from agno.workflow import HumanReview, Step, StepOutput, Workflow
 
 from tests.agents.runs import Log, Runner
 from tests.providers.answers import Refused, Reply, Says, Usage
@@ -141,6 +143,26 @@ async def test_a_run_that_a_handler_makes_by_itself_is_what_its_status_says(retu
         else:
             assert run.status == "paused", (returned, run.result)
             assert run.task.hitl_request
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("continues", [False, True])
+async def test_a_workflow_that_waits_has_no_content_and_is_no_result(continues: bool) -> None:
+    review = HumanReview(requires_confirmation=True)
+    step = Step(name="s", executor=lambda _: StepOutput(content="did it"), human_review=review)
+
+    async def handler(task: Task) -> Any:
+        workflow = Workflow(name="w", steps=[step], db=InMemoryDb(), telemetry=False)
+        output = await workflow.arun("go")
+        if continues:
+            for each in output.step_requirements or []:
+                each.confirm()
+            await workflow.acontinue_run(output)
+            return None
+        return output.content
+
+    run = await run_handler(handler, text="x")
+    assert run.status == ("completed" if continues else "paused"), run.result
 
 
 CUT = Says(["half of "], finish="length")

@@ -28,7 +28,7 @@ def of_bare(value: Any, run: Run) -> Ending:
     """
     if is_output(value):
         return _of_output(value, run.bare)
-    known = run.bare.of_result(value) if isinstance(value, str) and run.bare.ended else None
+    known = run.bare.of_result(value) if isinstance(value, str | None) and run.bare.ended else None
     if known is None:
         return Ending(value)
     if known.output is not None:

@@ -69,7 +69,7 @@ def _of_value(value: Any, task: Task, run: Run) -> Outcome | HandBack:
         return waits  # whatever the handler returned after it was asked to end
     if run.stopping.reason in (REASON_OUTAGE, REASON_RETRY):
         raise asyncio.CancelledError(run.stopping.reason)
-    ended = of_bare(value, run)
+    ended = of_bare(task if value is None and task.result is not None else value, run)
     if ended.paused is not None:
         return Outcome(Status.Paused, {**task.unsaved(by_handler=True), "hitl_request": ended.paused})
     value = ended.content

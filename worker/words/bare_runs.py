@@ -25,6 +25,12 @@ class BareRun:
     error: BaseException | None = None
     output: Any = None
 
+    @property
+    def still_waits(self) -> bool:
+        """Whether the run waits for a person: a handler may have continued it since."""
+        status = getattr(self.output, "status", "PAUSED")
+        return self.output is not None and getattr(status, "value", status) == "PAUSED"
+
 
 @dataclass(slots=True)
 class BareRuns:
@@ -44,6 +50,11 @@ class BareRuns:
         """Return the latest exception with the given text, which Agno reported in its place."""
         return next((each for each in reversed(self.failures) if str(each) == text), None)
 
-    def of_result(self, result: str) -> BareRun | None:
-        """Return the run whose failure or pause a handler returned as its result; None for a genuine result."""
+    def of_result(self, result: str | None) -> BareRun | None:
+        """Return the run whose failure or pause a handler returned as its result; None for a genuine result.
+
+        A workflow that waits for a person has no content, so that a handler that returns its content returns None.
+        """
+        if result is None:
+            return next((each for each in self.ended[-1:] if each.still_waits and not each.text), None)
         return next((each for each in reversed(self.ended) if each.text and result.endswith(each.text)), None)

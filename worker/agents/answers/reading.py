@@ -175,7 +175,12 @@ class Reading:
         """Read a response of OpenAI's Chat Completions API, or a compatible one."""
         self._is_known = True
         _raise_error_of(response)
-        choices = _get(response, "choices") or ()
+        all_choices = _get(response, "choices") or ()
+        choices = [each for each in all_choices if _is_first(each)]
+        if all_choices and not choices:
+            other = all_choices[0]  # of another answer to the same request (n=2), which Agno would mix with the first
+            other.delta = type(other.delta)()
+            return
         if not choices:
             if _get(response, "usage") not in (_ABSENT, None):  # the usage chunk after the last chunk of the answer
                 self._has_ended = True
@@ -279,6 +284,10 @@ def _add_usage(model: Any, response: Any, made: Any) -> None:
     answer = made[0] if isinstance(made, tuple) else made
     if usage not in (_ABSENT, None) and answer.response_usage is None:
         answer.response_usage = model._get_metrics(usage)  # noqa: SLF001 - Agno's own parser
+
+
+def _is_first(choice: Any) -> bool:
+    return _get(choice, "index") in (0, None, _ABSENT)
 
 
 def _raise_error_of(response: Any) -> None:
