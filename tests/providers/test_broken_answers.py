@@ -137,6 +137,17 @@ async def test_an_error_within_a_stream_is_what_its_code_says(name: str) -> None
         assert (classify(error).code, message_of(error)) == (kind, message)
 
 
+@pytest.mark.parametrize("name", ["openai-chat", "openai-responses", "anthropic", "groq", "mistral"])
+async def test_an_error_in_json_instead_of_a_stream_is_what_its_code_says(name: str) -> None:
+    wire = WIRES[name]
+    told = {**WITHIN_STREAMS, "insufficient_quota": ("Pay first.", "quota")}
+    for code, (message, kind) in told.items():
+        body = json.dumps(wire.error(400, code, message)).encode()
+        story = await Story(wire, alone, Raw([body], "application/json")).told(attempts=1)
+        (error,) = story.errors
+        assert (classify(error).code, message_of(error)) == (kind, message), code
+
+
 async def test_an_error_that_a_client_fails_to_describe_is_what_the_provider_says() -> None:
     told = {
         "mistral": (Raw([b""], "text/plain", 429), "rate_limited"),

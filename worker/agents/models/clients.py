@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import ref
 
-from worker.agents.models import bedrock
+from worker.agents.models import bedrock, error_bodies
 
 ATTRIBUTES = {"async_client": "get_async_client", "client": "get_client"}
 """Attributes in which models keep their clients, and the methods that open them."""
@@ -67,6 +67,7 @@ def leave_retries(model: Any, attribute: str) -> None:
         if getattr(client, "__name__", "") == "litellm":
             model.client = OneRequest(client)
             return
+        error_bodies.watch(getattr(client, "_client", None))
         parameters: dict[str, Any] = getattr(model, "client_params", None) or {}
         is_own = getattr(model, "max_retries", None) is None and "max_retries" not in parameters
         if is_own and isinstance(getattr(client, "max_retries", None), int):
