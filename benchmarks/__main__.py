@@ -26,7 +26,7 @@ from benchmarks.profile import profile
 from benchmarks.rescue import rescue
 from benchmarks.scenarios import LINES
 from benchmarks.sleepers import sleepers
-from worker.engine.database.connections import normal_url
+from worker.engine.database.urls import normal_url
 from worker.engine.embedded import Embedded
 from worker.engine.engine import Engine
 

@@ -17,7 +17,8 @@ from tests.conftest import execute
 from tests.contract.steps import create, numbers
 from worker.engine import core
 from worker.engine.database import migrate
-from worker.engine.database.connections import normal_url, platform_error, shown
+from worker.engine.database.connections import platform_error
+from worker.engine.database.urls import normal_url, shown
 from worker.engine.engine import Engine
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable, ValidationError
 from worker.words.task_lists import TaskQuery

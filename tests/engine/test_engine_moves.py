@@ -14,8 +14,9 @@ from tests.conftest import execute
 from tests.contract.steps import claim, create, finish, note, run
 from tests.engine.proxy import Proxy
 from tests.support import wait_until
-from worker.engine.database.connections import connect, connect_sync, settled, url_with_defaults
+from worker.engine.database.connections import connect, connect_sync
 from worker.engine.database.server_identity import KnownServer, ServerIdentity
+from worker.engine.database.urls import settled, url_with_defaults
 from worker.engine.embedded import Embedded
 from worker.engine.engine import Engine
 from worker.words.errors import TaskNotFound, Unavailable

@@ -21,7 +21,6 @@ from worker.engine.database.connections import (
     is_lost,
     is_pooled,
     is_unusable_server,
-    settled,
 )
 from worker.engine.database.pool import ConnectionPool
 from worker.engine.database.searching import Crowded, Searches
@@ -29,6 +28,7 @@ from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.statements import keys as sql_keys
 from worker.engine.database.statements import tasks as sql_tasks
 from worker.engine.database.statements import workers as sql_workers
+from worker.engine.database.urls import settled
 from worker.engine.database.vault import NO_KEY, PROBE, Vault
 from worker.engine.liveness.heartbeat import Heartbeat, OnDeath
 from worker.engine.liveness.notifier import Notifier

@@ -11,9 +11,10 @@ from worker.contracts.secrets import Secrets
 from worker.engine.core import Core
 from worker.engine.database import migrate
 from worker.engine.database.answer_links import AnswerLinks
-from worker.engine.database.connections import check_encoding, check_url, connect, errors, shown
+from worker.engine.database.connections import check_encoding, connect, errors
 from worker.engine.database.statements import presence as sql_presence
 from worker.engine.database.statements import workers as sql_workers
+from worker.engine.database.urls import check_url, shown
 from worker.engine.database.vault import Vault
 from worker.engine.liveness.clock import watch
 from worker.engine.timings import DEFAULT, EngineTimings

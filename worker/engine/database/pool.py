@@ -9,8 +9,9 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from worker.contracts.waiting import SOON
-from worker.engine.database.connections import configure, options, url_with_defaults
+from worker.engine.database.connections import configure, options
 from worker.engine.database.server_identity import ServerIdentity
+from worker.engine.database.urls import url_with_defaults
 from worker.engine.database.vault import Vault
 from worker.words.errors import Unavailable
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from worker.engine.database.connections import normal_url
+from worker.engine.database.urls import normal_url
 from worker.words.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
