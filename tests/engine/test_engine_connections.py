@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.conftest import execute
 from tests.contract.steps import create, numbers
@@ -241,6 +242,6 @@ async def test_an_engine_without_a_url_brings_its_own_server_and_schema(own_home
     await engine.open()
     assert engine.description == f"the embedded PostgreSQL in {own_home}"
     assert (await create(engine)).last_event == 1
-    (folder,) = parse_qs(urlsplit(engine.core.url).query)["host"]
+    folder = str(conninfo_to_dict(engine.core.url)["host"])
     await engine.close()
     assert not os.path.exists(folder), "the last user stopped the server"  # noqa: ASYNC240, PTH110 - one look, after all is done

@@ -109,7 +109,7 @@ async def test_documents_that_cannot_be_read_are_named() -> None:
     documents = {each.name: each for each in await base.aadd_documents([good, bad])}
     assert documents["rules.md"].status == "ready"
     assert documents["empty.txt"].status == "unreadable"
-    assert "empty.txt could not be read: it is empty" in (documents["empty.txt"].note or "")
+    assert "empty.txt could not be read: it contains only white space" in (documents["empty.txt"].note or "")
     with pytest.raises(ModuleException, match=r"empty\.txt could not be read") as refused:
         await base.aadd_documents([bad])
     assert refused.value.status_code == 422

@@ -10,7 +10,7 @@ from tests.inputs.documents import zipped
 from tests.inputs.test_inputs_kinds import read_all, text
 
 RUSSIAN = "Склад закрыт до понедельника, заказы принимаются по телефону."
-GUESS = "does not say its encoding: it was read as {}, which is a guess."
+GUESS = "does not declare its encoding; it was read as {}, which is a guess."
 
 
 def mail(body: bytes, content_type: bytes = b"", subject: bytes = b"Order") -> bytes:

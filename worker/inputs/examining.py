@@ -201,7 +201,7 @@ def _of_encoding(name: str, found: ClassifiedFile) -> list[str]:
     """Return notes on how a text was decoded."""
     encoding, notes = found.encoding, list[str]()
     if encoding is not None and encoding.is_guess:
-        notes.append(f"{name} does not say its encoding: it was read as {encoding.spoken}, which is a guess.")
+        notes.append(f"{name} does not declare its encoding; it was read as {encoding.spoken}, which is a guess.")
     if encoding is not None and encoding.replaced:
         count = "1 place" if encoding.replaced == 1 else f"{encoding.replaced:,} places"
         notes.append(f"{name} has {count} that cannot be read as {encoding.spoken}: shown as \ufffd.")

@@ -43,7 +43,7 @@ def read(main: bytes, password: str) -> ReadText:
     found = text_encoding(content.translate(None, bytes(range(32)))) or Encoding("cp1252", is_guess=True)
     answer = ReadText(_tidy("".join(_shown(content.decode(found.name, "replace")))))
     if found.is_guess:
-        answer.notes.append(f"it does not declare its encoding: it was read as {found.spoken}, which is a guess")
+        answer.notes.append(f"it does not declare its encoding; it was read as {found.spoken}, which is a guess")
     return answer
 
 
