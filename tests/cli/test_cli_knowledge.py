@@ -21,7 +21,7 @@ def test_a_knowledge_base_is_made_filled_searched_and_removed(
     (environment / "rules.md").write_text("# Rules\n\n## Food\n\nSoup is served at noon.\n")
     (environment / "empty.txt").write_text(" ")
     added = worker("add", "rules", "rules.md", "empty.txt")
-    assert (added.exit_code, "it is empty" in added.stdout) == (1, True)
+    assert (added.exit_code, "it contains only white space" in added.stdout) == (1, True)
     _, *rows = [line.split("\t") for line in worker("list", base).stdout.splitlines()]
     assert {row[1]: row[2:4] for row in rows} == {"rules.md": ["ready", "1"], "empty.txt": ["unreadable", "0"]}
     found = worker("search", base, "when is soup served?").stdout
