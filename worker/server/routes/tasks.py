@@ -113,20 +113,23 @@ async def create(
         task = await access.organization.tasks.create(new)
     else:
         task = await _create_once(request, access, new, idempotency_key)
-    await _note_unknown(access, task, body.unknown)
-    return task_answer(request, task)
+    return task_answer(request, await _noted(access, task, body.unknown))
 
 
-async def _note_unknown(access: Access, task: TaskRecord, names: list[str]) -> None:
-    """Record which fields of a request were ignored: the public client may have some that are unknown here."""
-    if not names:
-        return
-    close = {name: get_close_matches(name, CreateBody.model_fields, 1, SIMILAR) for name in names[:MAX_UNKNOWN]}
-    told = [f"{name[:100]!r}{f' (similar to {found[0]!r})' if found else ''}" for name, found in close.items()]
+async def _noted(access: Access, task: TaskRecord, unknown: list[str]) -> TaskRecord:
+    """Note on a new task which fields of the request were ignored and are probably misspelled, and return the task.
+
+    Other unknown fields are no mistake: the public client may have some that mean nothing here.
+    """
+    close = {name: get_close_matches(name, CreateBody.model_fields, 1, SIMILAR) for name in unknown[:MAX_UNKNOWN]}
+    told = [f"{name[:100]!r} (similar to {found[0]!r})" for name, found in close.items() if found]
+    if not told or task.last_event > 1:  # a repeated request, or a task that runs again
+        return task
     text = f"Unknown fields of the request were ignored: {', '.join(told)}."
     note = NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="option").model_dump())
     with suppress(Conflict):  # it has ended already
         await access.organization.tasks.push(task.id, [note])
+    return await access.organization.tasks.get(task.id)
 
 
 async def _create_once(request: Request, access: Access, new: NewTask, key: str) -> TaskRecord:
