@@ -24,11 +24,11 @@ def lower(number: int, soft: int) -> None:
     resource.setrlimit(number, (soft, resource.getrlimit(number)[1]))
 
 
-WAYS: dict[str, Callable[[], None]] = {
+WAYS: dict[str, Callable[[], object]] = {
     "recursion": lambda: sys.setrecursionlimit(150),
     "files": lambda: lower(resource.RLIMIT_NOFILE, 5),
     "memory": lambda: lower(resource.RLIMIT_AS, 1024),
-    "modules": lambda: [sys.modules.pop(name) for name in MODULES] and None,
+    "modules": lambda: [sys.modules.pop(name) for name in MODULES],
     "pools": lambda: setattr(ThreadPoolExecutor, "submit", None),
     "seconds": lambda: lower(resource.RLIMIT_CPU, 100_000),
 }
