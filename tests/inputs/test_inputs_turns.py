@@ -12,7 +12,7 @@ from tests.inputs.servers import picture
 from worker.inputs import Limits, Reader, StoredFile, adapt, compose_message
 from worker.words.models import ModelCapabilities
 
-LONGEST = 0.25  # seconds of this process's own time in which the loop does nothing else; in one piece, most take a second
+LONGEST = 0.25  # seconds of this process's own time in which the event loop does nothing else
 MEBIBYTE = 1024 * 1024
 RUSSIAN = "Отчёт за третий квартал: выручка выросла на 12 %, расходы снизились.\n"
 FILES = {
