@@ -29,7 +29,7 @@ from worker.words.messages import TEXT_CHARACTERS, NewMessage, ReceivedMessage
 from worker.words.statuses import TERMINAL
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.work import WorkerCard
+from worker.words.work import JournalEntry, WorkerCard
 
 __all__ = ["handlers", "no_spare_platform"]
 
@@ -254,6 +254,35 @@ async def test_what_a_stopped_task_had_not_read_is_read_when_it_is_continued(
         ["user: And now?", "user: And short."],
         ["user: Well?"],
     ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '[{"kind":"said"}]',
+        '{"kind":"said","value":5}',
+        '{"kind":"said","value":[5,{"number":"x"},{"number":null},{"number":true},{}]}',
+        '{"kind":"said","value":[{"number":1000000}]}',
+    ],
+)
+async def test_a_malformed_record_of_what_was_read_is_stored_and_counts_no_message(
+    platform: Platform, value: str
+) -> None:
+    await create(platform)
+    (held,) = await claim(platform, await worker(platform))
+    await platform.work.emit(held.task.id, held.attempt, [], [JournalEntry("k", value)])
+    assert await platform.work.journal(held.task.id) == {"k": value}
+    await platform.tasks.send(held.task.id, FRENCH)
+    told = await platform.work.messages(held.task.id)
+    assert [each.text for each in told] == [FRENCH.text]
+
+
+async def test_a_record_of_what_was_read_that_is_no_json_is_refused(platform: Platform) -> None:
+    await create(platform)
+    (held,) = await claim(platform, await worker(platform))
+    with pytest.raises(ValidationError):
+        await platform.work.emit(held.task.id, held.attempt, [], [JournalEntry("k", '"kind":"said" and no JSON')])
+    assert await platform.work.journal(held.task.id) == {}
 
 
 @pytest.mark.parametrize("status", sorted(TERMINAL))

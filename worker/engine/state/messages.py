@@ -81,9 +81,21 @@ def for_the_next(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def last_read(journal: Sequence[JournalEntry]) -> int:
-    """Return the number of the last message that rows of a run record as read; 0 if they record none."""
-    read = (json.loads(each.value) for each in journal if SAID in each.value)
-    return max((said["number"] for row in read if row.get("kind") == "said" for said in row["value"]), default=0)
+    """Return the number of the last message that rows of a run record as read; 0 if they record none.
+
+    A remote worker may send any rows: malformed ones record nothing.
+    """
+    return max((number for each in journal if SAID in each.value for number in _numbers(each.value)), default=0)
+
+
+def _numbers(value: str) -> list[int]:
+    try:
+        row = json.loads(value)
+    except (ValueError, RecursionError):
+        return []
+    said = row.get("value") if isinstance(row, dict) and row.get("kind") == "said" else None
+    numbers = [each.get("number") for each in said if isinstance(each, dict)] if isinstance(said, list) else []
+    return [each for each in numbers if type(each) is int]
 
 
 def unread(row: Row, taken: int, attempt: int) -> list[LoggedEvent]:

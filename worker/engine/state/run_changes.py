@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from worker.engine.state.families import AWAITS
-from worker.engine.state.messages import READ, unread
+from worker.engine.state.messages import READ, SENT, unread
 from worker.engine.state.records import ENDED
 from worker.engine.state.references import FileRow
 from worker.engine.state.requests import pause
@@ -76,8 +76,9 @@ class Append:
         elif row.is_terminal:
             raise Conflict(f"Task {row.id!r} is {row.status}; events can only be added after a retry.")
         note_written(row, self.attempt, self.sequence)
-        if self.last_read > int(row.state.get(READ) or 0):
-            row.set(state={**row.state, READ: self.last_read})
+        last_read = min(self.last_read, int(row.state.get(SENT) or 0))
+        if last_read > int(row.state.get(READ) or 0):
+            row.set(state={**row.state, READ: last_read})
         events = [log(row, event.type, stored_data(event), self.attempt) for event in self.events]
         return Effect(events=events, journal=self.journal)
 
