@@ -90,9 +90,8 @@ class CreateBody(Body, TaskSettings):
 
     def new_task(self, agent_id: str, agent_version: str | None) -> NewTask:
         """Return the new task of this agent."""
-        fields: dict[str, Any] = {
-            name: getattr(self, name) for name in self.model_fields_set & set(type(self).model_fields)
-        }
+        known = self.model_fields_set & type(self).model_fields.keys()
+        fields: dict[str, Any] = {name: getattr(self, name) for name in known}
         if agent_version is not None:
             fields["agent_version"] = agent_version
         fields["agent_id"] = agent_id

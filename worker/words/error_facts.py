@@ -107,7 +107,7 @@ def _status(error: BaseException, response: Any, body: dict[str, Any]) -> int | 
         body.get("status_code"),
         body.get("status"),
     )
-    return next((status for each in places if (status := _as_status(each)) is not None), None)
+    return next((status for each in places if (status := as_status(each)) is not None), None)
 
 
 def _is_no_http(error: BaseException | None) -> bool:
@@ -115,7 +115,8 @@ def _is_no_http(error: BaseException | None) -> bool:
     return any(each.__name__ == "HttpProcessingError" for each in type(error).__mro__)
 
 
-def _as_status(value: object) -> int | None:
+def as_status(value: object) -> int | None:
+    """Return an HTTP error status, given as a number or as text; None for anything else."""
     if isinstance(value, str) and len(value) == 3 and value.isdecimal():  # noqa: PLR2004 - an HTTP status
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):

@@ -46,6 +46,8 @@ def open_client(model: Any) -> None:
 def leave_retries(model: Any, attribute: str) -> None:
     """Open a model's client, unless it is open, and turn off its retries: only one layer, the worker, should retry.
 
+    Its responses are examined for errors that the client would not notice.
+
     The user's configuration takes precedence: their own client, or ``max_retries`` of the model or among its client's
     parameters. The clients of OpenAI, Anthropic, Groq, Cohere and LiteLLM retry twice by default, Google's once after
     up to ten seconds, Bedrock's four times, and they occupy the task's slot meanwhile.

@@ -10,9 +10,10 @@ import re
 from typing import Any
 
 from worker.words.error_codes import BY_NAME, ErrorCode, plain_name
+from worker.words.error_facts import as_status
 
 _ASKS_FOR_A_STREAM = re.compile(rb'"stream"\s*:\s*true')
-OK, BAD_REQUEST, SERVER_ERROR, LAST_ERROR = 200, 400, 500, 599
+OK, BAD_REQUEST, SERVER_ERROR = 200, 400, 500
 
 
 def watch(requests: Any) -> None:
@@ -60,9 +61,7 @@ def _give_status(response: Any) -> None:
 
 def _status_of(error: dict[str, Any]) -> int:
     """Return the status that an error object stands for; a server error unless it says otherwise."""
-    given = [str(error.get(name)) for name in ("code", "status", "type")]
-    for each in given:
-        if each.isdecimal() and BAD_REQUEST <= int(each[:4]) <= LAST_ERROR:
-            return int(each[:4])
-    names = [BY_NAME.get(plain_name(each)) for each in given]
-    return BAD_REQUEST if ErrorCode.InvalidRequest in names else SERVER_ERROR
+    given = [error.get(name) for name in ("code", "status", "type")]
+    statuses = (status for each in given if (status := as_status(each)) is not None)
+    names = [BY_NAME.get(plain_name(str(each))) for each in given]
+    return next(statuses, BAD_REQUEST if ErrorCode.InvalidRequest in names else SERVER_ERROR)
