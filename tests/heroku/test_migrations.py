@@ -18,6 +18,7 @@ from tests.support import wait_until
 from tests.workers import working
 from worker.engine.database import migrate
 from worker.engine.engine import Engine
+from worker.engine.timings import EngineTimings
 from worker.words.errors import Unavailable
 from worker.words.statuses import AgentExecutionStatus as Status
 
@@ -82,9 +83,7 @@ async def test_a_migration_gives_way_to_those_who_work_while_a_backup_holds_a_ta
 ) -> None:
     monkeypatch.setattr(migrate, "names", lambda: ["9998_test.sql"])
     monkeypatch.setattr(migrate, "text", _altering)
-    monkeypatch.setattr(migrate, "LOCK_SECONDS", 1)
-    monkeypatch.setattr(migrate, "LOCK_PAUSE_SECONDS", 0.05)
-    engine = Engine(database_url)
+    engine = Engine(database_url, timings=EngineTimings(migration_lock=1.0, migration_pause=0.05))
     with psycopg.connect(database_url) as backup:
         backup.execute("select count(*) from worker.tasks")  # and its transaction stays open
         migrating = asyncio.create_task(engine.migrate())
@@ -98,13 +97,11 @@ async def test_a_migration_gives_way_to_those_who_work_while_a_backup_holds_a_ta
 async def test_a_migration_that_waits_in_vain_says_so(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrate, "names", lambda: ["9998_test.sql"])
     monkeypatch.setattr(migrate, "text", _altering)
-    monkeypatch.setattr(migrate, "LOCK_SECONDS", 1)
-    monkeypatch.setattr(migrate, "LOCK_TRIES", 1)
-    monkeypatch.setattr(migrate, "LOCK_PAUSE_SECONDS", 0)
+    engine = Engine(database_url, timings=EngineTimings(migration_lock=1.0, migration=0.5))
     with psycopg.connect(database_url) as backup:
         backup.execute("select count(*) from worker.tasks")
         with pytest.raises(Unavailable, match=r"9998_test.sql waited 1 s for a lock on a table"):
-            await Engine(database_url).migrate()
+            await engine.migrate()
 
 
 def test_no_migration_takes_away_what_the_version_before_uses() -> None:

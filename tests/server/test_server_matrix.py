@@ -36,8 +36,8 @@ from worker.contracts import AccessRule, AccessScope
 from worker.contracts.access import PAGES, ROUTES, VERBS
 from worker.dashboard import app as pages
 from worker.engine.engine import Engine
+from worker.server.timings import ServerTimings
 from worker.server.verbs import runner as verbs
-from worker.server.verbs import workers as worker_verbs
 from worker.words.ids import new_id
 from worker.words.roles import Role
 
@@ -77,6 +77,12 @@ def more(verb: str) -> dict[str, Any]:
     if verb == "make_children":
         return {"children": [{"child_id": new_id(), "agent_id": MINE, "input": {"text": "x"}}]}
     return MORE.get(verb, {})
+
+
+@pytest.fixture
+def server_timings() -> ServerTimings:
+    """Leases outlast a test, since nobody sends heartbeats here."""
+    return ServerTimings(lease=600.0)
 
 
 @pytest.fixture
@@ -216,10 +222,7 @@ def _of_verb(name: str, rule: AccessRule, holder: Holder, target: str) -> tuple[
     return (409,)
 
 
-async def test_a_worker_writes_what_its_own_session_claimed_and_nobody_else_does(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker_verbs, "REMOTE_SECONDS", 600.0)  # nobody sends heartbeats here
+async def test_a_worker_writes_what_its_own_session_claimed_and_nobody_else_does(world: World) -> None:
     workers = [each for each in world.with_keys() if each.role in (Role.Worker, Role.Admin)]
     for holder in workers:
         assert "value" in await world.register(holder)
@@ -296,10 +299,7 @@ async def test_a_worker_is_its_own_sessions(world: World) -> None:
         assert "value" in await world.register(owner)  # itself comes back
 
 
-async def test_a_claim_is_what_lets_a_worker_change_its_task_by_the_bare_protocol(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker_verbs, "REMOTE_SECONDS", 600.0)
+async def test_a_claim_is_what_lets_a_worker_change_its_task_by_the_bare_protocol(world: World) -> None:
     worker = next(each for each in world.with_keys() if each.role is Role.Worker and not each.is_narrow)
     client_of = next(each for each in world.with_keys() if each.role is Role.Client)
     await world.register(worker)

@@ -15,6 +15,7 @@ from worker import Task
 from worker.engine.engine import Engine
 from worker.engine.timings import EngineTimings
 from worker.supervisor import watch
+from worker.supervisor.timings import WorkerTimings
 from worker.words.loop_notices import LoopBlocked, LoopFreed
 from worker.words.notices import Notice
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -27,12 +28,11 @@ def count_rows() -> None:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "POLL_SECONDS", 0.02)
-    monkeypatch.setattr(watch, "BLOCKED_SECONDS", 0.3)
+def worker_timings() -> WorkerTimings:
+    return WorkerTimings(loop=0.02, loop_blocked=0.3)
 
 
-@pytest.mark.usefixtures("impatient", "environment")
+@pytest.mark.usefixtures("environment")
 async def test_who_blocks_the_loop_is_named_once_with_its_stack_and_when_it_is_over(
     engine: Engine, handlers: Handlers, serve: Serve, notices: list[Notice]
 ) -> None:
@@ -63,7 +63,7 @@ async def test_who_blocks_the_loop_is_named_once_with_its_stack_and_when_it_is_o
     assert [each for each in held if each.startswith("supervisor/test_supervisor_watch.py:") and each.endswith(told)]
 
 
-@pytest.mark.usefixtures("impatient", "environment")
+@pytest.mark.usefixtures("environment")
 async def test_a_handler_that_waits_is_not_said_to_block(
     engine: Engine, handlers: Handlers, serve: Serve, notices: list[Notice]
 ) -> None:

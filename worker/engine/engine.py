@@ -273,7 +273,7 @@ class Engine:
         try:
             check_encoding(connection)
             with errors():
-                applied = await migrate.migrate(connection)
+                applied = await migrate.migrate(connection, self._timings)
                 await vectors.set_up(connection)
                 return applied
         finally:

@@ -27,6 +27,9 @@ class EngineTimings:
         first_clean: Until the first check whether the day's clean-up is due, at random between these two, since a whole
             fleet may start at the same moment.
         clean: Between two further checks.
+        migration_lock: For which a migration waits for a table, while all later statements wait behind it.
+        migration_pause: In which those statements proceed.
+        migration: After which a migration gives up.
         tool_margin: Beyond a tool's own limit, for the claim of its call and the final write.
     """
 
@@ -42,6 +45,9 @@ class EngineTimings:
     clock: float = 1.0
     first_clean: tuple[float, float] = (5.0, 60.0)
     clean: float = 600.0
+    migration_lock: float = 2.0
+    migration_pause: float = 1.0
+    migration: float = 120.0
     tool_margin: float = 5.0
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from worker.contracts.lease import REMOTE_SECONDS
+
 
 @dataclass(frozen=True, slots=True)
 class ServerTimings:
@@ -18,6 +20,7 @@ class ServerTimings:
         refusals: One entry per kind of refused request in this time, so that a flood does not fill the audit log.
         rejoin: To await heartbeats (every 2 s) under a worker's former id, which prove that it is the same process.
         file_link: How long a signed URL of a file is valid at least. A task may wait before its worker downloads.
+        lease: The longest lease that a worker of the native protocol gets.
         session: How long a visitor stays signed in: a working day.
     """
 
@@ -31,6 +34,7 @@ class ServerTimings:
     refusals: float = 300.0
     rejoin: float = 5.0
     file_link: int = 24 * 3600
+    lease: float = REMOTE_SECONDS
     session: int = 12 * 3600
 
 

@@ -205,7 +205,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         self._threads = threads.serve(loop, self._settings.concurrency)
         share(loop)
-        self._watch = LoopWatch(loop, self._runs.held)
+        self._watch = LoopWatch(loop, self._runs.held, self._timings)
         self._watch.start()
         bridge.adopt(loop, self._platform)
         registry = self._intake.serving.registry

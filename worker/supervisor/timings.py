@@ -15,6 +15,8 @@ class WorkerTimings:
         standstill: How long all places must be held by waiting runs before a standstill is announced.
         hooks: The least time for shutdown hooks, even if the runs have used up all the time.
         hand_back: The time for cancelled runs to be handed back; Heroku's 30 s minus the drain's 24 leave six.
+        loop: The interval of checks whether the event loop responds.
+        loop_blocked: Without a response, before the block is logged; a heavy import takes about one second.
     """
 
     lost: float = 5.0
@@ -24,6 +26,8 @@ class WorkerTimings:
     standstill: float = 10.0
     hooks: float = 1.5
     hand_back: float = 4.0
+    loop: float = 0.1
+    loop_blocked: float = 2.0
 
 
 DEFAULT = WorkerTimings()

@@ -16,14 +16,13 @@ from types import FrameType
 from worker.current import Run, run_in_hand
 from worker.supervisor.calls import Caller
 from worker.supervisor.loop_health import LoopHealth
+from worker.supervisor.timings import DEFAULT, WorkerTimings
 from worker.supervisor.wear import place
 from worker.telemetry import output
 from worker.words.loop_notices import LoopBlocked, LoopBroken, LoopFreed, LoopHeld
 from worker.words.notices import announce
 
-POLL_SECONDS = 0.1
 NOTED_SECONDS = 0.25  # without a response, before the block is recorded and counted
-BLOCKED_SECONDS = 2.0  # without a response, before the block is logged; a heavy import takes about one second
 SHOWN_SECONDS = 600.0  # how long a block is shown with the worker
 MAX_HELD = 5  # most blocks shown with the worker
 LINES = 6  # innermost lines of the stack that are recorded
@@ -43,12 +42,19 @@ class LoopWatch:
     Args:
         loop: The event loop.
         in_hand: Returns the ids of the current tasks.
+        timings: The interval of its checks, and how long a block may last before it is logged.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, in_hand: Callable[[], Iterable[str]] = tuple) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        in_hand: Callable[[], Iterable[str]] = tuple,
+        timings: WorkerTimings = DEFAULT,
+    ) -> None:
         self._loop = loop
         self._ask = loop.call_soon_threadsafe
         self._in_hand = in_hand
+        self._timings = timings
         self._health = LoopHealth(loop)
         self._stop = threading.Event()
         self._loops_thread = 0
@@ -74,7 +80,7 @@ class LoopWatch:
         self._health.stop()
 
     def _watch(self) -> None:
-        while not self._stop.wait(POLL_SECONDS):
+        while not self._stop.wait(self._timings.loop):
             answered = threading.Event()
             asked = time.monotonic()
             try:
@@ -84,7 +90,7 @@ class LoopWatch:
             if not answered.wait(NOTED_SECONDS):
                 announce(LoopHeld(*_named(culprit := self._culprit()), culprit.stack))
                 self._held.append((time.monotonic(), _describe(culprit)))
-                if not answered.wait(BLOCKED_SECONDS - NOTED_SECONDS):
+                if not answered.wait(self._timings.loop_blocked - NOTED_SECONDS):
                     self._tell(answered, asked)
             self.lag = time.monotonic() - asked
             self._check(answered)
@@ -103,7 +109,7 @@ class LoopWatch:
         self._held.append((time.monotonic(), _describe(culprit)))
         named = _named(culprit)
         announce(LoopBlocked(*named, time.monotonic() - asked, culprit.stack))
-        while not answered.wait(POLL_SECONDS):
+        while not answered.wait(self._timings.loop):
             self.lag = time.monotonic() - asked
             if self._stop.is_set():
                 return

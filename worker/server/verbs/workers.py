@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from worker.contracts import Claimant, HeldDelivery
-from worker.contracts.lease import REMOTE_SECONDS
 from worker.server.identity.claims import Claim
 from worker.server.verbs.verbs import WorkerVerbs
 from worker.wire.deliveries import DeliveriesForm, SettleForm, delivery_json
@@ -57,7 +56,7 @@ class PresenceVerbs(WorkerVerbs):
                 concurrency=card.concurrency,
                 isolates=card.isolates,
                 reads_documents=card.reads_documents and self._access.agents is None,
-                lease_seconds=min(card.lease_seconds, REMOTE_SECONDS),
+                lease_seconds=min(card.lease_seconds, self._service.timings.lease),
                 subscriptions=subscriptions,
                 tools=tuple(ToolRecord.model_validate(each.model_dump()) for each in card.tools),
                 conversations=card.conversations,
