@@ -172,7 +172,7 @@ def _bm25s(texts: Mapping[str, str], questions: Iterable[str]) -> dict[str, list
 
     stemmer = Stemmer.Stemmer("english")
     names = list(texts)
-    options = {"stopwords": "en", "stemmer": stemmer, "show_progress": False}
+    options: dict[str, Any] = {"stopwords": "en", "stemmer": stemmer, "show_progress": False}
     retriever = bm25s.BM25(method="lucene", k1=1.2, b=0.75)
     retriever.index(bm25s.tokenize(list(texts.values()), **options), show_progress=False)
     found: dict[str, list[str]] = {}

@@ -18,7 +18,7 @@ from worker.cli import heroku_plans
 from worker.cli.app import app
 from worker.cli.heroku_check import HAND_BACK_SECONDS, RELEASE_CONNECTIONS
 from worker.engine.core import CONNECTIONS
-from worker.engine.database import migrate
+from worker.engine.timings import DEFAULT as TIMINGS
 from worker.settings import Settings, table
 
 GUIDE = (ROOT / "docs" / "deploy.md").read_text()
@@ -141,8 +141,7 @@ def test_the_table_of_connections_is_what_the_check_counts_with() -> None:
 def test_seconds_are_those_of_the_code() -> None:
     assert f"`WORKER_DRAIN_SECONDS` is {DRAIN_SECONDS:g} by default: six are left" in GUIDE
     assert HAND_BACK_SECONDS == 6
-    assert migrate.LOCK_SECONDS == 2
-    assert migrate.LOCK_TRIES * (migrate.LOCK_SECONDS + migrate.LOCK_PAUSE_SECONDS) == 120
+    assert (TIMINGS.migration_lock, TIMINGS.migration) == (2, 120)
     assert f"`WORKER_RETENTION_DAYS` ({Settings.model_fields['retention_days'].default};" in GUIDE
 
 
