@@ -1,6 +1,7 @@
 """The verbs of knowledge bases, for one organization."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -10,7 +11,7 @@ from worker.engine.core import Core
 from worker.engine.verbs.audit import EngineAudit
 from worker.engine.verbs.knowledge import statements
 from worker.engine.verbs.knowledge.languages import LANGUAGES, check_language
-from worker.engine.verbs.knowledge.searching import Search, fused
+from worker.engine.verbs.knowledge.searching import Ranked, Search, fused
 from worker.engine.verbs.knowledge.storing import PART_SECONDS, drop_editions
 from worker.engine.verbs.knowledge.vectors import NO_VECTORS, Vectors
 from worker.engine.verbs.tasks import EngineTasks
@@ -174,17 +175,29 @@ class EngineKnowledge:
         rows = await self._core.read(statements.SEARCHED, (self._organization, clean(knowledge_base_id)))
         if not rows:
             raise KnowledgeBaseNotFound(knowledge_base_id)
-        base, embedder = rows[0]["number"], rows[0]["embedder"]
+        base = rows[0]
         if not 1 <= top_k <= MAX_RESULTS:
             raise ValidationError(f"top_k must be a number from 1 to {MAX_RESULTS}", field="top_k")
         query = clean(query)
-        search = Search(self._core, base, top_k)
-        found = await search.by_words(query)
-        if embedder is not None and rows[0]["has_vectors"] and embed is not None and query.strip():
-            vector = await embed(embedder, query)
-            if vector is not None and len(vector) == rows[0]["dimensions"]:
-                found = fused(found, await search.by_vector(self.vectors, vector))
-        return await search.passages(found)
+        search = Search(self._core, base["number"], top_k)
+        by_vector = asyncio.create_task(self._by_vector(search, base, query, embed))  # embedding may take a while
+        try:
+            found = await search.by_words(query)
+            nearest = await by_vector
+        finally:
+            by_vector.cancel()
+        return await search.passages(found if nearest is None else fused(found, nearest))
+
+    async def _by_vector(
+        self, search: Search, base: Mapping[str, Any], query: str, embed: Embed | None
+    ) -> "list_[Ranked] | None":
+        """Return the passages nearest to a question; None if the base or the question has no usable vector."""
+        if base["embedder"] is None or not base["has_vectors"] or embed is None or not query.strip():
+            return None
+        vector = await embed(base["embedder"], query)
+        if vector is None or len(vector) != base["dimensions"]:
+            return None
+        return await search.by_vector(self.vectors, vector)
 
 
 def _item(row: dict[str, Any], knowledge_base_id: str) -> KnowledgeBaseDocumentItem:

@@ -21,6 +21,9 @@ FUSION = 60  # Cormack, Clarke and Büttcher 2009: the 1st and the 2nd rank diff
 Place = tuple[int, int]
 """The key of a passage: its edition and its number."""
 
+Ranked = tuple[Place, float]
+"""A passage that was found, and its score from 0 to 1."""
+
 
 class Term(NamedTuple):
     """A word of a question, in one language."""
@@ -45,16 +48,16 @@ class Search:
         self._depth = max(DEPTH, limit)
         self._limit = limit
 
-    async def by_words(self, query: str) -> list[tuple[Place, float]]:
+    async def by_words(self, query: str) -> list[Ranked]:
         """Return the passages that contain words of a question, the best first, each with a score up to 1."""
         asked = {"base": self._base, "query": searchable(query[:QUERY_CHARACTERS]), "longest": LONGEST_WORD}
         rows = await self._core.read(statements.TERMS, asked)
-        found: list[tuple[Place, float]] = []
+        found: list[Ranked] = []
         for language in dict.fromkeys(row["language"] for row in rows):
             found += await self._ranked(language, [row for row in rows if row["language"] == language])
         return sorted(found, key=lambda each: (-each[1], each[0]))[: self._depth]
 
-    async def _ranked(self, language: str, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Place, float]]:
+    async def _ranked(self, language: str, rows: Sequence[Mapping[str, Any]]) -> list[Ranked]:
         total, length = rows[0]["total"], rows[0]["length"]
         terms = [Term(row["lexeme"], _weight(total, row["chunks"]), row["chunks"]) for row in rows]
         terms = sorted(terms, key=lambda each: (-each.weight, each.word))[:WORDS]
@@ -74,7 +77,7 @@ class Search:
         found = await _by_index(self._core, statements.RANK, asked)
         return [((row["edition"], row["number"]), _within(row["score"])) for row in found]
 
-    async def by_vector(self, vectors: Vectors, vector: Sequence[float]) -> list[tuple[Place, float]]:
+    async def by_vector(self, vectors: Vectors, vector: Sequence[float]) -> list[Ranked]:
         """Return the passages whose vectors are nearest, the nearest first."""
         place = await vectors.place()
         if place is None:
@@ -83,7 +86,7 @@ class Search:
         rows = await self._core.read(statements.nearest(place, self._base, len(vector)), asked)
         return [((row["edition"], row["number"]), _within(row["score"])) for row in rows]
 
-    async def passages(self, found: Sequence[tuple[Place, float]]) -> list[KnowledgeBaseSearchResult]:
+    async def passages(self, found: Sequence[Ranked]) -> list[KnowledgeBaseSearchResult]:
         """Return the contents of the passages found."""
         wanted = dict(found[: self._limit])
         asked = {
@@ -119,7 +122,7 @@ async def _by_index(core: Core, sql: LiteralString, parameters: Mapping[str, Any
 _TOLD = ("content", "heading", "page", "document_id", "document_url", "document_name")
 
 
-def fused(*lists: Sequence[tuple[Place, float]]) -> list[tuple[Place, float]]:
+def fused(*lists: Sequence[Ranked]) -> list[Ranked]:
     """Fuse ranked lists into one by reciprocal ranks; a passage that is first in every list has the score 1."""
     scores: dict[Place, float] = {}
     for each in lists:
