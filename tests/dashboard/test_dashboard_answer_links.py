@@ -15,7 +15,7 @@ from tests.dashboard.browsing import KEY
 from tests.server.conftest import Start
 from tests.server.serving import Serving
 from worker.engine.engine import Engine
-from worker.telemetry.redaction import Redactor
+from worker.redaction import Redactor
 from worker.words import answer_links
 from worker.words.audit import AuditQuery
 from worker.words.outcomes import Outcome

@@ -59,6 +59,30 @@ def test_an_address_that_is_not_public_is_refused(address: str, reason: str) -> 
     assert refusal(address) == reason
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",
+        "168.63.129.16",
+        "100.100.100.200",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",
+        "fd00:42::42",
+        "fe80::a9fe:a9fe",
+        "::ffff:100.100.100.200",
+        "64:ff9b::6464:64c8",
+        "2002:a9fe:a9fe::1",
+    ],
+)
+def test_what_hands_out_a_machines_credentials_is_refused_even_where_private_addresses_are_allowed(
+    address: str,
+) -> None:
+    assert refusal(address, allow_private=True) == "metadata"
+    assert refusal(address) is not None
+
+
 @pytest.mark.parametrize("address", ["192.0.0.192", "192.0.0.8", "192.88.99.1", "100::1", "3fff::1", "5f00::1"])
 def test_what_the_registries_do_not_call_global_is_refused_on_every_python(address: str) -> None:
     assert refusal(address) in {"private", "reserved"}

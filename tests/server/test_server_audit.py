@@ -181,7 +181,21 @@ async def test_a_flood_of_refusals_is_a_few_lines(
     for number in range(12):
         await client.get(f"/{'o' * number}x/workers", headers={"x-api-key": "wrong"})
     await _settled(serving, time.monotonic())
-    assert len(serving.service.refusals._kinds) == 4  # pyright: ignore[reportPrivateUsage] # that it is bounded
+    without_key = serving.service.refusals._kinds[False]  # pyright: ignore[reportPrivateUsage] # that it is bounded
+    assert len(without_key) == 1
+    for name in ("/workers", "/agents/list", "/requests", "/providers", "/conversations"):
+        await client.get(name, headers={"x-api-key": "wrong"})
+    assert len(without_key) == 4
+    text, key_id = await key_of(engine, Role.Viewer)
+    await client.post("/agent-execution/a", json={"input": {"text": "x"}}, headers={"x-api-key": text})
+    (line,) = await _written(engine, 1, action="refused", key=key_id)
+    assert line.subject == "POST /agent-execution/a", "who has no key hides nobody who has one"
+
+
+async def test_who_has_no_key_fills_nobodys_log(serving: Serving, engine: Engine, client: httpx.AsyncClient) -> None:
+    await client.get("/someone/workers", headers={"x-api-key": "wrong"})
+    (line,) = await _written(engine, 1, action="refused")
+    assert line.subject == "GET /someone/workers"
 
 
 async def test_who_may_read_it(serving: Serving, engine: Engine, client: httpx.AsyncClient) -> None:

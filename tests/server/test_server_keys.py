@@ -100,6 +100,25 @@ async def test_too_many_wrong_keys_are_not_looked_at(start: Start, engine: Engin
         assert (signed_in.status_code, "Too many wrong keys" in signed_in.text) == (429, True)
 
 
+async def test_a_key_in_a_body_is_a_guess_like_one_in_a_header(start: Start, engine: Engine) -> None:
+    serving = await start(key=KEY, wrong_keys=5)
+    right, _ = await engine.keys.create("default", role=Role.Viewer)
+    late, _ = await engine.keys.create("default")
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": right}, timeout=30) as client:
+
+        async def asked(key: str) -> int:
+            return (await client.post("/metadata/api_key_allowance", json={"api_key": key})).status_code
+
+        assert [await asked(f"wrong {number}") for number in range(7)] == [200] * 5 + [429] * 2
+        assert await asked(late) == 429
+        assert await asked(right) == 200
+
+        async def is_written() -> bool:
+            return any(each.action == "refused" for each in await engine.tasks.audit(AuditQuery()))
+
+        await wait_until(is_written, "the audit log has the guess")
+
+
 async def test_wrong_keys_are_counted_for_all_server_processes(start: Start, engine: Engine) -> None:
     servers = [await start(key=KEY, wrong_keys=4) for _ in range(3)]
 

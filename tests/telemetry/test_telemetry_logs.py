@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.current import Run, run_in_hand
+from worker.redaction import Redactor
 from worker.settings import Settings
 from worker.telemetry import logs
-from worker.telemetry.redaction import Redactor
 from worker.words import notices
 from worker.words.notices import TaskEnded, TaskStarted, WorkerStarted, announce
 

@@ -27,7 +27,7 @@ from tests.support import wait_until
 from tests.telemetry.collectors import collecting
 from worker import Task, run_agent
 from worker.engine.engine import Engine
-from worker.telemetry.redaction import Redactor
+from worker.redaction import Redactor
 from worker.telemetry.spans import Spans
 from worker.testing import Call, Pieces, ScriptedModel
 from worker.words import watching

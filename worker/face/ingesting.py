@@ -19,7 +19,8 @@ from worker.face import bridge, reading
 from worker.face.document_texts import text_of
 from worker.face.task import Task
 from worker.knowledge import Text, divided, embed_all
-from worker.words.classification import classify, message_of
+from worker.redaction import message_to_show
+from worker.words.classification import classify
 from worker.words.errors import LeaseLost, ModuleException, NotFound
 from worker.words.events import NewEvent, Note
 from worker.words.ids import new_id
@@ -84,7 +85,7 @@ async def _carry_out(platform: Platform, assignment: Assignment) -> None:
             await platform.work.hand_back(task.id, attempt, HandBack())
         raise
     except Exception as error:  # noqa: BLE001 - any error becomes the task's result
-        changes = {"result": message_of(error), "error_code": classify(error).code}
+        changes = {"result": message_to_show(error), "error_code": classify(error).code}
         outcome = Outcome(AgentExecutionStatus.Error, changes)
     with suppress(LeaseLost):
         await platform.work.finish(task.id, attempt, outcome)
@@ -157,7 +158,7 @@ class DocumentReading:
         except DocumentGone:
             return
         except NotFound as error:  # over HTTP, both errors arrive as NotFound
-            await self._note(message_of(error))
+            await self._note(message_to_show(error))
             return
         for note in said.notes:
             await self._note(note)

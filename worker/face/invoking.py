@@ -19,8 +19,8 @@ from worker.face import bridge
 from worker.face.changes import as_json
 from worker.face.configuration import Configuration
 from worker.face.journaling import emit, load, noted
+from worker.redaction import message_to_show
 from worker.threads import in_thread
-from worker.words.classification import message_of
 from worker.words.digests import digest
 from worker.words.errors import ModuleException, ValidationError
 from worker.words.events import NewEvent
@@ -195,9 +195,9 @@ class Invocation:
         if isinstance(raised, UnfitPayload):
             result = self._failed(UNFIT, f"Invalid payload for tool {self._name!r}: {raised}")
         elif isinstance(raised, ModuleException):
-            result = self._failed(raised.status_code or FAILED, message_of(raised))
+            result = self._failed(raised.status_code or FAILED, message_to_show(raised))
         elif raised is not None:
-            result = self._failed(FAILED, message_of(raised) or type(raised).__name__)
+            result = self._failed(FAILED, message_to_show(raised) or type(raised).__name__)
         elif isinstance(answer, ToolInvocationResult):
             return self._result(**answer.model_dump(include=set(KEPT)))
         else:
@@ -256,7 +256,7 @@ async def run_hook(hook: Callable[..., Any], given: tuple[Any, ...]) -> None:
         import structlog
 
         name = getattr(hook, "__name__", repr(hook))
-        structlog.get_logger("worker").warning("tool hook failed", hook=name, reason=message_of(error))
+        structlog.get_logger("worker").warning("tool hook failed", hook=name, reason=message_to_show(error))
 
 
 async def _caught(call: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:

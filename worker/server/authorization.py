@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from worker.contracts import AccessRule
 from worker.contracts import AccessScope as Subject
 from worker.contracts.access import NATIVE_STREAM, ROUTES
-from worker.server.identity.access import Access, Unauthorized
+from worker.server.identity.access import Access
 from worker.server.identity.claims import HEADER, SECRET_CHARACTERS, Claims
 from worker.server.identity.origin import check_own, check_program
 from worker.server.identity.refusals import actor_of
@@ -146,18 +146,11 @@ class Gate:
 
     async def _known(self, scope: Scope) -> Access:
         """Return the permissions of a request's key, counting wrong keys."""
-        key, guesses = key_of(scope), self._service.guesses
-        if key:
-            guesses.check(address_of(scope), key)
-        try:
-            access = await self._service.keyring.admit(key, scope.get("organization_id"))
-        except Unauthorized:
-            if key:
-                await guesses.was_wrong(address_of(scope), key, self._service.host.keys.guessed)
-            raise
-        if key:
-            guesses.was_right(key)
-        return access
+        key, organization_id = key_of(scope), scope.get("organization_id")
+        if not key:
+            return await self._service.keyring.admit(None, organization_id)
+        async with self._service.trying(address_of(scope), key):
+            return await self._service.keyring.admit(key, organization_id)
 
 
 def claims_of(service: Service, scope: Scope, access: Access, **options: Any) -> Claims:

@@ -73,19 +73,13 @@ class ServerFront:
             TooManyGuesses: Too many wrong keys came from this address.
             Unavailable: The database cannot be reached.
         """
-        guesses, address = self._service.guesses, address_of(scope)
         try:
-            guesses.check(address, key)
-            try:
+            async with self._service.trying(address_of(scope), key):
                 known = await self._service.keyring.mark(key)
-            except Unauthorized:
-                await guesses.was_wrong(address, key, self._service.host.keys.guessed)
-                raise
             access = await self._service.keyring.readmit(known, scope.get("organization_id"))
         except ModuleException as error:
             self.refused(scope, error, None)
             raise
-        guesses.was_right(key)
         mark = await self._service.host.sessions.begin(known, self.session_seconds)
         await self._write(AuditAction.SignedIn, access, scope)
         return mark

@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from worker.contracts import Host
@@ -66,6 +67,10 @@ class Service:
         self._background: set[asyncio.Task[None]] = set()
         self.refusals = Refusals(host, settings.organization_id, self.run_in_background, timings.refusals)
         self.guesses = Guesses(settings.wrong_keys)
+
+    def trying(self, address: str, key: str) -> AbstractAsyncContextManager[None]:
+        """Limit and count what the block tells about a key; see ``Guesses.trying``."""
+        return self.guesses.trying(address, key, self.host.keys.guessed)
 
     async def start(self) -> None:
         """Open the platform; if the database is unavailable, keep trying in the background."""

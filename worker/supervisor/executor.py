@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from worker import redaction
 from worker.agents.journal import Journal, not_reused
 from worker.agents.outputs import failed_run, watch_bare_runs
 from worker.bounded import on_behalf_of
@@ -20,7 +21,6 @@ from worker.registry import Handler
 from worker.supervisor import verdict
 from worker.supervisor.calls import Caller
 from worker.supervisor.verdict import REASON_LOST, Taken, Verdict
-from worker.telemetry import redaction
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import CutOff, Escaped, LeaseLost, ModuleException, NotFound
 from worker.words.notices import (

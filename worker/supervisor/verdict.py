@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from worker import redaction
 from worker.current import (
     REASON_CUT_OFF,
     REASON_DRAIN,
@@ -17,8 +18,7 @@ from worker.current import (
 from worker.face.changes import checked, result_text
 from worker.face.task import Task
 from worker.registry import Handler
-from worker.telemetry import redaction
-from worker.words.classification import Classified, classify, message_of
+from worker.words.classification import Classified, classify
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import CutOff, LeaseLost, TimeLimit
 from worker.words.groups import members
@@ -168,7 +168,7 @@ def message(error: BaseException) -> str:
 
     The message is stored with the task and sent to readers of the task's events.
     """
-    return redaction.of_this_process().beginning(message_of(error), MESSAGE_CHARACTERS)
+    return redaction.message_to_show(error, MESSAGE_CHARACTERS)
 
 
 def kept(task: Task, run: Run) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from typing import Any, TextIO
 import structlog
 
 from worker.current import run_in_hand
+from worker.redaction import Redactor
 from worker.settings import Settings
 from worker.telemetry import lines, tracebacks, traces
-from worker.telemetry.redaction import Redactor
 from worker.words import notices
 from worker.words.errors import ModuleException
 from worker.words.unseen import escaped

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from worker.current import run_in_hand
-from worker.telemetry.redaction import Redactor
+from worker.redaction import Redactor
 from worker.words import watching
+from worker.words.classification import message_of
 from worker.words.watching import AttemptMade, Creation, ModelCallSpan, Stretch, ToolCalled
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class Spans:
         from opentelemetry.trace import Status, StatusCode
 
         kind = type(error).__qualname__
-        message = self._redact(str(error))[:MESSAGE_CHARACTERS]
+        message = self._redact.beginning(message_of(error), MESSAGE_CHARACTERS)
         span.set_attribute("error.type", kind)
         span.add_event("exception", {"exception.type": kind, "exception.message": message})
         if isinstance(error, Exception):  # a cancelled run is not a failure

@@ -4,6 +4,7 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+from worker.redaction import of_this_process
 from worker.words.classification import message_of
 from worker.words.groups import exceptions_of
 
@@ -62,5 +63,5 @@ def _shorten(each: traceback.TracebackException) -> None:
 
 
 def _beginning(text: str) -> str:
-    left = len(text) - MESSAGE_CHARACTERS
-    return text if left <= 0 else f"{text[:MESSAGE_CHARACTERS]}… [{left:,} characters more]"
+    """Return the first characters of a text, without secrets: one that is cut could not be recognized afterwards."""
+    return text if len(text) <= MESSAGE_CHARACTERS else of_this_process().beginning(text, MESSAGE_CHARACTERS)

@@ -7,8 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from worker.redaction import Redactor
 from worker.settings import Settings
-from worker.telemetry.redaction import Redactor
 from worker.words import watching
 from worker.words.watching import Stretch
 

@@ -5,8 +5,19 @@ import re
 from urllib.parse import urlsplit
 
 _METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal"})
-AZURE = ipaddress.IPv4Address("168.63.129.16")  # a public address, but the one where Azure serves a machine's secrets
-_EC2_IPV6 = ipaddress.IPv6Address("fd00:ec2::254")
+AZURE = ipaddress.ip_address("168.63.129.16")  # a public address, but the one where Azure serves a machine's secrets
+_METADATA = frozenset(  # beyond the link-local addresses, which all of them are
+    ipaddress.ip_address(each)
+    for each in (
+        str(AZURE),
+        "100.100.100.200",  # Alibaba Cloud
+        "192.0.0.192",  # Oracle Cloud
+        "fd00:ec2::254",  # AWS
+        "fd00:ec2::23",  # AWS, credentials of a pod
+        "fd20:ce::254",  # Google Cloud
+        "fd00:42::42",  # Scaleway
+    )
+)
 _PART = re.compile(r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,11}")
 _PARTS = 4  # the most parts of an IPv4 address; with fewer, the last one fills the remaining bytes
 
@@ -21,10 +32,10 @@ def is_metadata_host(url: str) -> bool:
         return True
     address = _address(host)
     if isinstance(address, ipaddress.IPv6Address):
-        if address.is_link_local or address == _EC2_IPV6:
+        if address.is_link_local or address in _METADATA:
             return True
         address = address.ipv4_mapped or address.sixtofour or ipaddress.IPv4Address(address.packed[12:])
-    return address is not None and (address.is_link_local or address == AZURE)
+    return address is not None and (address.is_link_local or address in _METADATA)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from worker.current import REASON_OUTAGE, Run
+from worker.redaction import of_this_process
 from worker.settings import Settings
 from worker.words.classification import Classified, classify
 from worker.words.digests import digest
@@ -18,6 +19,7 @@ from worker.words.providers import ProviderFailure, ProviderState
 if TYPE_CHECKING:
     from worker.contracts import Work
 
+MESSAGE_CHARACTERS = 4_000  # of a provider's message, which everyone who uses the provider may read
 FRESH_SECONDS = 1.0  # how long known states of providers are reused without asking again
 ASKED_WITH = (
     *("api_key", "base_url", "api_base", "host", "endpoint", "azure_endpoint", "url", "client_params"),
@@ -78,7 +80,7 @@ async def failed(run: Run, provider_id: str, error: BaseException) -> ProviderSt
     failure = ProviderFailure(
         provider_id,
         str(known.code),
-        known.message or str(error),
+        of_this_process().beginning(known.message or str(error), MESSAGE_CHARACTERS),
         known.provider_code,
         opens=blocked,
         wait_seconds=None if blocked else minutes * 60,

@@ -9,6 +9,7 @@ from worker.agents.models import providers
 from worker.agents.runs.events import RunEvents
 from worker.agents.runs.state import FailedCall
 from worker.current import REASON_RETRY
+from worker.redaction import message_to_show
 from worker.words.classification import classify, message_of
 from worker.words.events import NewEvent
 from worker.words.statuses import TaskUpdateEventType
@@ -153,7 +154,7 @@ def missing(who: str, error: BaseException) -> NewEvent:
         who: The part that failed.
         error: The error.
     """
-    text = f"{who} failed, and the run continued without it: {message_of(error)[:1000]}"
+    text = f"{who} failed, and the run continued without it: {message_to_show(error, 1000)}"
     return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "missing"})
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from worker.agents.event_buffer import plain
 from worker.agents.tools.tools import runs_others
+from worker.redaction import MESSAGE_CHARACTERS, of_this_process
 from worker.words.events import NewEvent
 from worker.words.statuses import TaskUpdateEventType
 
@@ -41,8 +42,11 @@ def result_event(
     is_error: bool,
     member: str | None = None,
 ) -> NewEvent:
-    """Return the event that a tool returned a result or an error."""
-    data = {**_request(call_id, name, arguments, member), "result": _readable(shown(result)), "is_error": is_error}
+    """Return the event that a tool returned a result, or an error, whose message is shown without secrets."""
+    said = _readable(shown(result))
+    if is_error and isinstance(said, str):
+        said = of_this_process().beginning(said, MESSAGE_CHARACTERS)
+    data = {**_request(call_id, name, arguments, member), "result": said, "is_error": is_error}
     return NewEvent(type=TaskUpdateEventType.ToolCallResult, data=data)
 
 

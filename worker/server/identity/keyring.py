@@ -178,11 +178,12 @@ class Keyring:
         Args:
             key: The key to examine.
             access: The permissions of the caller.
+
+        Raises:
+            Unauthorized: The key is wrong.
+            NotFound: The key belongs to another organization.
         """
-        try:
-            its = await self.admit(key, access.organization.organization_id)
-        except (Unauthorized, NotFound):
-            return []
+        its = await self.admit(key, access.organization.organization_id)
         listed = [agent.id for agent in await its.organization.tasks.list_agents()]
         both = set(listed) | set(its.agents or ()) if its.agents is not None else set(listed)
         return sorted(agent for agent in both if its.reaches(agent) and access.reaches(agent))

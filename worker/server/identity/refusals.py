@@ -14,8 +14,9 @@ from worker.words.actors import Actor, AuditAction, Door
 from worker.words.errors import ModuleException
 from worker.words.notices import PlatformTrouble, announce
 
-KINDS = 500  # most kinds that are counted separately; all further ones share one entry
+KINDS = 500  # most kinds that are counted separately, with a valid key and without; further ones share one entry each
 WRONG_KEY = "wrong key"
+SEVERAL = "(several)"
 REFUSED = frozenset({401, 403, 404, 429})
 """Status codes that count as refusals. 404 is one: tasks and agents out of reach are reported as not found."""
 
@@ -35,7 +36,7 @@ class Refusals:
 
     Args:
         host: The platform, whose organizations have the audit logs.
-        organization_id: The organization to use for requests that name none.
+        organization_id: The server's organization, whose log has the requests without a valid key.
         run_in_background: Runs a coroutine in the background.
         window: Seconds in which only one entry per kind is written, so that a flood does not fill the table.
     """
@@ -51,7 +52,7 @@ class Refusals:
         self._organization = organization_id
         self._run_in_background = run_in_background
         self._window = window
-        self._kinds: dict[tuple[str, ...], _Kind] = {}
+        self._kinds: dict[bool, dict[tuple[str, ...], _Kind]] = {True: {}, False: {}}  # by whether there was a key
 
     def note(self, scope: Scope, error: ModuleException, access: Access | None, door: Door = Door.Api) -> None:
         """Record that a request was refused, without waiting for the audit log.
@@ -64,36 +65,36 @@ class Refusals:
         """
         if error.status_code not in REFUSED:
             return
-        organization_id = (
-            access.organization.organization_id
-            if access is not None
-            else scope.get("organization_id") or self._organization
-        )
         actor = actor_of(scope, access, door)
-        asked = f"{scope['method']} {scope['path']}"
+        if access is not None:
+            organization_id, path = access.organization.organization_id, scope["path"]
+        else:  # whoever has no valid key may name any organization, so its audit log is not filled with this
+            organization_id, path = self._organization, _named(scope, self._organization)
+        asked, kinds = f"{scope['method']} {path}", self._kinds[access is not None]
         name = (organization_id, actor.key_id, actor.address, str(scope.get("row") or scope["path"].split("/")[1]))
         name += (str(error.status_code),)
-        known = self._kinds.get(name)
-        if known is None and len(self._kinds) >= KINDS:
-            name, asked = ("others",), "(others)"
-            actor = Actor(actor.key_id, "", None, "(several)", door)
-            known = self._kinds.get(name)
+        known = kinds.get(name)
+        if known is None and len(kinds) >= KINDS:
+            name, asked, organization_id = ("others",), "(others)", self._organization
+            actor = Actor(SEVERAL if access is not None else actor.key_id, "", None, SEVERAL, door)
+            known = kinds.get(name)
         if known is not None and time.monotonic() < known.since + self._window:
             known.more += 1
             return
         if known is not None and known.more:
             self._write(known, known.more)
         kind = _Kind(organization_id, asked, actor, error.description, time.monotonic())
-        self._kinds[name] = kind
+        kinds[name] = kind
         self._write(kind, 1)
 
     def settle(self, until: float) -> None:
         """Write the counts of repeated refusals whose window ends by then, in seconds of the monotonic clock."""
-        for name, kind in list(self._kinds.items()):
-            if until >= kind.since + self._window:
-                del self._kinds[name]
-                if kind.more:
-                    self._write(kind, kind.more)
+        for kinds in self._kinds.values():
+            for name, kind in list(kinds.items()):
+                if until >= kind.since + self._window:
+                    del kinds[name]
+                    if kind.more:
+                        self._write(kind, kind.more)
 
     def _write(self, kind: _Kind, times: int) -> None:
         self._run_in_background(self._written(kind, times))
@@ -104,6 +105,12 @@ class Refusals:
             await audit.write(AuditAction.Refused, kind.subject, actor=kind.actor, error=kind.error, times=times)
         except ModuleException as error:
             announce(PlatformTrouble(doing="writing the audit log", error=error))
+
+
+def _named(scope: Scope, own: str) -> str:
+    """Return a request's path, with the organization that it named unless that is the server's own."""
+    named = scope.get("organization_id")
+    return scope["path"] if named in (None, own) else f"/{named}{scope['path']}"
 
 
 def actor_of(scope: Scope, access: Access | None, door: Door = Door.Api) -> Actor:

@@ -7,10 +7,11 @@ attempts than one.
 import ipaddress
 import time
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from worker.server.identity.access import Unauthorized
 from worker.server.identity.keyring import digest_of
 from worker.words.errors import ModuleException
 
@@ -77,14 +78,28 @@ class Guesses:
         if len(self._right) > RIGHT_KEYS:
             self._right.popitem(last=False)
 
-    async def was_wrong(self, address: str, key: str, elsewhere: Spent) -> None:
-        """Count a wrong key, unless it was counted before.
+    @asynccontextmanager
+    async def trying(self, address: str, key: str, elsewhere: Spent) -> AsyncGenerator[None]:
+        """Limit and count what the block tells about a key, which raises Unauthorized if the key is wrong.
 
         Args:
             address: The client's address.
-            key: The wrong key.
-            elsewhere: Counts the key for all server processes, and returns their total count.
+            key: The key.
+            elsewhere: Counts a wrong key for all server processes, and returns their total count.
+
+        Raises:
+            TooManyGuesses: The address has tried too many wrong keys.
         """
+        self.check(address, key)
+        try:
+            yield
+        except Unauthorized:
+            await self._was_wrong(address, key, elsewhere)
+            raise
+        self.was_right(key)
+
+    async def _was_wrong(self, address: str, key: str, elsewhere: Spent) -> None:
+        """Count a wrong key, unless it was counted before."""
         if not self._count(address, key) or not self._most:
             return
         network = _network(address)

@@ -6,12 +6,14 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from worker.server import bare
+from worker.server.identity.access import Unauthorized
 from worker.server.limits.failures import documented
+from worker.server.limits.headers import address_of
 from worker.server.limits.json_bodies import JsonRoute
 from worker.server.routes.bodies import AgentBody, AllowanceBody
 from worker.server.routes.common import Admitted, answers, is_native, service_of
 from worker.words.agents import AgentRecord
-from worker.words.errors import Conflict
+from worker.words.errors import Conflict, NotFound
 
 router = APIRouter(tags=["agents"], route_class=JsonRoute)
 
@@ -66,10 +68,16 @@ async def delete(request: Request, access: Admitted, agent_id: str) -> Response:
     return _answer(request, await access.organization.tasks.delete_agent(agent_id))
 
 
-@router.post("/metadata/api_key_allowance", responses=documented())
+@router.post("/metadata/api_key_allowance", responses=documented(429))
 async def allowance(request: Request, access: Admitted, body: AllowanceBody) -> dict[str, Any]:
-    """Return the agents that a key can call; none for an invalid key."""
-    return {"api_key": body.api_key, "agent_ids": await service_of(request).keyring.allowance(body.api_key, access)}
+    """Return the agents that a key can call; none for an invalid key, which counts as a guess."""
+    service, agents = service_of(request), list[str]()
+    try:
+        async with service.trying(address_of(request.scope), body.api_key):
+            agents = await service.keyring.allowance(body.api_key, access)
+    except (Unauthorized, NotFound) as error:
+        service.refusals.note(request.scope, error, access)
+    return {"api_key": body.api_key, "agent_ids": agents}
 
 
 @router.get("/metadata/default_llm_extra_headers", responses=documented())

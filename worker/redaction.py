@@ -1,4 +1,7 @@
-"""Removal of secrets from texts: known secrets by their value, and others by their form."""
+"""Removal of secrets from texts: known secrets by their value, and others by their form.
+
+Every error message that others than the run may read passes through here: results, events, logs, traces.
+"""
 
 import json
 import os
@@ -8,16 +11,19 @@ from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from pydantic import SecretStr
 
 from worker.settings import Settings
+from worker.words.classification import message_of
 
 HIDDEN = "***"
 MIN_CHARACTERS = 8  # a shorter value may be any word, and hiding it everywhere would make lines unreadable
 
-MARGIN = 1_000  # characters read beyond the last one shown, since a secret may begin before it and end there
+MARGIN = 1_000  # characters read beyond the last one shown, at least: a secret may begin before it and end there
+MESSAGE_CHARACTERS = 100_000  # of an error's message, which may be a whole file
+URL_SAFE = ("", "/", "!#$%&'()*+,/:;=?@[]~")  # characters that clients leave as they are in a URL; which, differs
 
 SECRET_NAMES = re.compile(r"(?:KEY|SECRET|TOKEN|PASSWORD|CREDENTIALS?)$")
 """Names of environment variables whose values must not be logged, above all providers' keys."""
@@ -78,8 +84,11 @@ def _texts(value: Any) -> Iterable[str]:
 
 
 def _forms(secret: str) -> set[str]:
-    """Return the forms of a secret in a text, plain and within JSON; none if it is too short to be recognizable."""
-    return {secret, json.dumps(secret)[1:-1]} if len(secret) >= MIN_CHARACTERS else set()
+    """Return the forms of a secret in a text: plain, within JSON, in a URL. One too short to be recognized has none."""
+    if len(secret) < MIN_CHARACTERS:
+        return set()
+    in_urls = (quote(secret, safe, errors="replace") for safe in URL_SAFE)
+    return {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], quote_plus(secret, errors="replace"), *in_urls}
 
 
 class Redactor:
@@ -100,7 +109,8 @@ class Redactor:
 
     def beginning(self, text: str, characters: int) -> str:
         """Return the first characters of a text, without secrets, and how many follow; it is quick for any length."""
-        shown = self(text[: characters + MARGIN])[:characters]
+        margin = max([MARGIN, *map(len, dict(_held)), *map(len, self._known[:1])])
+        shown = self(text[: characters + margin])[:characters]
         return shown if len(text) <= characters else f"{shown}… [{len(text) - characters:,} characters more]"
 
     def __call__(self, text: str) -> str:
@@ -116,6 +126,11 @@ class Redactor:
 def of_this_process() -> Redactor:
     """Return the redactor for the secrets of this process's settings and environment."""
     return Redactor.of(Settings(), os.environ)
+
+
+def message_to_show(error: BaseException, characters: int = MESSAGE_CHARACTERS) -> str:
+    """Return the beginning of an error's message, without secrets."""
+    return of_this_process().beginning(message_of(error), characters)
 
 
 def _secrets_of(settings: Settings) -> Iterable[str]:
