@@ -96,12 +96,9 @@ async def world(serving: Serving, engine: Engine, database_url: str) -> AsyncIte
 
 
 def served(routes: Any) -> Iterator[str]:
-    """Method and path of every route, those of included routers too."""
+    """Method and path of every route."""
     for route in routes:
-        within = getattr(route, "original_router", None)
-        if within is not None:
-            yield from served(within.routes)
-        elif isinstance(route, Route):
+        if isinstance(route, Route):
             yield from (f"{method} {route.path}" for method in (route.methods or set()) - {"HEAD"})
 
 

@@ -117,7 +117,7 @@ def create_app(
     )
     app.state.service = service
     for router in (health, *ROUTERS):
-        app.include_router(router)
+        app.router.routes += router.routes  # including them would build each route again, at the first request
     if pages is not None:
         made = pages(ServerFront(service))
         app.router.routes += [Route(path, made, name=f"pages {path}") for path in ("/", "/ui")]
