@@ -23,6 +23,7 @@ from worker.server.routes import (
 ROUTERS = (
     task_lists.router,
     tasks.router,
+    tasks.saving,
     reports.router,
     events.router,
     files.router,

@@ -209,9 +209,6 @@ def _renamed(changes: dict[str, Any]) -> dict[str, Any]:
     return {**rest, "payload_extension": {**other, **extension} if isinstance(other, dict) else other}
 
 
-router.include_router(saving)
-
-
 @router.delete("/agent-execution/{task_id}", response_model=TaskRecord, responses=documented(404))
 async def stop(request: Request, access: Admitted, task_id: str) -> Response:
     """Stop a task; a finished task is left unchanged."""
