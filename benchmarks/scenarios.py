@@ -4,8 +4,9 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from statistics import median
 from typing import Any
 
 from benchmarks.handlers import noop_agent
@@ -28,6 +29,8 @@ machines. It does not account for their disks."""
 
 QUIET = 40
 """Tasks before a burst: enough for PostgreSQL to settle on a generic plan."""
+
+TURNS = 3
 
 LINES = list[tuple[str, str]]
 
@@ -82,19 +85,24 @@ async def live(engine: Engine, agent: str, count: int) -> LINES:
 async def burst(engine: Engine, count: int) -> LINES:
     """Measure the first burst on new tables in three sizes, with a worker that has run a few single tasks before.
 
-    Every new deployment starts this way: statements are prepared on empty tables without statistics. The best of
-    several turns counts for each size, since a small burst ends before the machine has settled.
+    Every new deployment starts this way: statements are prepared on empty tables without statistics. The sizes take
+    turns, and the median of each counts.
     """
-    turns = {count // 50: 5, count // 10: 3, count: 1}
-    best: dict[int, tuple[float, float]] = {}
-    for size in [size for turn in range(max(turns.values())) for size, times in turns.items() if turn < times]:
-        best[size] = max(best.get(size, (0.0, 0.0)), await _burst(engine, size))
-    lines = [
-        (f"first burst: lives/s of {size} tasks", f"{rate:.0f}/s; worker's CPU {cpu / size * 1000:.2f} ms a task")
-        for size, (rate, cpu) in best.items()
-    ]
-    rates = [rate for rate, _ in best.values()]
-    return [*lines, ("first burst: the slowest of these beside the fastest", f"{min(rates) / max(rates) - 1:+.1%}")]
+    sizes = (count // 50, count // 10, count)
+    measured = {size: list[tuple[float, float]]() for size in sizes}
+    for _ in range(TURNS):
+        for size in sizes:
+            measured[size].append(await _burst(engine, size))
+    rates = {size: median(rate for rate, _ in turns) for size, turns in measured.items()}
+    lines = [(f"first burst: lives/s of {size} tasks", _burst_line(size, turns)) for size, turns in measured.items()]
+    slowest = f"{min(rates.values()) / max(rates.values()) - 1:+.1%}"
+    return [*lines, ("first burst: the slowest of these beside the fastest", slowest)]
+
+
+def _burst_line(size: int, turns: Sequence[tuple[float, float]]) -> str:
+    rates = ", ".join(f"{rate:.0f}" for rate, _ in turns)
+    cpu = median(cpu for _, cpu in turns) / size * 1000
+    return f"{median(rate for rate, _ in turns):.0f}/s (of {rates}); worker's CPU {cpu:.2f} ms a task"
 
 
 async def _burst(engine: Engine, size: int) -> tuple[float, float]:
