@@ -120,7 +120,9 @@ PROGRAMS: dict[str, Program] = {
     "bare stream": Program(_alone, ALONE, is_journaled=False),
 }
 
-Kind = Literal["cut", "close", "fail", "delay", "stall", "comments", "refuse", "empty", "unended", "unread", "marked"]
+Kind = Literal[
+    "cut", "close", "fail", "delay", "stall", "comments", "refuse", "empty", "unended", "unread", "document", "marked"
+]
 SILENT: frozenset[Kind] = frozenset({"stall", "comments"})
 REFUSALS: dict[str, tuple[int, str]] = {
     "408": (408, "request_timeout"),
@@ -132,6 +134,7 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "key": (401, "invalid_api_key"),
     "400": (400, "invalid_request_error"),
 }
+TAKE_NO_DOCUMENT = ("bedrock", "cohere", "mistral")  # in place of a stream: their clients say so
 BUSY = frozenset({"408", "429", "500", "503", "529"})
 """Of these, those that are charged to the task: a provider is away from the third in a row on."""
 
@@ -205,6 +208,8 @@ class Plot:
                 return Says(says.text, calls=says.calls, finish=None)
             case "unread":
                 return UNREAD[self.how]
+            case "document":
+                return Raw([json.dumps(WIRES[self.wire].body(says)).encode()], "application/json")
             case "marked":
                 finish: Any = self.how
                 return Says(says.text[:1], calls=says.calls, finish=finish)
@@ -226,6 +231,7 @@ def plots_of(wire: str, program: str) -> Iterator[Plot]:
         yield Plot(wire, program, question, "empty")
         if told.is_streamed:
             yield Plot(wire, program, question, "unended")
+            yield Plot(wire, program, question, "document")
         yield from (Plot(wire, program, question, "marked", how=each) for each in MARKS if each in WIRES[wire].finishes)
 
 
@@ -314,6 +320,8 @@ class Told:
         repeated = [who for who, times in Counter(self.effects).items() if times > 1]
         if program.is_journaled and repeated:
             yield f"tools called again: {repeated}"
+        if plot.kind == "document" and plot.wire not in TAKE_NO_DOCUMENT and self.asked[plot.asked] > 1:
+            yield "a whole answer is asked for again"
         if plot.kind == "delay" and self.task is not None and self.task.errors:
             yield "an answer that is late is no error"
 

@@ -69,7 +69,7 @@ class Overrides:
         self._wanted = wanted
         self._file_tools = file_tools
         self.ignored: str | None = None  # an option of the task that the model does not support
-        self.last_model: Any = None
+        self.last: Any = None  # the agent or team whose answer is the result
         self._replaced: tuple[Any, Any] | None = None  # the leader's own model, and the model it runs on
 
     def applied(self, agent: Any, kind: str) -> Any:
@@ -89,7 +89,7 @@ class Overrides:
         """Return a copy of an agent or team that a workflow runs; the original if the task changes nothing about it."""
         record = self._record
         if not self._names_model(agent) and record.tool_call_limit is None and self._file_tools is None:
-            self.last_model = agent.model
+            self.last = agent
             return agent
         own = _copied(agent)
         self._set_model(own)
@@ -113,12 +113,15 @@ class Overrides:
         return copies
 
     def repairer(self) -> Any:
-        """Return an agent that only reformats the last model's answer; None if no model was seen."""
+        """Return an agent that only reformats the last answer, with the model that gave it; None if no agent ran."""
         from agno.agent import Agent
 
-        if self.last_model is None:
+        last = self.last
+        if last is None:
             return None
-        own = Agent(id="repair", model=self.last_model, telemetry=False)  # a fixed id, which later attempts recognize
+        parser = last.parser_model if self._wanted.schema or self._wanted.model else None
+        model = parser or last.output_model or last.model
+        own = Agent(id="repair", model=model, telemetry=False)  # a fixed id, which later attempts recognize
         self._ask(own)
         return own
 
@@ -137,7 +140,7 @@ class Overrides:
             own.model = own.model or replacement
         else:
             self._choose_model(own)
-        self.last_model = own.model
+        self.last = own
 
     def _choose_model(self, own: Any) -> None:
         given, effort = own.model, self._record.reasoning_effort

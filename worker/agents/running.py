@@ -214,7 +214,7 @@ class _ActiveRun:
     def _note_what_is_ignored(self) -> None:
         """Report a task's option that the model does not support."""
         if self._overrides.ignored:
-            model = self._overrides.last_model.id
+            model = self._overrides.last.model.id
             text = f"{self._overrides.ignored} is ignored: the model {model} does not support it."
             self._run.emit([NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "model"})])
 

@@ -196,7 +196,7 @@ def _code(error: BaseException, facts: Facts, *, is_wrapped: bool) -> ErrorCode 
     by_status = None if facts.status is None else of_status(facts.status)
     named = _named(facts.names)
     if named is None and by_status is None and facts.is_remote:
-        named = _named([type(error).__name__])
+        named = (None if facts.body else _unreadable(error)) or _named([type(error).__name__])
     if named is not None and _says_more(named, by_status):
         return named
     if facts.is_remote and by_status in {

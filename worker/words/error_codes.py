@@ -229,10 +229,12 @@ UNREADABLE = frozenset(
     {
         "JSONDecodeError",
         "UnicodeDecodeError",
+        *("DecodingError", "ContentDecodingError", "DecodeError"),  # httpx, requests, urllib3: not gzip, as declared
         "APIResponseValidationError",  # OpenAI, Anthropic
         "ResponseValidationError",  # Mistral
         "UnknownApiResponseError",  # Google
         "ParserError",  # botocore's, of an event stream
+        "SSEError",  # Cohere's: the response is no event stream
     }
 )
 """Names of classes that mean an unreadable answer, if a model's client raised them."""

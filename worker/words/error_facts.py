@@ -274,7 +274,7 @@ def _own_message(error: BaseException) -> str:
     if _grpc_code(error):
         with suppress(Exception):
             return str(attribute(error, "details")() or "")
-    for name in ("description", "message", "error"):
+    for name in ("description", "message", "error", "body"):  # Cohere's text is its headers
         value = attribute(error, name)
         if isinstance(value, str) and value.strip():
             return value.strip()

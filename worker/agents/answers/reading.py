@@ -97,6 +97,17 @@ class Reading:
         self._has_ended = False
         self.word = ""  # the provider's reason
         self.refusal = ""  # the model's refusal, if its provider has a field for refusals
+        self.document: str | None = None  # what came where a stream was requested
+
+    @property
+    def has_only_document(self) -> bool:
+        """Whether a document came in place of a stream, and the client found no chunk in it."""
+        return self.document is not None and not self._is_known
+
+    def begin_document(self) -> str:
+        """Return the text of the document, which is whole, and whose end is therefore not missing."""
+        self._streamed = False
+        return self.document or ""
 
     def take(self, response: Any) -> None:  # noqa: C901 - one branch per provider
         """Read a response, or a chunk of one.

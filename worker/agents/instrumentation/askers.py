@@ -27,6 +27,10 @@ ROLES: tuple[tuple[str, str], ...] = (
 """Functions of agents and teams that call a model for a special purpose, by a part of their names."""
 
 
+ANSWERING = frozenset({"parser", "output"})
+"""Helpers whose answer replaces the agent's own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asker:
     """The caller of a model.
@@ -40,6 +44,11 @@ class Asker:
     label: str
     helper: str | None = None
     is_agent: bool = False
+
+    @property
+    def gives_answer(self) -> bool:
+        """Whether the call produces an agent's answer, rather than a side request."""
+        return self.is_agent or self.helper in ANSWERING
 
 
 USER = Asker("model")

@@ -19,6 +19,7 @@ from worker.agents.answers.completeness import (
 )
 from worker.agents.answers.errors import AnswerError
 from worker.agents.answers.reading import Reading, current_reading, read_answers_of
+from worker.agents.answers.whole import with_document, with_document_sync
 from worker.agents.errors import ensure_message, is_prevented_call, provider_is_away
 from worker.agents.instrumentation.askers import asker_of
 from worker.agents.instrumentation.bare_notes import failed, usage_of
@@ -57,7 +58,7 @@ class BareCall:
         self._bounds = bounds_of(run)
         self.silence = self._bounds.silence
         self._provider = providers.provider_of(model)
-        self._is_answer = asker_of(arguments).is_agent
+        self._is_answer = asker_of(arguments).gives_answer
         self._last = self._reason_to_end(arguments)
         self.arguments = arguments
         if self._last is not None and not keeps_tools(model):
@@ -238,7 +239,8 @@ async def streamed(run: Run, original: Any, model: Any, arguments: dict[str, Any
     prepare_client(model)
     leave_retries(model, "async_client")
     try:
-        async for delta in stream_within(original(model, **call.arguments), call.reading, call.silence):
+        stream = with_document(original(model, **call.arguments), model, call.reading)
+        async for delta in stream_within(stream, call.reading, call.silence):
             call.hear(delta)
             yield delta
         call.check()
@@ -254,7 +256,7 @@ def streamed_sync(run: Run, original: Any, model: Any, arguments: dict[str, Any]
     _on_loop(run, call.begins)
     leave_retries(model, "client")
     try:
-        stream = original(model, **call.arguments)
+        stream = with_document_sync(original(model, **call.arguments), model, call.reading)
         for delta in stream_within_sync(stream, call.reading, call.silence, call.check_run):
             call.hear(delta)
             yield delta

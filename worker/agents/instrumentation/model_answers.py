@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from worker.agents.answers.whole import ParsedCall
 from worker.agents.instrumentation.frames import current_turn
 from worker.agents.translation.values import changed_fields, packed
 
@@ -13,23 +14,35 @@ NOT_IN_PIECES = MADE_ANEW | {"tool_calls"}
 """Fields that are not stored with a stream's chunks: generated ones, and those assembled from all chunks."""
 
 
-class ParsedCall(dict[str, Any]):
-    """A complete tool call from the journal, in place of the chunks of a provider's stream."""
-
-
 def parsed(model: Any, pieces: list[Any]) -> list[dict[str, Any]]:
     """Return the complete tool calls of a stream.
 
     Args:
         model: The model that streamed the chunks.
-        pieces: The chunks; calls from the journal are already complete.
+        pieces: The chunks, or complete calls.
     """
-    whole_already = all(isinstance(each, ParsedCall) for each in pieces)
-    calls = [dict(each) for each in pieces] if whole_already else model.parse_tool_calls(pieces)
+    calls = assembled(model, pieces)
     turn = current_turn.get()
     if turn is not None:
         turn.conversation.give_ids(calls, turn.position)
     return calls
+
+
+def assembled(model: Any, pieces: list[Any]) -> list[dict[str, Any]]:
+    """Return the tool calls of a stream, without ids of ours.
+
+    Args:
+        model: The model that streamed the chunks.
+        pieces: The chunks, or complete calls.
+    """
+    if are_whole(pieces):
+        return [dict(each) for each in pieces]
+    return model.parse_tool_calls(pieces)
+
+
+def are_whole(pieces: list[Any]) -> bool:
+    """Return whether these are complete tool calls, rather than chunks of a provider's stream."""
+    return all(isinstance(each, ParsedCall) for each in pieces)
 
 
 def pack(answer: Any, left_out: frozenset[str]) -> dict[str, Any]:

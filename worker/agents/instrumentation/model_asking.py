@@ -7,6 +7,7 @@ from typing import Any
 
 from worker.agents.answers.completeness import asked, asked_sync
 from worker.agents.answers.reading import current_reading
+from worker.agents.answers.whole import with_document, with_document_sync
 from worker.agents.instrumentation.model_calls import ModelCall
 from worker.agents.instrumentation.patience import AT_ONCE, stream_within, stream_within_sync, within, within_sync
 from worker.agents.models.clients import leave_retries, prepare_client
@@ -77,7 +78,7 @@ async def streamed(call: ModelCall, original: Any) -> AsyncIterator[Any]:
                 return
             prepare_client(call.model)
             leave_retries(call.model, "async_client")
-            stream = original(call.model, **call.arguments)
+            stream = with_document(original(call.model, **call.arguments), call.model, call.reading)
             async with aclosing(stream_within(stream, call.reading, call.silence)) as pieces:
                 async for delta in pieces:
                     call.hear(delta)
@@ -107,7 +108,7 @@ def streamed_sync(call: ModelCall, original: Any, run: Any) -> Iterator[Any]:
                 is_complete = True
                 return
             leave_retries(call.model, "client")
-            stream = original(call.model, **call.arguments)
+            stream = with_document_sync(original(call.model, **call.arguments), call.model, call.reading)
             for delta in stream_within_sync(stream, call.reading, call.silence, run.check):
                 call.hear(delta)
                 yield delta

@@ -7,12 +7,13 @@ from typing import Any
 from worker.agents.answers.completeness import Answered, cut_short, provider_error, says_something, settled, tokens_of
 from worker.agents.answers.errors import AnswerError
 from worker.agents.answers.reading import Reading, read_answers_of
+from worker.agents.answers.whole import ParsedCall
 from worker.agents.errors import ensure_message
 from worker.agents.event_buffer import Written
 from worker.agents.instrumentation import steering
-from worker.agents.instrumentation.askers import Asker
+from worker.agents.instrumentation.askers import ANSWERING, Asker
 from worker.agents.instrumentation.frames import Frame, Turn, current_turn
-from worker.agents.instrumentation.model_answers import MADE_ANEW, NOT_IN_PIECES, ParsedCall, as_asked, failure_of, pack
+from worker.agents.instrumentation.model_answers import MADE_ANEW, NOT_IN_PIECES, as_asked, assembled, failure_of, pack
 from worker.agents.instrumentation.model_conversations import conversation_of, tool_names
 from worker.agents.journal.rows import Number
 from worker.agents.models.models import stand_in
@@ -159,7 +160,7 @@ class ModelCall:
         """Journal a streamed answer that is complete and valid."""
         self.landed()
         await self._run.provider_answered(self._provider)
-        calls = self.model.parse_tool_calls(self._pieces) if self._pieces else []
+        calls = assembled(self.model, self._pieces)
         self._conversation.give_ids(calls, self._position)
         if calls:
             self._deltas.append({"tool_calls": packed(calls)})
@@ -282,7 +283,7 @@ class ModelCall:
     @property
     def _is_answer(self) -> bool:
         """Whether the call produces an agent's answer, rather than a side request of a helper or of user code."""
-        return self._conversation.is_agent or self._conversation.helper == "output"
+        return self._conversation.is_agent or self._conversation.helper in ANSWERING
 
     def _has_spoken(self) -> bool:
         """Return whether the same turn already contained text alongside a tool call."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import ref
 
-from worker.agents.models import bedrock, error_bodies
+from worker.agents.models import bedrock, documents
 
 ATTRIBUTES = {"async_client": "get_async_client", "client": "get_client"}
 """Attributes in which models keep their clients, and the methods that open them."""
@@ -46,7 +46,7 @@ def open_client(model: Any) -> None:
 def leave_retries(model: Any, attribute: str) -> None:
     """Open a model's client, unless it is open, and turn off its retries: only one layer, the worker, should retry.
 
-    Its responses are examined for errors that the client would not notice.
+    Its responses are examined for documents in place of streams, which the client would not notice.
 
     The user's configuration takes precedence: their own client, or ``max_retries`` of the model or among its client's
     parameters. The clients of OpenAI, Anthropic, Groq, Cohere and LiteLLM retry twice by default, Google's once after
@@ -69,7 +69,7 @@ def leave_retries(model: Any, attribute: str) -> None:
         if getattr(client, "__name__", "") == "litellm":
             model.client = OneRequest(client)
             return
-        error_bodies.watch(getattr(client, "_client", None))
+        documents.watch(getattr(client, "_client", None))
         parameters: dict[str, Any] = getattr(model, "client_params", None) or {}
         is_own = getattr(model, "max_retries", None) is None and "max_retries" not in parameters
         if is_own and isinstance(getattr(client, "max_retries", None), int):

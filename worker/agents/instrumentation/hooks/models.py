@@ -99,14 +99,14 @@ def _call_of(frame: Frame, model: Any, arguments: dict[str, Any], *, is_streamed
 
 
 def parsed_calls(original: Original) -> Original:
-    """Make the hook for a stream's tool calls: journaled ones are complete, and a stand-in's have its own format."""
+    """Make the hook for a stream's tool calls: some are already complete, and a stand-in's have its own format."""
 
     def hook(self: Any, assistant_message: Any, stream_data: Any) -> Any:
         calls = stream_data.response_tool_calls
         if model_calls.drops_calls() if current_frame.get() is not None else bare.drops_calls():
             stream_data.response_tool_calls = calls = None
             assistant_message.tool_calls = None
-        if current_frame.get() is None or not calls:
+        if not calls or (current_frame.get() is None and not model_answers.are_whole(calls)):
             return original(self, assistant_message, stream_data)
         stream_data.response_tool_calls = None
         try:
