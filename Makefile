@@ -9,6 +9,9 @@ TIMES ?= 1
 # The whole suite runs in as many processes as tests/conftest.py says; a few tests are over before those have started.
 WHOLE_SUITE = --numprocesses auto --dist worksteal
 
+# Hundreds of processes load these modules during the tests: the first one compiles them for all.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test crash test-browser check bench docs lock audit clean
 .NOTPARALLEL:

@@ -64,7 +64,7 @@ async def carried_out(task: Task, program: Program, world: World, subject: Any =
 @every()
 async def test_wherever_it_dies_it_goes_on_from_there(program: Program, worlds: Iterator[World]) -> None:
     whole = await never_interrupted(program, worlds)
-    for moment in range(0, whole.task.writes, max(1, whole.task.writes // MAX_DEATHS)):
+    for moment in range(0, whole.task.writes, -(-whole.task.writes // MAX_DEATHS)):
         task, world = Task(**program.wishes), next(worlds)
         if await carried_out(task, program, world, dies_at=moment) is None:  # else it had fewer writes this time
             await goes_on(task, program, world, whole, f"dead at write {moment} of {whole.task.writes}")
