@@ -117,10 +117,10 @@ def test_nothing_is_lost_and_nothing_is_too_long(content: str) -> None:
     ids=["hashes", "underline", "rule", "bars", "sentences", "level", "headings", "blanks", "word", "fence", "stops"],
 )
 def test_a_text_that_is_made_for_it_takes_no_longer(hostile: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     chunks = passages(hostile)
     assert sum(len(each.content) for each in chunks) <= 3 * len(hostile)
-    assert time.perf_counter() - began < 5  # a second, on a machine that does much else
+    assert time.thread_time() - began < 5  # one takes half a second; what is quadratic takes minutes
 
 
 def test_texts_are_compared_in_one_form() -> None:
