@@ -139,7 +139,7 @@ RANDOM_IDS = frozenset({"id", "step_id", "parent_step_id", "child_run_id", "appr
 def timeless(value: Any) -> Any:
     """A stored value without what no two runs have in common."""
     if isinstance(value, dict):
-        runs = value.get("step_executor_runs")
+        runs: list[dict[str, Any]] | None = value.get("step_executor_runs")
         if runs:  # in the order in which they end: that of branches differs between two runs
             runs.sort(key=lambda run: str(run.get("run_id")))
         for each in runs or ():  # whether Agno stores one as cancelled is a race of its own
