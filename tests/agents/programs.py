@@ -139,15 +139,18 @@ RANDOM_IDS = frozenset({"id", "step_id", "parent_step_id", "child_run_id", "appr
 def timeless(value: Any) -> Any:
     """A stored value without what no two runs have in common."""
     if isinstance(value, dict):
-        runs: list[dict[str, Any]] | None = value.get("step_executor_runs")
-        if runs:  # in the order in which they end: that of branches differs between two runs
-            runs.sort(key=lambda run: str(run.get("run_id")))
-        for each in runs or ():  # whether Agno stores one as cancelled is a race of its own
+        runs: list[Any] = value.get("step_executor_runs") or []
+        runs.sort(key=_run_id)  # they stand in the order in which they ended: that of branches differs between two runs
+        for each in runs:  # whether Agno stores one as cancelled is a race of its own
             each.pop("status", None)
         return {key: timeless(each) for key, each in value.items() if key not in TIMES | RANDOM_IDS}
     if isinstance(value, list):
         return [timeless(each) for each in value]
     return value
+
+
+def _run_id(run: dict[str, Any]) -> str:
+    return run["run_id"]
 
 
 def _numbered(turn: Any, name: str) -> Any:
