@@ -17,10 +17,11 @@ from typing import Any
 
 from agno.agent import Agent
 from agno.approval.decorator import approval
+from agno.compaction import Compaction
 from agno.db.base import SessionType
 from agno.db.sqlite import SqliteDb
 from agno.eval.agent_as_judge import AgentAsJudgeEval
-from agno.exceptions import ModelProviderError, RetryAgentRun
+from agno.exceptions import ContextWindowExceededError, ModelProviderError, RetryAgentRun
 from agno.learn import LearningMachine, SessionContextConfig
 from agno.memory import MemoryManager
 from agno.models.message import Citations, Message
@@ -117,7 +118,14 @@ class World:
             "sessions": [timeless(each.to_dict()) for each in sessions],
             "memories": sorted({each.memory for each in db.get_user_memories()}),
             "approvals": [each["tool_name"] for each in db.get_approvals()[0]],
+            "folds": [timeless(row) for each in sessions for row in self._folds_of(each)],
         }
+
+    def _folds_of(self, session: Any) -> list[dict[str, Any]]:
+        """Records of folded history; Agno ignores those that begin at a message of an attempt that was interrupted."""
+        known = {each.id for run in session.runs for each in getattr(run, "messages", None) or ()}
+        rows: list[dict[str, Any]] = self.db.get_compactions_for_session(session.session_id)
+        return [each for each in rows if each["first_kept_message_id"] in known]
 
 
 TIMES = frozenset(
@@ -133,7 +141,10 @@ TIMES = frozenset(
         "eval_duration",
     }
 )
-RANDOM_IDS = frozenset({"id", "step_id", "parent_step_id", "child_run_id", "approval_id", "workflow_step_id"})
+RANDOM_IDS = frozenset(
+    {"id", "step_id", "parent_step_id", "child_run_id", "approval_id", "workflow_step_id"}
+    | {"compaction_id", "first_kept_message_id"}
+)
 
 
 def timeless(value: Any) -> Any:
@@ -695,6 +706,43 @@ def a_history_of_two_turns(world: World) -> Agent:
     if not world.db.get_sessions(session_type=SessionType.AGENT):
         bare = Agent(id="ann", db=world.db, model=ScriptedModel(["hello"]), telemetry=False)
         bare.run("hi", session_id="task-1", run_id="earlier")
+    return agent
+
+
+@program()  # agno stores the fold before the model is asked
+def a_history_that_is_folded(world: World) -> Agent:
+    compaction = Compaction(
+        model=world.model("they greeted each other", name="fold"), compact_at_tokens=40, uncompacted_runs=1
+    )
+    agent = world.scribe("ann", id="ann", db=world.db, add_history_to_context=True, compaction=compaction)
+    if not world.db.get_sessions(session_type=SessionType.AGENT):
+        bare = Agent(id="ann", db=world.db, model=ScriptedModel(["hello " * 40]), telemetry=False)
+        for number in range(4):
+            bare.run("hi", session_id="task-1", run_id=f"earlier-{number}")
+    return agent
+
+
+@program()  # what the provider refuses is folded, and asked again
+def a_request_that_is_too_long(world: World) -> Agent:
+    def turn(messages: list[Message]) -> Any:
+        if len(messages) > 9:
+            return ContextWindowExceededError("too long", 400)
+        return noting("a") if messages[-1].role == "user" else "done"
+
+    folding = Compaction(model=world.model("they talked", name="fold"), on_context_overflow=True, uncompacted_runs=1)
+    agent = world.scribe(
+        "ann",
+        id="ann",
+        db=world.db,
+        model=world.model(turn),
+        add_history_to_context=True,
+        num_history_runs=5,
+        compaction=folding,
+    )
+    if not world.db.get_sessions(session_type=SessionType.AGENT):
+        bare = Agent(id="ann", db=world.db, model=ScriptedModel(["hello " * 40]), telemetry=False)
+        for number in range(5):
+            bare.run("hi", session_id="task-1", run_id=f"earlier-{number}")
     return agent
 
 

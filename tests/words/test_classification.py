@@ -327,6 +327,15 @@ def test_an_error_raised_from_none_has_the_hint_of_the_response_below() -> None:
     assert classify(error).wait == pytest.approx(9)
 
 
+def test_an_error_of_a_call_is_not_that_of_the_call_before_it() -> None:
+    """Agno asks a fallback model, or has a request folded, while it handles the error of the model."""
+    first, second = ModelProviderError("too long", 400), ModelProviderError("busy", 503)
+    second.__context__ = first
+    assert (classify(second).code, classify(second).is_retryable) == (ErrorCode.Unavailable, True)
+    first.__context__, second.__context__ = second, None
+    assert (classify(first).code, classify(first).is_retryable) == (ErrorCode.InvalidRequest, False)
+
+
 AHEAD = 3600  # seconds
 
 

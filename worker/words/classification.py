@@ -108,10 +108,15 @@ def causes(error: BaseException) -> Iterable[BaseException]:
 
 
 def _origin(error: BaseException) -> BaseException | None:
-    """Return the cause of an error; Agno raises some errors from themselves, in which case their context counts."""
+    """Return the cause of an error; Agno raises some errors from themselves, in which case their context counts.
+
+    Of two wrappers, the context is the failure of another call, after which this one was made: a fallback model's, say.
+    """
+    context = error.__context__
     if error.__cause__ is error:
-        return error.__context__
-    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return context
+    is_of_another_call = context is not None and is_wrapper(error) and is_wrapper(context)
+    return error.__cause__ or (None if error.__suppress_context__ or is_of_another_call else context)
 
 
 def _classified(error: BaseException, depth: int) -> Classified | None:

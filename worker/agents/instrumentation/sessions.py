@@ -35,9 +35,10 @@ def as_found(frame: Frame, owner: Any, session: Any) -> Any:
     if not run.journal.is_kept or session is None:
         return session
     runs: list[Any] = session.runs or []
-    own = [each for each in runs if _is_ours(each, frame)]
-    if own:
-        session.runs = [each for each in runs if not _is_ours(each, frame)]
+    others = [each for each in runs if not is_from_earlier_attempt(getattr(each, "run_id", None), frame)]
+    has_own = len(others) < len(runs)
+    if has_own:
+        session.runs = others
     at = f"{run.record.turn}.{digest([type(session).__name__, session.session_id])}"
     # The task's first run finds the session as the task did, a later run as the runs before it have left it.
     scope = run.scope if run.journal.run_ids else run.journal.root
@@ -46,7 +47,7 @@ def as_found(frame: Frame, owner: Any, session: Any) -> Any:
         found = deepcopy(entry.value)
         session.session_data, session.metadata = found["data"], found["metadata"]
         _set_summary(session, found["summary"])
-    elif own or (run.journal.is_retry and not runs and METRICS in (session.session_data or {})):
+    elif has_own or (run.journal.is_retry and not runs and METRICS in (session.session_data or {})):
         _begin_anew(owner, session)
     elif _holds_anything(owner, session):
         found = {
@@ -72,10 +73,9 @@ def before_saving_sync(frame: Frame) -> None:
         frame.run.on_loop(partial(before_saving, frame))
 
 
-def _is_ours(run_output: Any, frame: Frame) -> bool:
-    """Return whether an earlier attempt at the current turn has left a run that this attempt has not made yet."""
-    run_id = str(getattr(run_output, "run_id", None) or "")
-    return run_id.startswith(frame.run.prefix) and run_id not in frame.run.journal.run_ids
+def is_from_earlier_attempt(run_id: str | None, frame: Frame) -> bool:
+    """Return whether what is stored of a run is of an earlier attempt at this turn, which has not made the run yet."""
+    return str(run_id or "").startswith(frame.run.prefix) and run_id not in frame.run.journal.run_ids
 
 
 def _holds_anything(owner: Any, session: Any) -> bool:

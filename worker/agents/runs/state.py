@@ -80,6 +80,7 @@ class RunState:
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     thread: int = field(default_factory=threading.get_ident)
     blocks_the_loop: bool = False
+    folds: set[str] = field(default_factory=set[str])  # ids of Agno's records of folded history that it has stored
     has_found_session: bool = False  # the initial state of Agno's session is being added to the journal
     _own_task: OwnTask | None = None
     _others: "set[asyncio.Task[Any]]" = field(default_factory=set["asyncio.Task[Any]"])

@@ -1,6 +1,7 @@
 """The list of all hooks. Each function that creates a hook documents the hook's purpose."""
 
 from worker.agents.instrumentation import (
+    folds,
     knowledge,
     long_results,
     media,
@@ -91,6 +92,9 @@ HOOKS: tuple[Hook, ...] = (
     Hook("agno.workflow.workflow", "Workflow", "get_session", step_pauses.session_sync),
     Hook("agno.run.approval", "", "acreate_approval_from_pause", storage_hooks.approval, is_shared=True),
     Hook("agno.run.approval", "", "create_approval_from_pause", storage_hooks.approval_sync, is_shared=True),
+    Hook("agno.compaction.compaction", "Compaction", "archive_for", folds.archive),
+    Hook("agno.compaction.compaction", "Compaction", "_asummarize", folds.summary),
+    Hook("agno.compaction.compaction", "Compaction", "_summarize", folds.summary_sync),
     Hook("agno.offload.store", "ResultStore", "_afree_call_id", storage_hooks.free_id),
     Hook("agno.offload.store", "ResultStore", "_free_call_id", storage_hooks.free_id_sync),
     Hook("agno.utils.callables", "", "aresolve_callable_members", runs_hooks.members, is_shared=True),
