@@ -875,6 +875,14 @@ def a_team_in_a_team(world: World) -> Team:
 
 
 @program()
+def a_team_that_answers_for_its_team(world: World) -> Team:
+    inner = Team(name="inner", model=world.model(delegate("bob"), "inner", name="i"), members=[world.scribe("bob")])
+    members: list[Any] = [world.scribe("ann"), inner]
+    model = world.model([delegate("inner"), delegate("ann")])
+    return Team(id="outer", db=world.db, mode=TeamMode.route, model=model, members=members)
+
+
+@program()
 def a_state_that_a_team_shares(world: World) -> Team:
     def count(run_context: RunContext) -> str:
         """Count."""

@@ -6,7 +6,7 @@ from typing import Any
 
 TIMES = frozenset(
     {"created_at", "updated_at", "completed_at", "duration", "time_to_first_token", "timer", "start_time", "end_time"}
-    | {"time", "timestamp", "started_at", "eval_duration"}
+    | {"time", "timestamp", "started_at", "eval_duration", "checkpoint_created_at"}
 )
 MADE_UP = frozenset({"child_run_id", "approval_id", "run_id", "parent_run_id", "workflow_run_id", "task_id"})
 OF_BRANCHES = frozenset({"runs", "member_responses", "step_executor_runs"})

@@ -168,8 +168,10 @@ def _opened(
     member = None if is_of_workflow(frame) else name_in_events(owner)
     child = Frame(run, owner, lambda: scope, frame, run.id_of(scope), given=given, member=member)
     child.is_made_by_user_code = site is not None
-    if getattr(getattr(frame.owner, "function", None), "show_result", False) and frame.parent is not None:
-        run.told_by[child.run_id] = run.told_by.get(frame.parent.run_id, frame.parent.run_id)
+    caller = next((each.run_id for each in frame.path() if each.run_id), "")
+    shows_result = bool(getattr(getattr(frame.owner, "function", None), "show_result", False))
+    if caller and (shows_result or caller in run.told_by):  # a nested team gives its members' text, too
+        run.told_by[child.run_id] = run.told_by.get(caller, caller)
     begin(child.run_id)
     _announce(frame, child)
     return child
