@@ -120,8 +120,8 @@ class Caller:
             raise Escaped(error) from error
         finally:
             end_forked(process)
-            signals.keep()  # the handler may have replaced the signal handlers
             shared_process.restore()
+            signals.keep()  # the handler may have replaced the signal handlers
 
     async def _in_thread(self, run: Run, function: Callable[[], Any]) -> Any:
         context = contextvars.copy_context()

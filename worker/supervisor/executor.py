@@ -163,11 +163,11 @@ class Executor:
             cause: The reason why its own outcome was not written.
         """
         pauses = SETTLE_AGAIN.pauses()
-        reason = "the run ended without a result" if cause is None else verdict.message(cause)
         code = ErrorCode.ResultInvalid if isinstance(cause, ModuleException) else ErrorCode.Handler
-        outcome = Outcome(AgentExecutionStatus.Error, {"result": reason, "error_code": code})
         while not execution.is_settled:
             try:
+                reason = "the run ended without a result" if cause is None else verdict.message(cause)
+                outcome = Outcome(AgentExecutionStatus.Error, {"result": reason, "error_code": code})
                 await until_answered(
                     partial(self._write_once, execution, outcome, cause), "saving the outcome of a run"
                 )

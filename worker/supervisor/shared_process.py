@@ -7,7 +7,8 @@ first ``asyncio``, whatever imports it later fails, since its parts cannot be pu
 import sys
 from contextlib import suppress
 
-from worker.words.loop_notices import LimitsLowered
+from worker.supervisor import shared_parts
+from worker.words.loop_notices import LimitsLowered, PartsReplaced
 from worker.words.notices import announce
 
 if sys.platform != "win32":
@@ -31,10 +32,13 @@ def remember() -> None:
 
 
 def restore() -> None:
-    """Put back removed modules, and raise the limits that were lowered since; higher ones are left alone."""
+    """Put back removed modules and broken parts, and raise the limits that were lowered; higher ones are left alone."""
     for name, module in _modules.items():
         if sys.modules.get(name) is not module:
             sys.modules[name] = module
+    replaced = shared_parts.restore()
+    if replaced:
+        announce(PartsReplaced(replaced))
     raised = [name for name, now in _limits().items() if name in _former and _raise(name, now, _former[name])]
     if raised:
         announce(LimitsLowered(tuple(raised)))

@@ -175,6 +175,11 @@ def _write_of_loop(log: Any, notice: notices.Notice) -> None:
             log.warning(
                 "a handler had lowered limits of the whole process; they are as before", limits=", ".join(notice.limits)
             )
+        case loop_notices.PartsReplaced():
+            log.warning(
+                "a handler left parts of the process in a state in which other tasks fail; they are as before",
+                parts=", ".join(notice.parts),
+            )
         case loop_notices.SignalHandlerFailed():
             log.warning(
                 "a signal handler raised an error outside a task's code; the error is ignored",

@@ -47,6 +47,13 @@ class LimitsLowered(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class PartsReplaced(Notice):
+    """A handler had replaced or removed parts of Python with which nothing works; they were put back."""
+
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SignalHandlerFailed(Notice):
     """A user's signal handler raised an error outside of a task's code, so that it was only logged."""
 
