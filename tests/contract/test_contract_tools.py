@@ -10,7 +10,7 @@ from tests.contract.steps import AGENT, card, claim, finish, log
 from worker.contracts import Platform
 from worker.engine.timings import EngineTimings
 from worker.words.errors import AgentNotFound, ToolNotFound
-from worker.words.operations import failed, operation_of, told
+from worker.words.operations import failed, operation_of, result_text
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.task_lists import TaskQuery
 from worker.words.tools import ToolInvocationResult, ToolRecord
@@ -50,7 +50,7 @@ async def test_a_worker_calls_a_tool_for_whoever_asks(platform: Platform) -> Non
     call, assignment = await asked(platform, by)
     assert operation_of(assignment.task) == ("total", {"region": "north"})
     answered = ToolInvocationResult(tool_id="total", result={"sum": 3}, is_success=True, execution_time=0.25)
-    await finish(platform, assignment, result=told(answered))
+    await finish(platform, assignment, result=result_text(answered))
     result = await call
     assert (result.is_success, result.result, result.execution_time) == (True, {"sum": 3}, 0.25)
     assert (result.tool_id, result.payload) == ("total", {"region": "north"})
@@ -63,7 +63,7 @@ async def test_a_call_that_fails_says_why(platform: Platform, ends: str) -> None
     call, assignment = await asked(platform, by)
     if ends == "raised":
         result = failed(500, "no such region", "total", {})
-        await finish(platform, assignment, Status.Error, result=told(result))
+        await finish(platform, assignment, Status.Error, result=result_text(result))
     elif ends == "crashed":
         await finish(platform, assignment, Status.Failed, result="its worker died")
     elif ends == "stopped":
@@ -82,7 +82,9 @@ async def test_the_same_key_is_the_same_call(platform: Platform) -> None:
     again = asyncio.create_task(
         platform.tasks.invoke_tool(AGENT, "total", {"region": "north"}, key="task-1:tool:total:0")
     )
-    await finish(platform, assignment, result=told(ToolInvocationResult(tool_id="total", result=3, is_success=True)))
+    await finish(
+        platform, assignment, result=result_text(ToolInvocationResult(tool_id="total", result=3, is_success=True))
+    )
     assert [(await each).result for each in (first, again)] == [3, 3]
     assert await claim(platform, by, seconds=0.01) == []
 

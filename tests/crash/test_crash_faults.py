@@ -69,7 +69,7 @@ async def test_a_worker_that_dies_of_a_task_it_has_made_and_begun_leaves_it_to_a
     """A task made where a worker waits is its own at once; nobody has heard of that yet when it dies."""
     fleet.engine.guard()
     await fleet.create("handing-on", 1)
-    worker = fleet.shell.start("run", **{VARIABLE: "write.told:NewRow", "XPANDER_AGENT_ID": "handing-on,short"})
+    worker = fleet.shell.start("run", **{VARIABLE: "write.announced:NewRow", "XPANDER_AGENT_ID": "handing-on,short"})
     assert await asyncio.to_thread(worker.process.wait, 60) == -signal.SIGKILL, worker.log
     made = "select status, attempt from worker.tasks where agent_id = 'short'"
     assert await fleet.engine.core.rows(made) == [{"status": Status.Executing, "attempt": 1}]

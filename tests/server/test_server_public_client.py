@@ -13,8 +13,7 @@ from worker.engine.engine import Engine
 from worker.server import bare
 from worker.words.changes import MUTABLE
 from worker.words.ids import new_id
-from worker.words.operations import failed, operation_of
-from worker.words.operations import told as words_of
+from worker.words.operations import failed, operation_of, result_text
 from worker.words.outcomes import Outcome
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.tools import ToolInvocationResult, ToolRecord
@@ -226,7 +225,7 @@ async def test_a_tool_that_is_not_there_or_is_called_with_no_object_is_refused(
 
 
 def outcome_of(result: ToolInvocationResult) -> Outcome:
-    return Outcome(Status.Completed if result.is_success else Status.Error, {"result": words_of(result)})
+    return Outcome(Status.Completed if result.is_success else Status.Error, {"result": result_text(result)})
 
 
 async def test_a_task_names_its_agents_model_where_it_names_none(client: httpx.AsyncClient) -> None:

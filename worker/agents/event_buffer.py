@@ -40,8 +40,8 @@ class EventBuffer:
         self._waiting: list[NewEvent] = []
         self._rows: list[JournalEntry] = []
         self._text_rows: list[JournalEntry] = []
-        self._told_after_next: list[asyncio.Future[None]] = []  # resolved once the events waiting now are stored
-        self._told_after_this: list[asyncio.Future[None]] = []  # resolved once the current batch is stored
+        self._waiters_of_next: list[asyncio.Future[None]] = []  # resolved once the events waiting now are stored
+        self._waiters_of_this: list[asyncio.Future[None]] = []  # resolved once the current batch is stored
         self._storing = False  # the current batch contains rows
         self._closed = False
         self._pump: asyncio.Task[None] | None = None
@@ -103,7 +103,7 @@ class EventBuffer:
         if self._pump is None:
             return
         stored = asyncio.get_running_loop().create_future()
-        (self._told_after_next if self._waiting or self._rows else self._told_after_this).append(stored)
+        (self._waiters_of_next if self._waiting or self._rows else self._waiters_of_this).append(stored)
         await stored
 
     async def put_text(self, text: str, rows: Sequence[JournalEntry] = ()) -> None:
@@ -199,9 +199,9 @@ class EventBuffer:
                 batch, self._waiting = self._waiting, []
                 rows, self._rows = self._rows, []
                 self._storing = bool(rows)
-                self._told_after_this, self._told_after_next = self._told_after_next, []
+                self._waiters_of_this, self._waiters_of_next = self._waiters_of_next, []
                 await (self._emit(batch, rows) if rows else self._emit(batch))
-                for each in self._told_after_this:
+                for each in self._waiters_of_this:
                     if not each.done():
                         each.set_result(None)
         except Exception as error:  # noqa: BLE001 - raised later in the run, by settle or instead of the cancellation
@@ -213,7 +213,7 @@ class EventBuffer:
                 self._owner.cancel()
         finally:
             self._pump = None
-            for each in (*self._told_after_this, *self._told_after_next):
+            for each in (*self._waiters_of_this, *self._waiters_of_next):
                 each.cancel()  # no effect on futures that are done
 
 

@@ -73,7 +73,7 @@ class Child:
             self.close()
             raise
         self._is_fit = frames.FORKS if bounds.once else kind != frames.MEMORY
-        return self._told(kind, content, bounds)
+        return self._checked(kind, content, bounds)
 
     def kill(self) -> None:
         """Kill the process immediately; safe from any thread. A thread that waits for its answer gets ``Crashed``."""
@@ -128,7 +128,7 @@ class Child:
         except ValueError:
             return Crashed(f"signal {-code}")
 
-    def _told(self, kind: bytes, content: bytes, bounds: Bounds) -> tuple[bytes, bytes]:
+    def _checked(self, kind: bytes, content: bytes, bounds: Bounds) -> tuple[bytes, bytes]:
         match kind:
             case frames.VALUE | frames.CONTENT:
                 return kind, content

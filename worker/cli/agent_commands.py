@@ -157,7 +157,7 @@ def _fields(agent: "AgentRecord") -> list[tuple[str, str | None]]:
     """Return the fields of an agent for people, in reading order."""
     import json
 
-    told = agent.instructions
+    instructions = agent.instructions
     schema: dict[str, Any] | None = agent.output_schema
     return [
         ("agent", agent.id),
@@ -171,7 +171,7 @@ def _fields(agent: "AgentRecord") -> list[tuple[str, str | None]]:
         ("output schema", json.dumps(schema, ensure_ascii=False) if schema else None),
         ("expected output", agent.expected_output),
         ("knowledge bases", ", ".join(each.id for each in agent.knowledge_bases) or None),
-        ("role", "\n".join(told.role)),
-        ("goal", "\n".join(told.goal)),
-        ("instructions", told.general),
+        ("role", "\n".join(instructions.role)),
+        ("goal", "\n".join(instructions.goal)),
+        ("instructions", instructions.general),
     ]

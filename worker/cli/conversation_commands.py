@@ -57,11 +57,11 @@ def show(
     from worker.words.conversations import ConversationQuery
 
     query = ConversationQuery(agent_id=agent, user_id=user, limit=limit)
-    told = ask(lambda platform: platform.tasks.conversation(conversation_id, query), quiet=as_json)
+    page = ask(lambda platform: platform.tasks.conversation(conversation_id, query), quiet=as_json)
     if as_json:
-        output.print_json(told)
+        output.print_json(page)
         return
-    for turn in told.turns:
+    for turn in page.turns:
         output.say(f"{_time(turn.asked_at)}  {turn.task_id}  {turn.agent_id}  {turn.status}")
         output.say(f"> {turn.question or ', '.join(turn.files)}")
         output.say(_answer(turn))

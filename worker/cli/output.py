@@ -208,8 +208,8 @@ def _attempts(task: "TaskRecord") -> str | None:
     if not task.execution_attempts:
         return None
     counts = ("errors", task.errors), ("crashes", task.crashes), ("suspicions", task.suspicions)
-    told = [f"{count} {name}" for name, count in counts if count]
-    return f"{task.execution_attempts}" + (f" ({', '.join(told)})" if told else "")
+    parts = [f"{count} {name}" for name, count in counts if count]
+    return f"{task.execution_attempts}" + (f" ({', '.join(parts)})" if parts else "")
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -22,7 +22,7 @@ WRITE = (
     "write.logged",
     "write.sent",
     "write.committed",
-    "write.told",
+    "write.announced",
 )
 KNOWN = ("known.decided", "known.committed")
 """Points of a run's writes to its own task by one statement; if a point of ``WRITE`` is set, they lock rows instead."""

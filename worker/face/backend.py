@@ -113,28 +113,28 @@ class Backend:
         return Tasks(self.configuration).create(self._named(agent_id, None), prompt, file_urls, **options)
 
     async def areport_external_task(
-        self, agent_id: str | None = None, agent: "Agent | None" = None, **told: "Unpack[Report]"
+        self, agent_id: str | None = None, agent: "Agent | None" = None, **details: "Unpack[Report]"
     ) -> "Task":
         """Record a task that ran elsewhere.
 
         Args:
             agent_id: The agent's id; None means the current run's agent, else ``XPANDER_AGENT_ID``.
             agent: An agent that is already loaded, instead of an id.
-            told: See ``Report``.
+            details: See ``Report``.
         """
         from worker.face.task import Task
 
         named = agent.id if agent is not None else self._named(agent_id, None)
-        return await Task.areport_external_task(self.configuration, named, **told)
+        return await Task.areport_external_task(self.configuration, named, **details)
 
     def report_external_task(
-        self, agent_id: str | None = None, agent: "Agent | None" = None, **told: "Unpack[Report]"
+        self, agent_id: str | None = None, agent: "Agent | None" = None, **details: "Unpack[Report]"
     ) -> "Task":
         """Sync version of ``areport_external_task``."""
         from worker.face.task import Task
 
         named = agent.id if agent is not None else self._named(agent_id, None)
-        return Task.report_external_task(self.configuration, named, **told)
+        return Task.report_external_task(self.configuration, named, **details)
 
     def _named(self, agent_id: str | None, task: "TaskRecord | None") -> str:
         return resolve_agent_id(agent_id, self.configuration, task.agent_id if task else None)

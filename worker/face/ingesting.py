@@ -136,7 +136,7 @@ class DocumentReading:
             if each in pending:
                 await self._tell_progress(number, len(asked.documents))
                 await self._one(base, each, asked.documents[each])
-        return await self._told(asked)
+        return await self._result(asked)
 
     async def _pending(self, asked: Ingestion) -> set[str]:
         """Return the documents that this task still has to read; one that was added again belongs to another task."""
@@ -224,7 +224,7 @@ class DocumentReading:
         event = NewEvent(type=TaskUpdateEventType.Note, data=note)
         await self._platform.work.emit(self._task.id, self._attempt, [event])
 
-    async def _told(self, asked: Ingestion) -> str:
+    async def _result(self, asked: Ingestion) -> str:
         """Return the outcome of each document as JSON. Raise ModuleException if none of them could be read."""
         found = await self._platform.knowledge.documents(asked.knowledge_base_id)
         mine = [each for each in found if each.id in asked.documents and each.task_id == self._task.id]
@@ -232,8 +232,8 @@ class DocumentReading:
         if unread and len(unread) == len(mine):
             raise ModuleException(422, " ".join(each.note or f"{each.name} could not be read." for each in unread))
         names = {"id", "document_url", "status", "chunks", "note"}
-        told = [each.model_dump(mode="json", include=names) for each in mine]
-        return json.dumps({"knowledge_base_id": asked.knowledge_base_id, "documents": told}, ensure_ascii=False)
+        documents = [each.model_dump(mode="json", include=names) for each in mine]
+        return json.dumps({"knowledge_base_id": asked.knowledge_base_id, "documents": documents}, ensure_ascii=False)
 
 
 def _embedded(chunk: Chunk) -> str:

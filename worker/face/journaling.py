@@ -58,7 +58,7 @@ async def note(
     run: Run,
     values: Mapping[str, Any],
     platform: Platform,
-    told: Callable[[str], str] = "The result of step {}".format,
+    describe: Callable[[str], str] = "The result of step {}".format,
 ) -> None:
     """Journal results of positions in the handler, in one write. A result that is too large is reported by an event.
 
@@ -66,7 +66,7 @@ async def note(
         run: The attempt.
         values: The JSON value for each position.
         platform: The task's platform.
-        told: Describes the value of a position, for that event.
+        describe: Describes the value of a position, for that event.
 
     Raises:
         LeaseLost: The attempt no longer owns its task.
@@ -75,7 +75,7 @@ async def note(
     rows = {at: journal.row(journal.root, "step", at, value) for at, value in values.items()}
     await emit(
         run,
-        [too_large(told(at)) for at, row in rows.items() if row is None],
+        [too_large(describe(at)) for at, row in rows.items() if row is None],
         [row for row in rows.values() if row is not None],
         platform,
     )

@@ -327,7 +327,7 @@ async def add_documents(
             why = "" if is_taken else ": no worker has claimed the task; check that a worker is running"
             raise Unavailable(f"the documents were not read within {seconds:g} s by task {task_id}{why}") from None
     now = {each.id: each for each in await platform.knowledge.documents(knowledge_base_id)}
-    return _told([now.get(each.id, each) for each in added])
+    return _checked([now.get(each.id, each) for each in added])
 
 
 async def _read(platform: Platform, task_id: str) -> None:
@@ -339,7 +339,7 @@ async def _read(platform: Platform, task_id: str) -> None:
         pass
 
 
-def _told(items: "list[DocumentRecord]") -> "list[DocumentRecord]":
+def _checked(items: "list[DocumentRecord]") -> "list[DocumentRecord]":
     """Return the documents after their task has ended, or raise ModuleException if none of them could be read."""
     unread = [each for each in items if each.status is DocumentStatus.Unreadable]
     if unread and len(unread) == len(items):

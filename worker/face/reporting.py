@@ -32,28 +32,28 @@ class Report(TypedDict, total=False):
     used_tools: Sequence[str] | None
 
 
-async def report(platform: Platform, agent_id: str, told: Report) -> TaskRecord:
+async def report(platform: Platform, agent_id: str, details: Report) -> TaskRecord:
     """Record a task that ran elsewhere.
 
     Raises:
         ModuleException: 422 if a value is invalid.
     """
-    succeeded = told.get("is_success")
-    said = told.get("result") if told.get("result") is not None else told.get("llm_response")
+    succeeded = details.get("is_success")
+    said = details.get("result") if details.get("result") is not None else details.get("llm_response")
     status = AgentExecutionStatus.Error if succeeded is False else AgentExecutionStatus.Completed
-    given: dict[str, Any] = {"status": status, "result": said, "duration": told.get("duration") or None}
-    given |= {"tokens": told.get("tokens"), "used_tools": list(told.get("used_tools") or ()) or None}
+    given: dict[str, Any] = {"status": status, "result": said, "duration": details.get("duration") or None}
+    given |= {"tokens": details.get("tokens"), "used_tools": list(details.get("used_tools") or ()) or None}
     changes = checked({name: value for name, value in given.items() if value is not None})
-    return await platform.tasks.update((await _reported(platform, agent_id, told)).id, changes)
+    return await platform.tasks.update((await _reported(platform, agent_id, details)).id, changes)
 
 
-async def _reported(platform: Platform, agent_id: str, told: Report) -> TaskRecord:
-    known = told.get("id")
+async def _reported(platform: Platform, agent_id: str, details: Report) -> TaskRecord:
+    known = details.get("id")
     if known is not None:
         with suppress(TaskNotFound):
             task = await platform.tasks.get(known)
             if task.agent_id == agent_id:
                 return task
-    text = AgentExecutionInput(text=told.get("input") or NO_INPUT)
+    text = AgentExecutionInput(text=details.get("input") or NO_INPUT)
     new = NewTask(agent_id=agent_id, input=text, run_locally=True, worker_id=REPORTED, source=REPORTED)
     return await platform.tasks.create(new, key=known)

@@ -24,7 +24,7 @@ TOOL = "search_knowledge_base"
 """Agno's name for the tool with which an agent searches."""
 
 COUNT = 5  # passages for an agent that does not give a number
-TOLD = ("document_name", "document_url", "heading", "page", "score")
+FIELDS = ("document_name", "document_url", "heading", "page", "score")
 
 Retriever = Callable[..., Any]
 
@@ -143,6 +143,6 @@ async def _search(base: str, query: str, count: int, platform: Platform) -> list
 
 def _where(result: KnowledgeBaseSearchResult) -> dict[str, Any]:
     """Return the source of a passage, as shown to the model."""
-    told = {name: getattr(result, name) for name in TOLD}
-    told["score"] = round(result.score, 3)
-    return {name: value for name, value in told.items() if value is not None}
+    fields = {name: getattr(result, name) for name in FIELDS}
+    fields["score"] = round(result.score, 3)
+    return {name: value for name, value in fields.items() if value is not None}

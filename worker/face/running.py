@@ -171,8 +171,8 @@ async def _perform(
     if (unused := history_unused(agent, wanted_history)) is not None:
         await emitter.tell([NewEvent(type=TaskUpdateEventType.Note, data=_note(unused, "option"))])
     if ordinal == 0:
-        told = [_note(text, "attachment") for text in notes] + [_note(text, "option") for text in ignored(task)]
-        await emitter.tell([NewEvent(type=TaskUpdateEventType.Note, data=data) for data in told])
+        data = [_note(text, "attachment") for text in notes] + [_note(text, "option") for text in ignored(task)]
+        await emitter.tell([NewEvent(type=TaskUpdateEventType.Note, data=each) for each in data])
     usage = Usage()
     if run is not None:
         run.used.append(usage)
@@ -219,7 +219,7 @@ async def _history(agent: Any, task: Task, wanted: Any) -> "Sequence[Conversatio
     query = ConversationQuery(agent_id=task.agent_id, limit=min(1000, most + 10))  # a few turns may lack an answer
     conversation_id = task.conversation_id or task.id
     try:
-        told = await bridge.across(
+        conversation = await bridge.across(
             lambda platform: repeat_in_attempt(
                 lambda: platform.tasks.conversation(conversation_id, query), "reading a conversation"
             ),
@@ -231,7 +231,7 @@ async def _history(agent: Any, task: Task, wanted: Any) -> "Sequence[Conversatio
         if wanted is None:
             return ()
         raise
-    return earlier(told.turns, task, most)
+    return earlier(conversation.turns, task, most)
 
 
 def _check(agent: Any, given: Mapping[str, Any]) -> None:

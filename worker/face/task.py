@@ -235,14 +235,14 @@ class Task(SavedTask):
 
     @classmethod
     async def areport_external_task(
-        cls, configuration: Configuration | None = None, agent_id: str | None = None, **told: Unpack[Report]
+        cls, configuration: Configuration | None = None, agent_id: str | None = None, **details: Unpack[Report]
     ) -> Self:
         """Record a task that ran elsewhere.
 
         Args:
             configuration: The platform to record it on; None means the default one.
             agent_id: The agent that ran it; None means the current run's agent, else ``XPANDER_AGENT_ID``.
-            told: See ``Report``.
+            details: See ``Report``.
 
         Raises:
             ModuleException: 400 if no agent is named; 422 if a value is invalid.
@@ -250,17 +250,19 @@ class Task(SavedTask):
         from worker.face.agent import resolve_agent_id
 
         named = resolve_agent_id(agent_id, configuration)
-        return cls.of(await bridge.across(lambda platform: report(platform, named, told), configuration), configuration)
+        return cls.of(
+            await bridge.across(lambda platform: report(platform, named, details), configuration), configuration
+        )
 
     @classmethod
     def report_external_task(
-        cls, configuration: Configuration | None = None, agent_id: str | None = None, **told: Unpack[Report]
+        cls, configuration: Configuration | None = None, agent_id: str | None = None, **details: Unpack[Report]
     ) -> Self:
         """Sync version of ``areport_external_task``."""
         from worker.face.agent import resolve_agent_id
 
         named = resolve_agent_id(agent_id, configuration)
-        return cls.of(bridge.block(lambda platform: report(platform, named, told), configuration), configuration)
+        return cls.of(bridge.block(lambda platform: report(platform, named, details), configuration), configuration)
 
     async def areport_metrics(self, configuration: Configuration | None = None) -> None:
         """Save the task, with its tokens, tools and duration. The end of a run saves them in any case.

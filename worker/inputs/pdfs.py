@@ -107,14 +107,14 @@ async def fit_pdf(content: bytes, pages: int, size: int, seconds: float = PDF_SE
         UnreadableError: The PDF cannot be read, or not even its first page is small enough.
     """
     bounds = _bounds(seconds, size + _HEAD_BYTES)
-    with _told(seconds):
+    with _as_unreadable(seconds):
         return _fitted(await bounded.documents.run(f"{_WORDS}:fit", content, pages, size, bounds=bounds))
 
 
 def fit_pdf_blocking(content: bytes, pages: int, size: int, seconds: float = PDF_SECONDS) -> tuple[bytes, int]:
     """Sync version of ``fit_pdf``."""
     bounds = _bounds(seconds, size + _HEAD_BYTES)
-    with _told(seconds):
+    with _as_unreadable(seconds):
         return _fitted(bounded.documents.run_blocking(f"{_WORDS}:fit", content, pages, size, bounds=bounds))
 
 
@@ -130,7 +130,7 @@ async def pdf_pictures(content: bytes, wanted: int, most: int) -> tuple[list[tup
         UnreadableError: The PDF cannot be read.
     """
     bounds = _bounds(PDF_SECONDS, most + ANSWER_BYTES)
-    with _told(PDF_SECONDS):
+    with _as_unreadable(PDF_SECONDS):
         answer = await bounded.documents.run(f"{_WORDS}:pictures", content, wanted, most, bounds=bounds)
     head, _, contents = answer.partition(b"\n")
     found, at = list[tuple[str, bytes]](), 0
@@ -150,7 +150,7 @@ def _fitted(answer: bytes) -> tuple[bytes, int]:
 
 
 async def _ask(function: str, *arguments: Any, seconds: float) -> Any:
-    with _told(seconds):
+    with _as_unreadable(seconds):
         return await bounded.documents.run(function, *arguments, bounds=_bounds(seconds, ANSWER_BYTES))
 
 
@@ -159,7 +159,7 @@ def _bounds(seconds: float, answer: int) -> Bounds:
 
 
 @contextmanager
-def _told(seconds: float) -> Generator[None]:
+def _as_unreadable(seconds: float) -> Generator[None]:
     try:
         yield
     except Refused as cause:

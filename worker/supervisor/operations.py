@@ -11,7 +11,7 @@ from worker.face.tools import ToolsRepository
 from worker.registry import Handler
 from worker.signatures import filling_of
 from worker.words.knowledge import AGENT
-from worker.words.operations import WITHOUT_THE_TOOL, failed, operation_of, told
+from worker.words.operations import WITHOUT_THE_TOOL, failed, operation_of, result_text
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 
@@ -31,7 +31,7 @@ async def call(task: Task) -> Task:
         result = failed(WITHOUT_THE_TOOL, f"this worker has no tool {asked.tool!r}", asked.tool, asked.payload)
     else:
         result = await found.ainvoke(task.agent_id, asked.payload)
-    task.result = told(result)
+    task.result = result_text(result)
     if not result.is_success:
         task.status, task.error_code = AgentExecutionStatus.Error, "tool"
     return task

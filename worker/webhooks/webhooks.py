@@ -20,7 +20,7 @@ DAY = RetryPolicy(attempts=23, base=5.0, cap=7200.0)
 """Retries over about a day: after 5 s, 10 s, 20 s and so on, and every two hours after the third hour."""
 
 FINISHES = (TaskUpdateEventType.TaskFinished,)
-TOLD = (*FINISHES, TaskUpdateEventType.InputRequested)
+REPORTED = (*FINISHES, TaskUpdateEventType.InputRequested)
 
 Listener = Callable[..., Awaitable[None]]
 
@@ -78,7 +78,7 @@ class Webhooks:
         """
         if self.secrets:
             needs = None if self.url else "webhook_url"
-            for kind in FINISHES if "task" not in inspect.signature(function).parameters else TOLD:
+            for kind in FINISHES if "task" not in inspect.signature(function).parameters else REPORTED:
                 registry.default.add(function, kind, None, needs, timeout=2 * SECONDS, retries=DAY)
             decorators.on_shutdown(self.close)
         return function

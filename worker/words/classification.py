@@ -26,7 +26,7 @@ from worker.words.error_codes import (
     plain_name,
 )
 from worker.words.error_facts import Facts, attribute, facts_of, is_wrapper
-from worker.words.groups import exceptions_of, told
+from worker.words.groups import exceptions_of, group_message
 from worker.words.wait_hints import wait_asked_for
 
 MAX_CAUSES = 50  # of one error, and members of one group; more add nothing new
@@ -92,7 +92,7 @@ def message_of(error: BaseException) -> str:
     """
     with suppress(BaseException):
         if isinstance(error, BaseExceptionGroup):
-            return told(error, message_of)
+            return group_message(error, message_of)
         return _message(error)
     return type(error).__name__
 

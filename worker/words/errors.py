@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from worker.words.error_codes import ErrorCode
-from worker.words.groups import told
+from worker.words.groups import group_message
 
 SHOWN_CHARACTERS = 1_000  # of a result quoted in an error
 
@@ -222,7 +222,7 @@ class Escaped(Exception):  # noqa: N818 - the name describes an event
 def _farewell(error: BaseException) -> str:
     code = getattr(error, "code", None) if isinstance(error, SystemExit) else None
     if isinstance(error, BaseExceptionGroup):
-        return f"{type(error).__name__}: {told(error, _farewell)}"
+        return f"{type(error).__name__}: {group_message(error, _farewell)}"
     if isinstance(error, SystemExit) and (code is None or isinstance(code, int | str)):
         return f"the task's code called sys.exit({'' if code is None else repr(code)})"
     return described(error)

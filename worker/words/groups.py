@@ -29,7 +29,7 @@ def exceptions_of(group: "BaseExceptionGroup[BaseException]") -> tuple[BaseExcep
     return BaseExceptionGroup.exceptions.__get__(group)
 
 
-def told(error: BaseException, say: Callable[[BaseException], str]) -> str:
+def group_message(error: BaseException, say: Callable[[BaseException], str]) -> str:
     """Return the message of a group: its own text, if informative, and each distinct message of its members.
 
     Args:

@@ -52,7 +52,7 @@ def operation_of(task: TaskRecord) -> Operation | None:
     )
 
 
-def told(result: ToolInvocationResult) -> str:
+def result_text(result: ToolInvocationResult) -> str:
     """Return the result of a tool call as the result of its task."""
     return json.dumps({"tool": result.tool_id, **result.model_dump(mode="json", include=set(KEPT))}, ensure_ascii=False)
 

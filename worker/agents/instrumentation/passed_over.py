@@ -13,7 +13,7 @@ from worker.agents.errors import ensure_message
 from worker.agents.instrumentation import bare_notes
 from worker.agents.instrumentation.frames import current_frame
 
-_TOLD = "_agno_worker_told"  # marks an error that has been reported: callers may log it again
+_REPORTED = "_agno_worker_reported"  # marks an error that has been reported: callers may log it again
 _STORES = ("decision_log", "entity_memory", "learned_knowledge", "session_context", "user_memory", "user_profile")
 
 MODULES = (
@@ -34,9 +34,9 @@ def log_warning(original: Callable[..., Any]) -> Callable[..., Any]:
     def hook(message: Any, *arguments: Any, **options: Any) -> Any:
         logged = original(message, *arguments, **options)
         error, frame = sys.exc_info()[1], current_frame.get()
-        if isinstance(error, Exception) and not getattr(error, _TOLD, False):
+        if isinstance(error, Exception) and not getattr(error, _REPORTED, False):
             with contextlib.suppress(Exception):
-                setattr(error, _TOLD, True)
+                setattr(error, _REPORTED, True)
             ensure_message(error)
             if frame is None:
                 bare_notes.note_missing_or_stop(_what(str(message)), error)

@@ -170,8 +170,8 @@ def _opened(
     child.is_made_by_user_code = site is not None
     caller = next((each.run_id for each in frame.path() if each.run_id), "")
     shows_result = bool(getattr(getattr(frame.owner, "function", None), "show_result", False))
-    if caller and (shows_result or caller in run.told_by):  # a nested team gives its members' text, too
-        run.told_by[child.run_id] = run.told_by.get(caller, caller)
+    if caller and (shows_result or caller in run.shown_by):  # a nested team gives its members' text, too
+        run.shown_by[child.run_id] = run.shown_by.get(caller, caller)
     begin(child.run_id)
     _announce(frame, child)
     return child

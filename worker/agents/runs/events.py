@@ -66,8 +66,8 @@ class RunEvents(RunState):
             event: The event.
             scope: The scope of the event.
         """
-        if what not in self._told:
-            self._told.add(what)
+        if what not in self._emitted_once:
+            self._emitted_once.add(what)
             self.emit([event], scope)
 
     async def turn(self, scope: Scope, entry: Entry | None = None) -> None:
@@ -151,9 +151,9 @@ class RunEvents(RunState):
 
     def shows(self, run_id: str) -> list[JournalEntry]:
         """Return the rows that mark text of a run as emitted, to be stored with it."""
-        told = [run_id, *(member for member, leader in self.told_by.items() if leader == run_id)]
-        rows = [self.journal.shown(*each) for one in told for each in self._unshown.pop(one, ())]
-        return [*(row for one in told for row in self.opens(one)), *(each for each in rows if each is not None)]
+        run_ids = [run_id, *(member for member, leader in self.shown_by.items() if leader == run_id)]
+        rows = [self.journal.shown(*each) for one in run_ids for each in self._unshown.pop(one, ())]
+        return [*(row for one in run_ids for row in self.opens(one)), *(each for each in rows if each is not None)]
 
     def discard_unfinished_text(self) -> None:
         """Discard emitted text whose answer was never completed, if there is any."""

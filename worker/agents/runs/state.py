@@ -85,10 +85,10 @@ class RunState:
     _own_task: OwnTask | None = None
     _others: "set[asyncio.Task[Any]]" = field(default_factory=set["asyncio.Task[Any]"])
     _ended: bool = False
-    _told: set[str] = field(default_factory=set[str])  # keys of events that are emitted only once
+    _emitted_once: set[str] = field(default_factory=set[str])  # keys of events that are emitted only once
     _failed: list[FailedCall] = field(default_factory=list[FailedCall])
     _streams: dict[str, bool] = field(default_factory=dict[str, bool])  # by Agno run: whether its text was emitted
-    told_by: dict[str, str] = field(default_factory=dict[str, str])  # by run: the run that gives its text as its own
+    shown_by: dict[str, str] = field(default_factory=dict[str, str])  # by run: the run that gives its text as its own
     shows_text: bool = False  # the text of its answers is streamed, or held back for a while
     _unshown: dict[str, list[tuple[Scope, Number]]] = field(
         default_factory=dict[str, list[tuple[Scope, Number]]]

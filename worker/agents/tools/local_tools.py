@@ -148,10 +148,10 @@ def _joined(items: list[Any]) -> Any:
     return "".join(items) if all(isinstance(each, str) for each in items) else items
 
 
-def _given_by_agno(function: Callable[..., Any], told: Mapping[str, Any]) -> dict[str, Any]:
+def _given_by_agno(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return None for each parameter that Agno fills in when an agent calls (the agent, its state): there is none."""
     parameters = inspect.signature(function).parameters.values()
-    missing = [each for each in parameters if each.name not in told and each.kind not in VARIABLE]
+    missing = [each for each in parameters if each.name not in arguments and each.kind not in VARIABLE]
     return {each.name: None for each in missing if each.default is each.empty}
 
 

@@ -55,7 +55,7 @@ class NewRow:
             "worker_id": self.worker_id,
             "queued": self.queued,
             "state": self.state,
-            "told": self.first_event_data(),
+            "first_event": self.first_event_data(),
             **settings_columns(self.settings),
         }
 

@@ -329,7 +329,7 @@ class Writer:
             if index not in batch.undecided:
                 later(turns, waiting.settle, outcome)
         self._tell(batch)
-        fault("write.told", batch.items)
+        fault("write.announced", batch.items)
         if batch.undecided:  # another process has changed their tasks meanwhile: the next try reads them first
             self._queue.put_back(group[index] for index in sorted(batch.undecided))
         return None

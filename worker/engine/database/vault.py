@@ -134,7 +134,7 @@ class Vault:
         return {name: self._column(name, value) for name, value in columns.items()}
 
     def _column(self, name: str, value: Any) -> Any:
-        if name in ("settings", "state", "told"):
+        if name in ("settings", "state", "first_event"):
             return self.fields(value)
         return self._value(value) if name == "result" else value
 

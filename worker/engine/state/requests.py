@@ -62,7 +62,7 @@ def pause(row: Row, changes: Mapping[str, Any], attempt: int | None, origin: str
         changes["hitl_request"] = {**changes["hitl_request"], REQUESTS: listed}
     delta = put(row, changes)
     fresh = [each for each in found if each.id not in known]
-    events = [_told(row, TaskUpdateEventType.InputRequested, each, attempt) for each in fresh]
+    events = [_event(row, TaskUpdateEventType.InputRequested, each, attempt) for each in fresh]
     row.set(status=Status.Paused, worker_id=None, paused_at=row.now, available_at=_due(found, row.now))
     if found:
         row.set(state={**row.state, ASKED: {REQUESTS: changes["hitl_request"][REQUESTS]}})
@@ -198,8 +198,10 @@ def _received(row: Row, request: InputRequest, answer: InputAnswer, by: str | No
         tool_name=request.tool_name,
         answered_by=by,
     )
-    return _told(row, TaskUpdateEventType.InputReceived, received, None)
+    return _event(row, TaskUpdateEventType.InputReceived, received, None)
 
 
-def _told(row: Row, kind: TaskUpdateEventType, what: InputRequest | ReceivedAnswer, attempt: int | None) -> LoggedEvent:
+def _event(
+    row: Row, kind: TaskUpdateEventType, what: InputRequest | ReceivedAnswer, attempt: int | None
+) -> LoggedEvent:
     return log(row, kind, plain(what.model_dump(mode="json", exclude_none=True)), attempt)

@@ -55,7 +55,7 @@ _RETRY = """
         update worker.deliveries_set_aside d set retry_at = now() from wanted w
         where d.subscription_id = w.subscription_id and d.task_id = w.task_id and d.number = w.number
         returning d.subscription_id, d.task_id, d.number
-    ), told as (
+    ), counted as (
         insert into worker.cursors as c (subscription_id, task_id, position, newest, retries)
         select subscription_id, task_id, max(number), max(number), count(*) from marked
         group by subscription_id, task_id order by subscription_id, task_id

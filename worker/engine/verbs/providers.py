@@ -36,7 +36,7 @@ _STATE = """
 # Counts a failed call. A failure that is not followed by another within a minute no longer counts; enough of them in a
 # row, or a single one that demands it, open the breaker.
 _FAILED = f"""
-    with told as (
+    with breaker as (
         select %(opens)s or exists (
             select from worker.providers q
              where q.organization_id = %(organization)s and q.id = %(id)s and q.failures + 1 >= %(enough)s
@@ -46,9 +46,10 @@ _FAILED = f"""
     insert into worker.providers as p
            (organization_id, id, failures, error_code, provider_code, message, opened_at, probe_at, ends_at)
     select %(organization)s, %(id)s, 1, %(error_code)s, %(provider_code)s, %(message)s,
-           case when told.opens then now() end, case when told.opens then now() + %(probe)s * interval '1 second' end,
-           case when told.opens then now() + %(wait)s * interval '1 second' end
-      from told
+           case when breaker.opens then now() end,
+           case when breaker.opens then now() + %(probe)s * interval '1 second' end,
+           case when breaker.opens then now() + %(wait)s * interval '1 second' end
+      from breaker
     on conflict (organization_id, id) do update
        set failures = case when p.failed_at < now() - %(within)s * interval '1 second' and p.opened_at is null then 1
                            else p.failures + 1 end,

@@ -122,10 +122,10 @@ async def _noted(access: Access, task: TaskRecord, unknown: list[str]) -> TaskRe
     Other unknown fields are no mistake: the public client may have some that mean nothing here.
     """
     close = {name: get_close_matches(name, CreateBody.model_fields, 1, SIMILAR) for name in unknown[:MAX_UNKNOWN]}
-    told = [f"{name[:100]!r} (similar to {found[0]!r})" for name, found in close.items() if found]
-    if not told or task.last_event > 1:  # a repeated request, or a task that runs again
+    ignored = [f"{name[:100]!r} (similar to {found[0]!r})" for name, found in close.items() if found]
+    if not ignored or task.last_event > 1:  # a repeated request, or a task that runs again
         return task
-    text = f"Unknown fields of the request were ignored: {', '.join(told)}."
+    text = f"Unknown fields of the request were ignored: {', '.join(ignored)}."
     note = NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="option").model_dump())
     with suppress(Conflict):  # it has ended already
         await access.organization.tasks.push(task.id, [note])

@@ -220,7 +220,7 @@ class BareSession:
             await within(self.changed, POLL_SECONDS)
             return
         for assignment in await self._next():
-            piece = await self._told(assignment)
+            piece = await self._event(assignment)
             if piece is not None:
                 self.held[assignment.task.id] = HeldTask(assignment.task.id, assignment.attempt, begun=False)
                 yield piece
@@ -251,7 +251,7 @@ class BareSession:
             return Demand(total=0)
         return Demand(total=1, agents={self.stream_client.agent_id: 1})
 
-    async def _told(self, assignment: Assignment) -> bytes | None:
+    async def _event(self, assignment: Assignment) -> bytes | None:
         """Return the task as an event. If the public client cannot parse it, fail the task and return None."""
         body, problem = bare.readable(assignment.task)
         if problem is None:

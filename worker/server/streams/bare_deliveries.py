@@ -106,7 +106,7 @@ class BareDeliveries:
         while not self.service.closing.is_set():
             try:
                 for delivery in await self._due():
-                    yield self._told(delivery)
+                    yield self._event(delivery)
             except Unavailable as error:
                 seconds = pauses.after("delivering events", error)
                 yield COMMENT
@@ -126,7 +126,7 @@ class BareDeliveries:
     def _linked(self, record: LinkedRecord) -> LinkedRecord:
         return self.service.answer_links.with_links(record, self.access, self.base, to_handler=True)
 
-    def _told(self, delivery: Delivery) -> bytes:
+    def _event(self, delivery: Delivery) -> bytes:
         links, organization_id = self.service.links, self.access.organization.organization_id
         event, task = self._linked(delivery.event), bare.readable(self._linked(delivery.task))[0]
         body = {

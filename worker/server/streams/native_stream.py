@@ -89,7 +89,7 @@ class NativeStream:
                 if self.changed or time.monotonic() >= look_at:
                     changed, self.changed = self.changed, set()
                     look_at = time.monotonic() + POLL_SECONDS
-                    pieces += await self._told(changed)
+                    pieces += await self._events(changed)
             hints, self.hints = self.hints, set()
             pieces += [frame({}, event=name) for name in sorted(hints)]
             if not pieces and time.monotonic() - said_at >= self.service.timings.comment:
@@ -99,7 +99,7 @@ class NativeStream:
                 yield b"".join(pieces)
             await within(self.woken, POLL_SECONDS)
 
-    async def _told(self, changed: set[str]) -> list[bytes]:
+    async def _events(self, changed: set[str]) -> list[bytes]:
         """Return events for the held tasks that were lost or have changed, for example because a message arrived."""
         held = self.service.holdings.get(self.worker_id, {})
         lost = await self.access.organization.work.lost(dict(held)) if held else {}

@@ -27,7 +27,7 @@ _GIVEN = typed(
         "state",
     }
 )
-_NEW = f"{_GIVEN}, told json"
+_NEW = f"{_GIVEN}, first_event json"
 
 _INSERT = f"""
     with fresh as materialized (
@@ -45,9 +45,9 @@ _INSERT = f"""
             case when holder is not null or status = 'executing' then now() end{{values}}
         from fresh{{order}}
         returning {TASK_COLUMNS}, t.worker_id
-    ), told as (
+    ), new_events as (
         select id, organization_id, agent_id, settings, 1 as number, 'task_created' as type, null::integer as attempt,
-            told as data
+            first_event as data
         from fresh
         union all
         select id, organization_id, agent_id, settings, 2, 'task_updated', 1,
@@ -55,10 +55,10 @@ _INSERT = f"""
         from fresh where holder is not null
     ), logged as (
         insert into worker.events (task_id, number, type, time, attempt, data)
-        select id, number, type, now(), attempt, data from told
+        select id, number, type, now(), attempt, data from new_events
     ), due as (
         insert into worker.cursors (subscription_id, task_id, position, newest)
-        select s.id, f.id, f.number - 1, f.number from told f join worker.subscriptions s
+        select s.id, f.id, f.number - 1, f.number from new_events f join worker.subscriptions s
           on s.organization_id = f.organization_id and s.event_type = f.type
          and (s.agent_id is null or s.agent_id = f.agent_id) and (s.needs is null or f.settings->>s.needs is not null)
         order by s.id, f.id

@@ -96,7 +96,7 @@ class Search:
         }
         rows = {(row["edition"], row["number"]): row for row in await self._core.read(statements.FETCH, asked)}
         return [
-            KnowledgeBaseSearchResult(score=score, **{name: rows[place][name] for name in _TOLD})
+            KnowledgeBaseSearchResult(score=score, **{name: rows[place][name] for name in _FIELDS})
             for place, score in wanted.items()
             if place in rows
         ]
@@ -119,7 +119,7 @@ async def _by_index(core: Core, sql: LiteralString, parameters: Mapping[str, Any
     return await core.bounds.within(ask, remaining())
 
 
-_TOLD = ("content", "heading", "page", "document_id", "document_url", "document_name")
+_FIELDS = ("content", "heading", "page", "document_id", "document_url", "document_name")
 
 
 def fused(*lists: Sequence[Ranked]) -> list[Ranked]:
