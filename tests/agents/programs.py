@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -507,6 +508,29 @@ def an_answer_with_a_form(world: World) -> Agent:
     return world.scribe("ann", model=world.model(noting("a"), fact), output_schema=Fact)
 
 
+@program()  # agno streams the text of such an answer
+def a_step_whose_answer_lacks_its_form(world: World) -> Workflow:
+    ann = world.scribe("ann", model=world.model(noting("a"), "no fact"), output_schema=Fact)
+    return flow(Step(name="first", agent=ann), Step(name="second", agent=world.scribe("bob")))
+
+
+class Color(str, Enum):  # noqa: UP042 - as many programs have it
+    red = "r"
+
+
+@program()
+def a_state_with_a_member_of_an_enumeration(world: World) -> Agent:
+    def choose(run_context: RunContext) -> Color:
+        """Choose."""
+        world.effect("chosen")
+        assert run_context.session_state is not None
+        run_context.session_state |= {"color": Color.red, "by color": {Color.red: 1}}
+        return Color.red
+
+    model = world.model(Call("choose"), noting("a"), "done")
+    return world.scribe("ann", db=world.db, model=model, tools=[choose, world.note], session_state={})
+
+
 @program()
 def a_parser_with_a_model_of_its_own(world: World) -> Agent:
     parser = world.model('{"name": "x", "number": 3}', name="parser")
@@ -760,6 +784,24 @@ def members_at_once(world: World) -> Team:
     members: list[Any] = [world.scribe("ann"), world.scribe("bob")]
     turns = [delegate("ann"), delegate("bob"), delegate("ann", "more")], noting("a"), "all done"
     return Team(name="crew", model=world.model(*turns), members=members, tools=[world.note])
+
+
+@program()
+def members_whose_tools_end_in_another_order(world: World) -> Team:
+    async def linger() -> str:
+        """Linger."""
+        world.effect("lingered")
+        for _ in range(50):
+            await asyncio.sleep(0)
+        return "lingered"
+
+    ann = world.scribe("ann", model=world.model(Call("linger"), "ann is done", name="a"), tools=[linger])
+    return Team(
+        id="crew",
+        db=world.db,
+        model=world.model([delegate("ann"), delegate("bob")], "all done"),
+        members=[ann, world.scribe("bob")],
+    )
 
 
 @program()

@@ -141,8 +141,15 @@ async def test_a_run_that_has_ended_is_answered_as_a_whole(program: Program, wor
     assert len(task.log) == log
 
 
-SHOWN = ("is_chosen", "answers_for_its_team", "answer_for_their_team", "result_is_shown", "passes_on_an_agents")
-"""Parts of the names of programs in which text of one run or tool is given as another's."""
+SHOWN = (
+    "lacks_its_form",
+    "is_chosen",
+    "answers_for_its_team",
+    "answer_for_their_team",
+    "result_is_shown",
+    "passes_on_an_agents",
+)
+"""Parts of the names of programs in which text comes otherwise than as a model streams it, or as another run's."""
 
 
 @every([each for each in PROGRAMS if any(part in each.name for part in SHOWN)])

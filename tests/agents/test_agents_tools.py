@@ -2,11 +2,14 @@
 
 import asyncio
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from agno.agent import Agent
+from agno.db.sqlite import SqliteDb
 from agno.exceptions import ModelProviderError, RunCancelledException
+from agno.fs import FileSystem
 from agno.tools import Toolkit
 
 from tests.agents.attempts import Task
@@ -42,16 +45,16 @@ class Notebook(Toolkit):
         return " ".join(self.cells) or "empty"
 
 
-async def resumed(make: Any) -> tuple[str, list[str]]:
+async def resumed(make: Any, *, calls: tuple[Call, ...] = ()) -> tuple[str, list[str]]:
     """What an agent reads that has written twice, and was then cut off; and the notes."""
     task, failing = Task(), [ModelProviderError("busy", 503)]
+    calls = calls or (Call("write", {"text": "a"}), Call("write", {"text": "b"}), Call("read"))
 
     def turn(messages: list[Any]) -> Any:
         taken = sum(each.role == "assistant" for each in messages)
         if taken == 2 and failing:
             raise failing.pop()
-        turns = [Call("write", {"text": "a"}), Call("write", {"text": "b"}), Call("read"), str(messages[-1].content)]
-        return turns[taken]
+        return [*calls, str(messages[-1].content)][taken]
 
     async def handle(run_agent: Any) -> str:
         return (await run_agent(Agent(name="ann", model=ScriptedModel(turn), tools=make()))).content
@@ -68,6 +71,16 @@ async def test_a_note_says_which_toolkit_may_miss_its_state() -> None:
         "Notebook may keep state in the process. Its earlier calls were answered from the journal, so that state is"
         " now missing. If it is needed, use declare_tool(…, resume='redo')."
     )
+
+
+async def test_nothing_is_said_of_a_toolkit_of_agnos_that_only_keeps_a_lock(tmp_path: Path) -> None:
+    files = FileSystem(SqliteDb(db_file=str(tmp_path / "agno.db")))
+    file = {"path": "notes.md"}
+    more = Call("append_file", {**file, "content": "b"})
+    calls = Call("append_file", {**file, "content": "a"}), more, Call("read_file", file)
+    read, notes = await resumed(lambda: [files.tools()], calls=calls)
+    assert read.split() == ["1", "a", "2", "b"]
+    assert notes == []
 
 
 @pytest.mark.parametrize("what", ["a class", "the toolkit", "its name", "a method", "a tool's name"])

@@ -244,7 +244,7 @@ class ModelCall:
         self._run.drop_outdated(self._conversation.scope)
         self._end(self._finish)
         number = self._run.journal.next_number()  # the row is created later, if at all
-        if self._is_streamed and not closes:
+        if (self._is_streamed and not closes) or self._becomes_text:
             self._run.holds_back(self._frame.run_id, self._conversation.scope, number, answer)
         write = partial(self._written, answer, closes=closes, number=number)
         if has_calls:  # the requested tools are about to start, and wait for this row
@@ -285,6 +285,11 @@ class ModelCall:
         """Whether the call produces an agent's answer, rather than a side request of a helper or of user code."""
         return self._conversation.is_agent or self._conversation.helper in ANSWERING
 
+    @property
+    def _becomes_text(self) -> bool:
+        """Whether Agno streams the answer, although it is not streamed: it should have had a form."""
+        return not self._is_streamed and self._conversation.is_agent and self._run.shows_text
+
     def _has_spoken(self) -> bool:
         """Return whether the same turn already contained text alongside a tool call."""
         for message in reversed(self._conversation.messages):
@@ -320,7 +325,7 @@ class ModelCall:
         from agno.models.response import ModelResponse
 
         known = unpacked(fields)
-        if self._is_streamed and is_shown and isinstance(known.get("content"), str):
+        if (self._is_streamed or self._becomes_text) and is_shown and isinstance(known.get("content"), str):
             known["content"] = ReplayedText(known["content"])
         if known.get("tool_calls"):
             known["tool_calls"] = [ParsedCall(each) for each in known["tool_calls"]]

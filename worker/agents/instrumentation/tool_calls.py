@@ -81,10 +81,11 @@ class ToolCall:
             self.frame.goes_live()
             self._warn_of_lost_state()
             return None
+        request = self._request()  # counts the tool as used, in the order of the calls, not in that of their ends
         await run.turn(self._home, entry)
         if not entry.is_counted:
             entry.is_counted = True
-            run.emit(self._request(), self._home)  # counts the earlier event as reached; the log has the result as well
+            run.emit(request, self._home)  # counts the earlier event as reached; the log has the result as well
         self._skip_below()
         if entry.value.get("stateful") or has_state(self.call.function):
             run.answered_toolkits.add(name_of_toolkit(self.call.function))

@@ -89,17 +89,17 @@ class RunEvents(RunState):
             scope: The call's scope.
             count: Counts the usage of an entry, if the call's own answer does not include it.
         """
+        found: list[Entry] = []
         for inner in scope.below():
             self.journal.run_ids.add(self.id_of(inner))
-            for entry in inner.all_entries():
-                if entry.is_dropped:
-                    continue
-                if not entry.is_used:
-                    entry.is_used = True
-                    self.journal.order.forget([entry])
-                if not entry.is_counted and count is not None:
-                    count(entry)
-                entry.is_counted = True
+            found += [each for each in inner.all_entries() if not each.is_dropped]
+        for entry in sorted(found, key=lambda each: each.number):  # tools count in the order of their use
+            if not entry.is_used:
+                entry.is_used = True
+                self.journal.order.forget([entry])
+            if not entry.is_counted and count is not None:
+                count(entry)
+            entry.is_counted = True
 
     def count(self, entry: Entry) -> None:
         """Count the usage of an entry."""

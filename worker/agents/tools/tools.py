@@ -47,6 +47,8 @@ STATEFUL_TOOLKITS = frozenset(
         "MultiMCPTools",
         "PandasTools",
         "PythonTools",
+        "SuperserveTools",
+        "Workspace",
     }
 )
 """Agno's toolkits that keep state in the process or in a session that the process has opened (agno/tools/*.py)."""
@@ -151,10 +153,12 @@ def shape_of(function: Any) -> dict[str, Any] | None:
 
     Returns:
         Each attribute's identity and length. None if the tool does not belong to a toolkit of the user's, or if how it
-        resumes is declared.
+        resumes is declared. Most of Agno's toolkits open connections when they are first called, and keep locks.
     """
     toolkit = toolkit_of(function)
     if toolkit is None or not isinstance(toolkit, _toolkit()) or _is_declared(function):
+        return None
+    if type(toolkit).__module__.startswith("agno."):
         return None
     return {name: (id(each), len(each) if isinstance(each, Sized) else 0) for name, each in vars(toolkit).items()}
 

@@ -85,9 +85,9 @@ def packed(value: Any) -> Any:
         return _packed_dict(cast("dict[Any, Any]", value))
     match value:
         case str():
-            return str(value)
+            return str.__str__(value)  # of an enumeration's member, the text that it is, not its name
         case float():
-            return value if math.isfinite(value) else {TAG: "float", "value": repr(value)}
+            return float(value) if math.isfinite(value) else {TAG: "float", "value": repr(value)}
         case int():
             return int(value)
         case bytes():
