@@ -113,6 +113,70 @@ async def test_a_misspelled_option_of_a_new_task_is_noted_in_its_log(client: htt
     assert "Unknown fields of the request were ignored: 'titel' (similar to 'title')." in log.text
 
 
+async def test_a_misspelled_field_of_an_input_or_a_save_is_noted_in_the_tasks_log(client: httpx.AsyncClient) -> None:
+    body = {"input": {"text": "x", "fils": ["https://a.example/b.pdf"], "other": 1}}
+    task_id = (await client.post("/agent-execution/analyst", json=body)).json()["id"]
+    path = f"/agent-execution/{task_id}"
+    whole = (await client.get(f"{path}/status")).json()
+    saved = await client.patch(f"{path}/update", json={**whole, "tool_call_payload_extension": {}, "new": 1})
+    assert saved.status_code == 200
+    assert (await client.patch(f"{path}/update", json={"status": "completed", "reslt": "x"})).status_code == 200
+    log = (await client.get(f"{path}/events", params={"follow": False})).text
+    assert "were ignored: 'input.fils' (similar to 'input.files')." in log
+    assert "were ignored: 'reslt' (similar to 'result')." in log
+    assert log.count("were ignored") == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/knowledge_bases/create", {"name": "x", "descripton": "y"}),
+        ("POST", "/agent-execution/analyst/report_task", {"reslt": "x"}),
+        ("PUT", "/agents/a", {"id": "a", "name": "a", "unique_name": "a", "instruction": {}}),
+    ],
+)
+async def test_a_misspelled_field_is_refused_where_no_log_could_tell(
+    client: httpx.AsyncClient, method: str, path: str, body: dict[str, object]
+) -> None:
+    refused = await client.request(method, path, json=body)
+    assert (refused.status_code, "similar to" in refused.json()["description"]) == (422, True)
+    right = {
+        {"descripton": "description", "reslt": "result", "instruction": "instructions"}.get(name, name): value
+        for name, value in body.items()
+    }
+    assert (await client.request(method, path, json={**right, "of tomorrow": 1})).status_code == 200
+
+
+@pytest.mark.parametrize("dialect", ["native", ""])
+async def test_an_agent_as_it_was_read_can_be_saved(client: httpx.AsyncClient, dialect: str) -> None:
+    await client.put("/agents/a", json={"id": "a", "name": "a", "unique_name": "a"})
+    read = (await client.get("/agents/a", headers={"x-dialect": dialect})).json()
+    assert (await client.put("/agents/a", json=read)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/agent-execution/analyst"),
+        ("PATCH", "/agent-execution/{}/update"),
+        ("POST", "/keys"),
+        ("POST", "/work"),
+    ],
+)
+@pytest.mark.parametrize("padding", [0, 100_000])
+async def test_a_field_that_is_named_twice_is_refused(
+    client: httpx.AsyncClient, method: str, path: str, padding: int
+) -> None:
+    task = (await client.post("/agent-execution/analyst", json={"input": {"text": "x"}})).json()
+    body = f'{{"input": {{"text": "harmless", "text": "{"x" * padding}"}}}}'
+    headers = {"content-type": "application/json"}
+    refused = await client.request(method, path.format(task["id"]), content=body, headers=headers)
+    assert (refused.status_code, refused.json()["description"]) == (
+        422,
+        "The request body names the field 'text' twice.",
+    )
+
+
 async def test_only_the_platform_says_that_nobody_answered(client: httpx.AsyncClient) -> None:
     task = (await client.post("/agent-execution/analyst", json={"input": {"text": "x"}})).json()
     refused = await client.post(f"/agent-execution/{task['id']}/answer", json={"approve": False, "unanswered": True})

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -75,6 +76,7 @@ REPLACING: dict[str, Callable[[], object]] = {
     "finders": lambda: sys.meta_path.clear(),  # noqa: PLW0108 - the same
     "umask": lambda: os.umask(0o777),
     "switches": lambda: sys.setswitchinterval(1000),
+    "alarms": lambda: signal.setitimer(signal.ITIMER_VIRTUAL, 60),
     "stacks": lambda: threading.stack_size(32 * 1024),
 }
 
@@ -95,6 +97,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     mask = os.umask(0o077)
     os.umask(mask)
     yield
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     os.umask(mask)
     sys.setswitchinterval(0.005)
     threading.stack_size(0)
@@ -127,6 +130,7 @@ async def test_what_a_handler_takes_from_the_process_is_there_for_everything_aft
     async with serve():
         assert (await finished(engine, await create(engine, "takes"))).status is Status.Error
         assert (await done(engine, "neighbour")).result == "asyncio"
+        assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
 
 
 async def test_a_replacement_that_works_stays(engine: Engine, handlers: Handlers, serve: Serve) -> None:

@@ -8,6 +8,7 @@ import builtins
 import inspect
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -232,10 +233,40 @@ def _umask() -> int:
     return now
 
 
+class Alarms:
+    """Timers that a handler has left behind, whose signal would end the process because nothing handles it."""
+
+    TIMERS = (
+        ("ITIMER_REAL", "SIGALRM"),
+        ("ITIMER_VIRTUAL", "SIGVTALRM"),
+        ("ITIMER_PROF", "SIGPROF"),
+    )
+
+    def __init__(self) -> None:
+        self._timers = [
+            (getattr(signal, timer), getattr(signal, number)) for timer, number in self.TIMERS if hasattr(signal, timer)
+        ]
+
+    def restore(self) -> bool:
+        """Cancel such timers, and return whether there were any."""
+        left = [
+            timer
+            for timer, number in self._timers
+            if any(signal.getitimer(timer)) and signal.getsignal(number) is signal.SIG_DFL
+        ]
+        for timer in left:
+            signal.setitimer(timer, 0)
+        return bool(left)
+
+    def __str__(self) -> str:
+        return "alarms"
+
+
 SHARED = (
     *PARTS,
     SearchPath(),
     Environment(),
+    Alarms(),
     Setting("umask", _umask, os.umask, lambda it: it & 0o700),
     Setting("switch interval", sys.getswitchinterval, sys.setswitchinterval, lambda it: it > MAX_SWITCH_SECONDS),
     Setting("stack size", threading.stack_size, threading.stack_size, lambda it: 0 < it < MIN_STACK_BYTES),

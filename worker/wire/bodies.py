@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from worker.words.spelling import misspelled
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskSettings
 from worker.words.texts import cleaned
 
@@ -66,6 +67,18 @@ class Body(Storable):
         return without_nulls(value)
 
 
+class SpelledBody(Storable):
+    """A body that refuses fields that are probably misspelled, and ignores other unknown ones."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelled(cls, value: Any) -> Any:
+        found = misspelled(value, cls.model_fields) if isinstance(value, dict) else []
+        if found:
+            raise ValueError(f"unknown fields: {', '.join(found)}")
+        return value
+
+
 class OwnBody(Body):
     """A body that the public client never sends: an unknown field is a mistake, and refused."""
 
@@ -75,7 +88,7 @@ class OwnBody(Body):
 class CreateBody(Body, TaskSettings):
     """A task to be created. With the ``id`` of an existing finished task, that task runs again.
 
-    Unknown fields are accepted, as the protocol requires, and named in ``unknown``.
+    Unknown fields are accepted, as the protocol requires.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -84,9 +97,11 @@ class CreateBody(Body, TaskSettings):
     id: str | None = None
 
     @property
-    def unknown(self) -> list[str]:
-        """The names of fields that have no meaning here, perhaps misspelled."""
-        return list(self.model_extra or ())
+    def misspelled(self) -> list[str]:
+        """The fields that have no meaning here and are probably misspelled, for people."""
+        given, known = self.input, AgentExecutionInput.model_fields.keys() | {"attachments"}
+        found = misspelled(self.model_extra or (), type(self).model_fields)
+        return found + misspelled(given.model_extra or (), known, within="input")
 
     def new_task(self, agent_id: str, agent_version: str | None) -> NewTask:
         """Return the new task of this agent."""

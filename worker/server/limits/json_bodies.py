@@ -5,6 +5,7 @@ Values and nesting levels are therefore counted in the raw bytes; a string may b
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 from itertools import accumulate
 from typing import Any
@@ -26,19 +27,24 @@ _OTHERS = bytes(set(range(256)) - _STEPS.keys())
 class JsonRequest(Request):
     """A request whose JSON is parsed only after its number of values and nesting levels have been checked."""
 
+    _parsed: tuple[Any] | None = None
+
     async def json(self) -> Any:
         """Return the parsed body.
 
         Raises:
-            HTTPException: The body has too many values (413) or is nested too deeply (422).
+            HTTPException: The body has too many values (413), is nested too deeply, or names a field twice (422).
             JSONDecodeError: The body is not valid JSON.
         """
+        if self._parsed is not None:
+            return self._parsed[0]
         body = await self.body()
         if len(body) <= SMALL_BYTES:
             check(body)
         else:
             await asyncio.to_thread(check, body)
-        return await super().json()
+        self._parsed = (json.loads(body, object_pairs_hook=_once),)
+        return self._parsed[0]
 
 
 class JsonRoute(APIRoute):
@@ -52,6 +58,16 @@ class JsonRoute(APIRoute):
             return await handle(JsonRequest(request.scope, request.receive))
 
         return handled
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object. Readers of JSON differ in which of two equal names they take, so neither is taken."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in made if names.count(name) > 1)
+        raise HTTPException(422, f"The request body names the field {twice[:100]!r} twice.")
+    return made
 
 
 def _without_texts(body: bytes) -> bytes:

@@ -1,10 +1,10 @@
-"""Request bodies. Unknown fields are accepted, and null is treated like a missing field."""
+"""Request bodies. Unknown fields are accepted unless they look misspelled; null is treated like a missing field."""
 
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, RootModel
 
-from worker.wire.bodies import Body, Storable
+from worker.wire.bodies import Body, SpelledBody, Storable
 from worker.words.agents import AgentRecord
 from worker.words.tasks import AgentExecutionInput
 
@@ -18,7 +18,7 @@ class PushedEvent(Body):
     data: Any = None
 
 
-class ReportBody(Body):
+class ReportBody(SpelledBody, Body):
     """A report of a run that took place outside the platform."""
 
     id: str | None = None
@@ -49,7 +49,7 @@ class Changes(Storable, RootModel[dict[str, Any]]):
     """Changed fields of a task."""
 
 
-class AgentBody(Storable, AgentRecord):
+class AgentBody(SpelledBody, AgentRecord):
     """A complete agent."""
 
     def record(self) -> AgentRecord:

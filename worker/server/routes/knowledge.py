@@ -12,7 +12,7 @@ from worker.server.identity.access import Access
 from worker.server.limits.failures import documented
 from worker.server.limits.json_bodies import JsonRoute
 from worker.server.routes.common import Admitted, answers, is_native, service_of
-from worker.wire.bodies import Body, Storable
+from worker.wire.bodies import Body, SpelledBody, Storable
 from worker.words.errors import ValidationError
 from worker.words.knowledge import (
     AGENT,
@@ -31,7 +31,7 @@ IDS = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 
 router = APIRouter(tags=["knowledge bases"], route_class=JsonRoute)
 
 
-class KnowledgeBaseBody(Body, NewKnowledgeBase):
+class KnowledgeBaseBody(SpelledBody, Body, NewKnowledgeBase):
     """A knowledge base to create."""
 
     def wish(self) -> NewKnowledgeBase:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -32,15 +31,16 @@ from worker.words.attempts import Attempt
 from worker.words.errors import Conflict, ModuleException, TaskNotFound, TooLarge, ValidationError
 from worker.words.events import NewEvent, Note
 from worker.words.ids import new_id
+from worker.words.spelling import misspelled
 from worker.words.statuses import TERMINAL, TaskUpdateEventType
-from worker.words.tasks import NewTask, TaskRecord, is_traceparent
+from worker.words.tasks import NewTask, TaskRecord, TaskSettings, is_traceparent
 from worker.words.texts import encode
 
 router = APIRouter(tags=["tasks"], route_class=JsonRoute)
 
 
-SIMILAR = 0.8  # of 1, from which on a name is probably a misspelling
-MAX_UNKNOWN = 20  # names in a note
+SAVED = TaskRecord.model_fields.keys() | TaskSettings.model_fields.keys()
+"""The names of a task's fields, all of which the public client may send in an update."""
 
 _UNREAD = (TooLarge.status, ValidationError.status)
 """Status codes for a body that was rejected before parsing; invalid fields raise errors of other classes."""
@@ -113,23 +113,21 @@ async def create(
         task = await access.organization.tasks.create(new)
     else:
         task = await _create_once(request, access, new, idempotency_key)
-    return task_answer(request, await _noted(access, task, body.unknown))
+    if not body.misspelled or task.last_event > 1:  # a repeated request, or a task that runs again
+        return task_answer(request, task)
+    await _note_misspelled(access, task.id, body.misspelled)
+    return task_answer(request, await access.organization.tasks.get(task.id))
 
 
-async def _noted(access: Access, task: TaskRecord, unknown: list[str]) -> TaskRecord:
-    """Note on a new task which fields of the request were ignored and are probably misspelled, and return the task.
+async def _note_misspelled(access: Access, task_id: str, found: list[str]) -> None:
+    """Note on a task which fields of a request were ignored and are probably misspelled.
 
     Other unknown fields are no mistake: the public client may have some that mean nothing here.
     """
-    close = {name: get_close_matches(name, CreateBody.model_fields, 1, SIMILAR) for name in unknown[:MAX_UNKNOWN]}
-    ignored = [f"{name[:100]!r} (similar to {found[0]!r})" for name, found in close.items() if found]
-    if not ignored or task.last_event > 1:  # a repeated request, or a task that runs again
-        return task
-    text = f"Unknown fields of the request were ignored: {', '.join(ignored)}."
+    text = f"Unknown fields of the request were ignored: {', '.join(found)}."
     note = NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="option").model_dump())
     with suppress(Conflict):  # it has ended already
-        await access.organization.tasks.push(task.id, [note])
-    return await access.organization.tasks.get(task.id)
+        await access.organization.tasks.push(task_id, [note])
 
 
 async def _create_once(request: Request, access: Access, new: NewTask, key: str) -> TaskRecord:
@@ -188,6 +186,9 @@ async def update(
     """
     await check_attempt(request, access, task_id, x_attempt)
     changes = _renamed(body.root if is_native(request) else without_nulls(body.root))
+    found = [] if is_native(request) else misspelled(changes, SAVED)
+    if found:  # before the update, which may end the task
+        await _note_misspelled(access, task_id, found)
     try:
         task = await access.organization.tasks.update(task_id, changes, attempt=x_attempt, origin=x_origin)
     except (TooLarge, ValidationError) as refused:
