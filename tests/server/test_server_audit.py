@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 
 from tests.dashboard.browsing import Browser
 from tests.server.conftest import KEY, Start
-from tests.server.serving import Serving
+from tests.server.serving import BareWorker, Serving
 from tests.support import wait_until
 from worker.contracts.access import PAGES, ROUTES
 from worker.engine.engine import Engine
@@ -21,7 +22,6 @@ SILENT = {
     "POST /agent-execution/{agent_id}": "a create is a task, which says itself what it is",
     "POST /agent-execution/{agent_id}/report_task": "the same",
     "POST /ui/new": "the same",
-    "PATCH /agent-execution/{task_id}/update": "an event of the task says it; a stop among them is written down",
     "POST /agent-execution/{task_id}/events/push": "it is an event of the task",
     "POST /files": "a file alone does nothing",
     "POST /knowledge_bases/{knowledge_base_id}": "documents are added by a task, which says itself what it is",
@@ -37,6 +37,7 @@ SILENT = {
 
 WRITTEN = {
     "DELETE /agent-execution/{task_id}",
+    "PATCH /agent-execution/{task_id}/update",  # that ends a task of others; an event of the task says the rest
     "POST /agent-execution/{task_id}/retry",
     "POST /agent-execution/{task_id}/answer",
     "POST /agent-execution/{task_id}/signals",
@@ -102,6 +103,36 @@ async def test_a_line_says_which_key_did_it_and_from_where(
     await client.post(f"/agent-execution/{task_id}/retry")
     (line,) = await lines(engine, action="task.retry")
     assert (line.key_id, line.key_name, line.role) == ("server key", "WORKER_API_KEY", "admin")
+
+
+async def test_who_ends_a_task_that_others_run_is_written_down(
+    serving: Serving, engine: Engine, client: httpx.AsyncClient
+) -> None:
+    text, key_id = await key_of(engine, Role.Client)
+    tasks = [await made(client) for _ in range(3)]
+    for task_id, status in zip(tasks, ("completed", "failed", "error"), strict=True):
+        for _ in range(2):  # a task that has ended stays as it is
+            await client.patch(
+                f"/agent-execution/{task_id}/update", json={"status": status}, headers={"x-api-key": text}
+            )
+    found = await lines(engine, action="task.end")
+    assert {(each.subject, each.agent_id, each.key_id) for each in found} == {
+        (f"task {task_id}", "mine", key_id) for task_id in tasks
+    }
+    assert sorted((each.details or {})["status"] for each in found) == ["completed", "error", "failed"]
+
+
+async def test_a_worker_that_ends_its_own_task_is_no_line(
+    engine: Engine, client: httpx.AsyncClient, bare_worker: Callable[..., Awaitable[BareWorker]]
+) -> None:
+    worker = await bare_worker("mine")
+    task_id = await made(client)
+    await wait_until(lambda: task_id in worker.given, "the worker has it")
+    await worker.save(task_id, status="completed", result="x")
+    own = {"input": {"text": "x"}, "run_locally": True, "worker_id": "w"}
+    local = (await client.post("/agent-execution/mine", json=own)).json()["id"]
+    await client.patch(f"/agent-execution/{local}/update", json={"status": "completed"})
+    assert await lines(engine, action="task.end") == []
 
 
 async def test_a_page_says_so_and_signing_in_and_out_is_written_down(

@@ -13,6 +13,7 @@ class Audit(Protocol):
         action: AuditAction,
         subject: str,
         *,
+        agent: str | None = None,
         actor: Actor | None = None,
         error: str | None = None,
         times: int = 1,
@@ -23,6 +24,7 @@ class Audit(Protocol):
         Args:
             action: The action.
             subject: What the action was about, such as ``task 0199…``.
+            agent: The agent that the subject belongs to.
             actor: Who did it; None means the actor on whose behalf the current code runs.
             error: Why the action failed; None if it succeeded.
             times: How often it happened.

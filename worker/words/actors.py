@@ -15,6 +15,7 @@ class AuditAction(StrEnum):
     AgentSaved = "agent.save"
     AgentDeleted = "agent.delete"
     TaskStopped = "task.stop"
+    TaskEnded = "task.end"
     TaskRetried = "task.retry"
     TaskAnswered = "task.answer"
     TaskSignalled = "task.signal"

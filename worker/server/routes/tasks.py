@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from worker.server.authorization import claims_of
 from worker.server.identity.access import Access
 from worker.server.limits.failures import documented
 from worker.server.limits.json_bodies import JsonRoute
@@ -27,12 +28,13 @@ from worker.server.routes.common import (
 )
 from worker.wire.bodies import CreateBody, without_nulls
 from worker.words.activity import AgentActivityThread
+from worker.words.actors import AuditAction
 from worker.words.attempts import Attempt
 from worker.words.errors import Conflict, ModuleException, TaskNotFound, TooLarge, ValidationError
 from worker.words.events import NewEvent, Note
 from worker.words.ids import new_id
 from worker.words.spelling import misspelled
-from worker.words.statuses import TERMINAL, TaskUpdateEventType
+from worker.words.statuses import TERMINAL, AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import NewTask, TaskRecord, TaskSettings, is_traceparent
 from worker.words.texts import encode
 
@@ -42,6 +44,7 @@ router = APIRouter(tags=["tasks"], route_class=JsonRoute)
 SAVED = TaskRecord.model_fields.keys() | TaskSettings.model_fields.keys()
 """The names of a task's fields, all of which the public client may send in an update."""
 
+ENDED = TERMINAL - {AgentExecutionStatus.Stopped}  # a stop is written to the audit log by the platform
 _UNREAD = (TooLarge.status, ValidationError.status)
 """Status codes for a body that was rejected before parsing; invalid fields raise errors of other classes."""
 
@@ -186,6 +189,8 @@ async def update(
     """
     await check_attempt(request, access, task_id, x_attempt)
     changes = _renamed(body.root if is_native(request) else without_nulls(body.root))
+    if x_attempt is None and str(changes.get("status")) in ENDED:  # the value may have any type
+        await _audit_end(request, access, task_id, str(changes["status"]))
     found = [] if is_native(request) else misspelled(changes, SAVED)
     if found:  # before the update, which may end the task
         await _note_misspelled(access, task_id, found)
@@ -196,6 +201,18 @@ async def update(
             await access.organization.presence.end_refused(task_id, refused.description)
         raise
     return task_answer(request, task)
+
+
+async def _audit_end(request: Request, access: Access, task_id: str, status: str) -> None:
+    """Write to the audit log that a client ends a task which it does not run itself."""
+    task = await access.task(task_id)
+    if task.status.is_terminal or task.run_locally:
+        return
+    if not await claims_of(service_of(request), request.scope, access).owned([(task_id, None)]):
+        details = {"status": status}
+        await access.organization.audit.write(
+            AuditAction.TaskEnded, f"task {task_id}", agent=task.agent_id, details=details
+        )
 
 
 def _renamed(changes: dict[str, Any]) -> dict[str, Any]:
