@@ -1,4 +1,5 @@
 import hashlib
+from urllib.parse import quote
 
 import pytest
 
@@ -24,6 +25,15 @@ async def test_the_same_content_is_stored_once_under_each_of_its_names(platform:
     assert await platform.tasks.store_file("a.txt", "text/plain", b"same") == first
     assert (await platform.tasks.open_file(second)).name == "b.txt"
     assert await sql("select count(*) from worker.files") == [(1,)]
+
+
+async def test_the_name_of_a_stored_file_looks_as_it_is(platform: Platform) -> None:
+    turned = "invoice\u202efdp.exe\u200b\n\x1b"
+    reference = await platform.tasks.store_file(turned, "text/plain", b"x")
+    assert (await platform.tasks.open_file(reference)).name == "invoicefdp.exe"
+    digest = reference.partition("/")[0]
+    assert (await platform.tasks.open_file(f"{digest}/{quote(turned)}")).name == "invoicefdp.exe", "made by a client"
+    assert (await platform.tasks.open_file(f"{digest}/{quote(turned[7])}")).name == digest[7:19]
 
 
 @pytest.mark.parametrize(

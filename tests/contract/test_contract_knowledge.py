@@ -90,6 +90,13 @@ async def test_a_knowledge_base_is_made_listed_and_deleted(platform: Platform) -
         await platform.knowledge.add(base.id, [HANDBOOK])
 
 
+async def test_its_name_looks_as_it_is(platform: Platform) -> None:
+    made = await platform.knowledge.create(NewKnowledgeBase(name="a\u202eb\u200b\U000e0041\x1b"))
+    assert made.name == "ab"
+    with pytest.raises(ValidationError):
+        await platform.knowledge.create(NewKnowledgeBase(name="\u202e"))
+
+
 async def test_passages_are_found_with_where_they_are_from(platform: Platform) -> None:
     base = await made(platform)
     chunks = [Chunk(ENGLISH[0], "Handbook > Security", 3), *ENGLISH[1:]]

@@ -6,6 +6,7 @@ from urllib.parse import quote, unquote
 
 from worker.words.errors import FileNotStored
 from worker.words.texts import clean
+from worker.words.unseen import name_of
 
 SCHEME = "worker:"
 
@@ -17,7 +18,7 @@ class Reference(NamedTuple):
 
     Args:
         sha256: The digest of the file's content, 64 hexadecimal digits.
-        name: The decoded file name; the beginning of the digest if the reference has none.
+        name: The decoded file name without invisible characters; the beginning of the digest if there is none.
     """
 
     sha256: str
@@ -27,7 +28,7 @@ class Reference(NamedTuple):
     def read(cls, text: str) -> "Reference | None":
         """Parse a reference; return None if the text is not a reference to a stored file."""
         match = _REFERENCE.fullmatch(text)
-        return None if match is None else cls(match[1], unquote(match[2] or match[1][:12]))
+        return None if match is None else cls(match[1], name_of(unquote(match[2] or "")) or match[1][:12])
 
     @classmethod
     def stored(cls, text: str) -> "Reference":
@@ -44,4 +45,4 @@ class Reference(NamedTuple):
 
 def reference_of(sha256: str, name: str) -> str:
     """Return the reference of a stored file."""
-    return f"{SCHEME}{sha256}/{quote(clean(name) or 'file', safe='')}"
+    return f"{SCHEME}{sha256}/{quote(name_of(clean(name)) or 'file', safe='')}"

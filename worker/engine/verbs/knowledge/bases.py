@@ -32,6 +32,7 @@ from worker.words.knowledge import (
 )
 from worker.words.notices import VectorsMissing, announce
 from worker.words.texts import clean
+from worker.words.unseen import name_of
 
 BATCH = 5_000  # rows deleted per statement
 SHOWN = 80  # characters shown of a data: URL
@@ -55,7 +56,10 @@ class EngineKnowledge:
             raise Unsupported("store knowledge bases while WORKER_ENCRYPT is all", "The platform")
         if new.language is not None:
             check_language(new.language, [row["language"] for row in await self._core.read(LANGUAGES)])
-        row: dict[str, Any] = {"id": f"kb-{new_id()}", "organization": self._organization, "name": clean(new.name)}
+        row: dict[str, Any] = {"id": f"kb-{new_id()}", "organization": self._organization}
+        row["name"] = name_of(clean(new.name))
+        if not row["name"]:
+            raise ValidationError("it has no visible character", field="name")
         row |= {"description": clean(new.description), "language": new.language, "embedder": new.embedder}
         row |= {"agents": None if agents is None else list(agents)}
         async with self._audit.of(AuditAction.KnowledgeBaseCreated, f"knowledge base {row['id']}"):
