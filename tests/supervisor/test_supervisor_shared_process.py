@@ -20,7 +20,7 @@ import pytest
 from tests.supervisor.stories import Handlers, Serve, create, done, finished
 from worker import Context, Task
 from worker.engine.engine import Engine
-from worker.supervisor import shared_process, verdict
+from worker.supervisor import shared_parts, shared_process, verdict
 from worker.words.notices import Notice, PlatformTrouble
 from worker.words.statuses import AgentExecutionStatus as Status
 
@@ -83,7 +83,8 @@ REPLACING: dict[str, Callable[[], object]] = {
 
 @pytest.fixture(autouse=True)
 def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The process has its parts again, whatever a test does."""
+    """The process has its parts again, whatever a test does, and counts as the worker's own."""
+    monkeypatch.setattr(shared_parts, "_is_own", True)
     for owner, name in REPLACED:
         monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -161,6 +162,20 @@ async def test_a_replacement_that_works_stays(engine: Engine, handlers: Handlers
         assert (await done(engine, "neighbour")).result == "[1]"
         assert "dumps" in calls
         assert os.environ["WORKER_CONCURRENCY"] == "3"
+
+
+async def test_mocks_of_a_process_that_is_not_the_workers_own_stay(
+    engine: Engine, handlers: Handlers, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def handler(task: Task) -> str:
+        return type(subprocess.Popen).__name__
+
+    monkeypatch.setattr(shared_parts, "_is_own", False)
+    monkeypatch.setattr(subprocess, "Popen", Mock())
+    handlers.bind(handler)
+    async with serve():
+        for _ in range(2):
+            assert (await done(engine)).result == "Mock"
 
 
 async def test_the_end_of_a_run_that_cannot_be_told_is_tried_again_with_pauses(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from worker.supervisor import shared_parts
 from worker.telemetry import output, traces
 
 FAILED = 1
@@ -35,6 +36,7 @@ def run_to_exit(
     Returns:
         The exit code, if ``exit_process`` returns.
     """
+    shared_parts.protect()
     with asyncio.Runner() as runner:
         try:
             code = run_on(runner.get_loop(), work, passes=BaseException)

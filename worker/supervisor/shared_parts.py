@@ -274,6 +274,15 @@ SHARED = (
 """All that is shared, in the order in which it is put back."""
 
 
+_is_own = False
+
+
+def protect() -> None:
+    """Let ``restore`` act: the process exists for the worker. In another one, such as a test's, mocks may be meant."""
+    global _is_own  # noqa: PLW0603 - true for the whole process
+    _is_own = True
+
+
 def restore() -> tuple[str, ...]:
     """Put back what does not work any more, and return the names of what was put back."""
-    return tuple([str(each) for each in SHARED if each.restore()])
+    return tuple([str(each) for each in SHARED if each.restore()]) if _is_own else ()
