@@ -396,10 +396,16 @@ def in_milliseconds(moment: datetime) -> str:
     ids=["a date", "milliseconds", "seconds"],
 )
 def test_a_moment_at_which_a_limit_begins_anew_is_waited_for(limit: str, moment: Callable[[datetime], str]) -> None:
-    headers = {f"{limit}_remaining": "0", f"{limit}_reset": moment(hour_ahead())}
-    asked = classify(openai_error(429, {}, **headers)).wait
-    assert asked is not None
-    assert AHEAD - 60 < asked <= AHEAD + 1
+    at = moment(hour_ahead())
+    for headers in ({f"{limit}_remaining": "0", f"{limit}_reset": at}, {"retry_after": at}):
+        asked = classify(openai_error(429, {}, **headers)).wait
+        assert asked is not None
+        assert AHEAD - 60 < asked <= AHEAD + 1
+
+
+@pytest.mark.parametrize("value", ["2026-13-01T99:00:00", "build 3s-a", "5 apples 3s", "v1.5m-beta"])
+def test_a_text_that_only_contains_a_duration_is_no_wait(value: str) -> None:
+    assert classify(openai_error(429, {}, retry_after=value)).wait is None
 
 
 MESSAGES: dict[str, tuple[Exception, str]] = {

@@ -160,7 +160,7 @@ def test_a_wait_is_at_most_doubled_with_every_failure_up_to_its_cap() -> None:
     assert all(0 <= policy.delay(errors) <= 10 for errors in (1, 5, 60, 5000))
 
 
-@pytest.mark.parametrize("code", [408, 409, 425, 429, 500, 502, 503, 504, 529, 599])
+@pytest.mark.parametrize("code", [408, 409, 423, 425, 429, 498, 500, 502, 503, 504, 529, 599])
 def test_answers_that_may_be_different_next_time_are_tried_again(code: int) -> None:
     assert is_retryable(ApiError(code))
 
@@ -207,6 +207,9 @@ def test_errors_that_cause_one_another_are_walked_once() -> None:
         ("1800", 1800.0),
         ("999999", 86400.0),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00", 0.0),
+        ("2015-10-21T07:28:00", 0.0),
+        ("1m30s", 90.0),
         ("soon", None),
     ],
 )

@@ -57,9 +57,11 @@ STATUSES = {
     408: ErrorCode.Timeout,
     409: ErrorCode.Unavailable,
     413: ErrorCode.ContextLength,
+    423: ErrorCode.Unavailable,
     424: ErrorCode.Unavailable,  # Bedrock's ModelErrorException, Hugging Face's GenerationError
     425: ErrorCode.Unavailable,
     429: ErrorCode.RateLimited,
+    498: ErrorCode.Overloaded,  # Groq's flex tier
     499: ErrorCode.Unavailable,  # Google's CANCELLED
     501: ErrorCode.InvalidRequest,
     504: ErrorCode.Timeout,

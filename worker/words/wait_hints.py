@@ -3,7 +3,8 @@
 import re
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Any
@@ -71,12 +72,14 @@ def duration(text: object) -> float | None:
     if not isinstance(text, str) or len(text) > 100:  # noqa: PLR2004 - longer than any duration
         return None
     parts = DURATION.findall(text)
-    return sum(float(number) * _unit(unit) for number, unit in parts) if parts else None
+    others = DURATION.sub("", text).replace("and", "").strip(" ,")
+    is_whole = not others and all(unit[0].lower() in UNITS for _, unit in parts)
+    return sum(float(number) * _unit(unit) for number, unit in parts) if parts and is_whole else None
 
 
 def _unit(name: str) -> float:
     lower = name.lower()
-    return UNITS["ms"] if lower == "ms" or lower.startswith("milli") else UNITS.get(lower[0], 1.0)
+    return UNITS["ms"] if lower == "ms" or lower.startswith("milli") else UNITS[lower[0]]
 
 
 def _number(value: Any) -> float | None:
@@ -89,16 +92,20 @@ def _number(value: Any) -> float | None:
 
 
 def _moment(value: Any) -> float | None:
-    """Parse a number of seconds, or a date relative to this machine's clock."""
-    if value is None:
-        return None
+    """Parse the time until a moment: seconds, a Unix time in seconds or milliseconds, a date, or a duration."""
     number = _number(value)
-    if number is not None or not isinstance(value, str):
-        return number
-    try:
-        return parsedate_to_datetime(value).timestamp() - time.time()
-    except (ValueError, OverflowError, TypeError):
-        return duration(value)
+    if number is not None:
+        now = time.time()
+        if not isfinite(number) or number < now / 2:
+            return number
+        return (number / 1000 if number > now * 500 else number) - now
+    if not isinstance(value, str):
+        return None
+    for parse in (parsedate_to_datetime, datetime.fromisoformat):
+        with suppress(ValueError, OverflowError, TypeError, OSError):
+            moment = parse(value)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - time.time()
+    return duration(value)
 
 
 def _of_text(text: str) -> float | None:
@@ -114,22 +121,8 @@ def _reset(headers: dict[str, str]) -> float | None:
         found = next((match for each in LIMITS if (match := each.match(name))), None)
         if found is None:
             continue
-        read = _number(value) if found["what"] == "remaining" else _until(value)
+        read = _number(value) if found["what"] == "remaining" else _moment(value)
         if read is not None:
             (left if found["what"] == "remaining" else resets)[found["of"] or ""] = read
     used_up = [seconds for of, seconds in resets.items() if left.get(of, 0.0) <= 0]
     return max(used_up, default=None)
-
-
-def _until(value: str) -> float | None:
-    """Parse the time until a reset: seconds, a Unix time in seconds or milliseconds, a date, or a duration."""
-    number = _number(value)
-    if number is not None and isfinite(number):
-        now = time.time()
-        if number > now * 500:
-            return number / 1000 - now
-        return number - now if number > now / 2 else number
-    try:
-        return datetime.fromisoformat(value).timestamp() - time.time()
-    except (ValueError, OverflowError, OSError):
-        return duration(value)

@@ -20,6 +20,7 @@ BAD_GATEWAY = 502  # HTTP: an invalid response
 GATEWAY_TIMEOUT = 504  # HTTP: a server that does not answer
 SHOWN_CHARACTERS = 200  # of an unreadable response in an error message
 ERROR_FIELDS = ("code", "type", "status", "message", "param")  # of a provider's error object
+_ARGUMENTS = "Unable to parse tool parameter JSON"  # start of the message of Anthropic's client
 UNPROCESSABLE = 422  # HTTP: the request is understood but will not be answered; a retry changes nothing
 
 
@@ -101,11 +102,14 @@ class UnreadableAnswer(AnswerError):  # noqa: N818 - the name describes the answ
     Args:
         response: The response.
         error: The error that parsing raised.
+        what: The part that cannot be parsed.
     """
 
-    def __init__(self, response: Any, error: BaseException | None = None) -> None:
+    def __init__(
+        self, response: Any, error: BaseException | None = None, what: str = "The provider's response"
+    ) -> None:
         shown = response if isinstance(response, str) else message_of(error) if error is not None else type(response)
-        super().__init__(f"The provider's response cannot be parsed: {str(shown)[:SHOWN_CHARACTERS]}")
+        super().__init__(f"{what} cannot be parsed: {str(shown)[:SHOWN_CHARACTERS]}")
 
 
 def failed(error: Any) -> ProviderFailed:
@@ -132,6 +136,8 @@ def unreadable_in(error: BaseException) -> AnswerError | None:
             return _error_among(each.errors(include_url=False)) or UnreadableAnswer(None, each)
         if isinstance(each, JSONDecodeError) and _is_of_client(each):
             return UnreadableAnswer(each.doc or None, each)
+        if isinstance(each, ValueError) and str(each).startswith(_ARGUMENTS) and _is_of_client(each):
+            return UnreadableAnswer(None, each)
         if isinstance(each, TypeError | AttributeError | RuntimeError) and (undescribed := _undescribed(each)):
             return undescribed
     return None

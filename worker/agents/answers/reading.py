@@ -5,6 +5,7 @@ Providers are distinguished by the format of their responses, so that compatible
 
 import functools
 import inspect
+import json
 from contextvars import ContextVar
 from typing import Any
 
@@ -95,6 +96,7 @@ class Reading:
         self._streamed = streamed
         self._is_known = False
         self._has_ended = False
+        self._arguments = self._broken_arguments = ""  # of the tool call that Anthropic is streaming, and of a cut one
         self.word = ""  # the provider's reason
         self.refusal = ""  # the model's refusal, if its provider has a field for refusals
         self.document: str | None = None  # what came where a stream was requested
@@ -144,6 +146,7 @@ class Reading:
         Raises:
             BrokenOff: The answer did not end.
             ProviderFailed: The provider gave up.
+            UnreadableAnswer: The arguments of a tool call are not JSON.
         """
         if self._streamed and self._is_known and not self._has_ended:
             raise BrokenOff(
@@ -155,6 +158,8 @@ class Reading:
             return FinishReason.Refusal
         reason = _BY_WORD.get(self.word, FinishReason.Other if self.word else FinishReason.Stop)
         if reason in (FinishReason.Stop, FinishReason.ToolCalls):
+            if self._broken_arguments:
+                raise UnreadableAnswer(self._broken_arguments, what="A tool call's arguments")
             return FinishReason.ToolCalls if has_calls else FinishReason.Stop
         return reason
 
@@ -170,6 +175,7 @@ class Reading:
             raise failed(response if said in (_ABSENT, None) else said)
         elif kind in _ANTHROPIC:
             self._is_known = True
+            self._read_arguments(kind, response)
             if kind == "message_delta":
                 self._ends(_get(response.delta, "stop_reason"))
             elif kind == "message_stop":
@@ -181,6 +187,18 @@ class Reading:
             self._cohere(response.delta)
         elif kind in ("message-start", "content-start", "content-delta", "tool-call-start"):
             self._is_known = True
+
+    def _read_arguments(self, kind: str, response: Any) -> None:
+        """Read whether a tool call's arguments are whole: Anthropic's client completes any that are cut."""
+        if kind == "content_block_delta":
+            piece = _get(response.delta, "partial_json")
+            self._arguments += piece if isinstance(piece, str) else ""
+        elif kind == "content_block_stop":
+            arguments, self._arguments = self._arguments, ""
+            try:
+                json.loads(arguments or "{}")
+            except (ValueError, RecursionError):
+                self._broken_arguments = arguments
 
     def _chat(self, response: Any) -> None:
         """Read a response of OpenAI's Chat Completions API, or a compatible one."""
