@@ -185,6 +185,8 @@ TRANSIENT: dict[str, tuple[BaseException, str]] = {
     "reset": (ConnectionResetError(), "unavailable"),
     "resolver": (socket.gaierror(-3, "Temporary failure in name resolution"), "unavailable"),
     "tls cut": (ssl.SSLEOFError(), "unavailable"),
+    "tls garbled": (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "unavailable"),
+    "httpx cannot decode": (httpx.DecodingError("Error -3 while decompressing data"), "invalid_response"),
     "time": (TimeoutError(), "timeout"),
     "mistral met a page": (made("SDKError", "mistralai.models", status_code=200, body="<html>"), "invalid_response"),
     "bedrock met a page": (made("ParserError", "botocore.eventstream"), "invalid_response"),
@@ -266,6 +268,7 @@ FINAL: dict[str, tuple[BaseException, str]] = {
         "invalid_request",
     ),
     "wrong address": (wrapped_connection := openai.APIConnectionError(request=REQUEST), "invalid_request"),
+    "untrusted certificate": (untrusted := openai.APIConnectionError(request=REQUEST), "invalid_request"),
     "501": (Unsupported("resume", "the platform"), "invalid_request"),
     "a defect within a wrapper": (wrapped(KeyError("choices")), "handler"),
     "a defect": (ValueError("x"), "handler"),
@@ -280,6 +283,7 @@ FINAL: dict[str, tuple[BaseException, str]] = {
     "cancelled": (asyncio.CancelledError(), "handler"),
 }
 wrapped_connection.__cause__ = httpx.UnsupportedProtocol("no http")
+untrusted.__cause__ = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
 
 
 @pytest.mark.parametrize(("error", "code"), TRANSIENT.values(), ids=TRANSIENT)
@@ -431,6 +435,11 @@ MESSAGES: dict[str, tuple[Exception, str]] = {
     "a handler's": (ValueError("no such customer"), "no such customer"),
     "a key": (KeyError("customer"), "KeyError: 'customer'"),
     "nothing": (RuntimeError(), "RuntimeError"),
+    "a connection's": (
+        wrapped(untrusted),
+        "Connection error: [SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate",
+    ),
+    "a connection's without a cause": (openai.APIConnectionError(request=REQUEST), "Connection error."),
 }
 
 

@@ -20,6 +20,8 @@ from worker.words.error_codes import (
     TIMEOUTS,
     TRANSIENT,
     UNREADABLE,
+    UNTRUSTED,
+    VAGUE,
     WITHIN_STREAMS,
     ErrorCode,
     of_status,
@@ -137,7 +139,7 @@ def _classified(error: BaseException, depth: int) -> Classified | None:
 def _first(chain: Sequence[BaseException], facts: Sequence[Facts], depth: int) -> Classified | None:
     """Classify a chain by its outermost recognizable error."""
     is_wrapped = False
-    final = any(type(each).__name__ in INVALID_CALLS for each in chain)
+    final = any(_is_never_sent(each, said) for each, said in zip(chain, facts, strict=True))
     for index, (each, said) in enumerate(zip(chain, facts, strict=True)):
         if isinstance(each, BaseExceptionGroup):
             found = _of_group(each, depth)
@@ -150,6 +152,11 @@ def _first(chain: Sequence[BaseException], facts: Sequence[Facts], depth: int) -
             broken = final and found.status is None and found.is_retryable
             return Classified(ErrorCode.InvalidRequest, message=found.message) if broken else found
     return None
+
+
+def _is_never_sent(error: BaseException, facts: Facts) -> bool:
+    """Return whether a request is not sent, however often it is tried; some clients keep only the text of the cause."""
+    return type(error).__name__ in INVALID_CALLS or (facts.is_remote and UNTRUSTED in facts.message)
 
 
 def _of_group(group: "BaseExceptionGroup[BaseException]", depth: int) -> Classified | None:
@@ -295,6 +302,9 @@ def _message(error: BaseException) -> str:
     if facts.is_remote and facts.message and (own is error or facts.body):
         return facts.message
     text = facts_of(error).message.strip()
+    if text in VAGUE:
+        causes_said = [said for each in chain if (said := facts_of(each).message.strip()) not in {"", text}]
+        return f"{text.rstrip('.')}: {causes_said[-1]}" if causes_said else text
     if isinstance(error, KeyError):
         return f"KeyError: {text}"
     return text or type(error).__name__

@@ -196,7 +196,7 @@ CONNECTION_ERRORS = frozenset(
         "ClosedResourceError",
         "EndOfStream",
         "gaierror",
-        "SSLEOFError",
+        *("SSLError", "SSLEOFError"),
         "SSLZeroReturnError",
         "NoResponseError",  # Mistral's
     }
@@ -226,6 +226,12 @@ INVALID_CALLS = frozenset(
     {"UnsupportedProtocol", "InvalidURL", "LocalProtocolError", "SSLCertVerificationError", "CertificateError"}
 )
 """Names of classes of errors before anything is sent, such as a malformed URL or header; these are final."""
+
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+"""OpenSSL's name for a certificate that is not trusted, in the texts of errors that wrap it."""
+
+VAGUE = frozenset({"Connection error.", "Request timed out."})
+"""Texts of the clients of OpenAI, Anthropic and Groq, whose causes say more."""
 
 UNREADABLE = frozenset(
     {
