@@ -80,8 +80,8 @@ class Settings(BaseSettings):
         default=None,
         validation_alias="WORKER_MAX_TASKS",
         ge=1,
-        description="number of tasks after which a worker exits, to be restarted by its process manager; unset:"
-        " no limit",
+        description="number of tasks that a worker starts before it exits, to be restarted by its process manager;"
+        " unset: no limit",
     )
     max_memory: ByteSize | None = Field(
         default=None,

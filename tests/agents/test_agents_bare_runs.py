@@ -1,6 +1,8 @@
 """Runs that a handler makes by itself, without `run_agent`: their bounds, and what the log says of them."""
 
+import asyncio
 import inspect
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -210,3 +212,26 @@ async def test_a_fallback_model_answers_in_its_place(way: Way) -> None:
     run = await ran(way, Agent(model=model, fallback_models=[ScriptedModel(["instead"])]))
     assert run.status == "completed"
     assert "instead" in str(run.result)
+
+
+IMPORTS = """
+import asyncio, sys, threading
+import agno.agent
+from worker.agents.outputs import watch_bare_runs
+
+on_loop = []
+
+def note(event, arguments):
+    if event == "import" and threading.current_thread() is threading.main_thread():
+        on_loop.append(arguments[0])
+
+sys.addaudithook(note)
+asyncio.run(watch_bare_runs())
+print([each for each in on_loop if each.startswith("agno.")])
+"""
+
+
+async def test_the_first_task_of_a_worker_does_not_hold_the_loop_while_agno_is_imported() -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", IMPORTS, stdout=asyncio.subprocess.PIPE)
+    output, _ = await asyncio.wait_for(process.communicate(), 120)
+    assert output.decode().strip() == "[]"

@@ -82,17 +82,22 @@ async def test_how_worn_it_is_is_shown_with_the_worker(
         await wait_until(is_over, "it has ended")
 
 
-@pytest.mark.parametrize("limit", ["--max-tasks=2", "--max-memory=1MiB"])
-async def test_a_worker_leaves_after_so_many_tasks_or_with_so_much_memory(
-    here: Shell, engine: Engine, limit: str
-) -> None:
+async def test_a_worker_with_so_much_memory_leaves(here: Shell, engine: Engine) -> None:
     here.handlers(HANDLERS)
-    worker = here.start("run", limit)
-    if "tasks" in limit:
-        for _ in range(2):
-            await create(engine, "quick")
+    worker = here.start("run", "--max-memory=1MiB")
     await worker.says("worker is exiting")
     assert await asyncio.to_thread(worker.process.wait, 60) == 0, worker.log
+
+
+@pytest.mark.parametrize("most", [1, 2])
+async def test_a_worker_starts_so_many_tasks_and_no_more(here: Shell, engine: Engine, most: int) -> None:
+    here.handlers(HANDLERS)
+    tasks = [await create(engine, "quick") for _ in range(4)]
+    worker = here.start("run", f"--max-tasks={most}")
+    await worker.says("worker is exiting")
+    assert await asyncio.to_thread(worker.process.wait, 60) == 0, worker.log
+    ended = [(await engine.tasks.get(each.id)).status for each in tasks]
+    assert sorted(ended) == [Status.Completed] * most + [Status.Pending] * (4 - most)
 
 
 async def test_a_worker_with_too_many_hung_threads_leaves(here: Shell, engine: Engine) -> None:

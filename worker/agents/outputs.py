@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from worker.agents.errors import AgentFailed
-from worker.agents.instrumentation import install
+from worker.agents.instrumentation import installed
 from worker.agents.runs.endings import Ending, check_steps, hitl_request
 from worker.current import Run
 from worker.words.bare_runs import BareRuns
@@ -36,14 +36,14 @@ def of_bare(value: Any, run: Run) -> Ending:
     raise AgentFailed(known.text, known.error)
 
 
-def watch_bare_runs() -> None:
+async def watch_bare_runs() -> None:
     """Start watching the runs that handlers make themselves, once Agno is imported.
 
     A version of Agno that cannot be watched does not fail handlers that never asked for it.
     """
     if "agno.agent.agent" in sys.modules:
         with suppress(ConfigurationError):
-            install()
+            await installed()
 
 
 def failed_run(name: str, text: str) -> NewEvent:

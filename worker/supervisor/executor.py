@@ -196,7 +196,7 @@ class Executor:
             run_in_hand.reset(token)
 
     async def _call(self, execution: Execution) -> object:
-        watch_bare_runs()
+        await watch_bare_runs()
         try:
             return await self._caller.call(execution.handler, execution.run, execution.task, None)
         finally:

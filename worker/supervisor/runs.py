@@ -15,10 +15,13 @@ class Runs:
 
     Args:
         concurrency: The most handlers that may run at once.
+        most: The most handlers that may start at all; None for no limit.
     """
 
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self, concurrency: int, most: int | None = None) -> None:
         self._concurrency = concurrency
+        self._most = most
+        self._begun = 0
         self._by_key: dict[Key, Execution] = {}
         self.busy: Counter[tuple[str, str | None]] = Counter()  # running handlers; excludes runs writing their outcome
         self.freed = asyncio.Event()
@@ -31,6 +34,7 @@ class Runs:
         key = execution.task.id, execution.attempt
         self._by_key[key] = execution
         self.busy[execution.handler.key] += 1
+        self._begun += 1
         return key
 
     def handled(self, handler: Handler) -> None:
@@ -45,7 +49,18 @@ class Runs:
 
     def places(self) -> int:
         """Return how many more handlers may start; outcomes being written count once there are as many as places."""
-        return min(self._concurrency - self.busy.total(), 2 * self._concurrency - len(self._by_key))
+        free = min(self._concurrency - self.busy.total(), 2 * self._concurrency - len(self._by_key))
+        return free if self._most is None else min(free, self._most - self._begun)
+
+    def reason_to_leave(self) -> str | None:
+        """Return why the worker should leave, or None: no more handlers may start, and most have ended.
+
+        A few long runs must not keep a worker whose other places stay empty; they are handed back.
+        """
+        if self._most is None or self._begun < self._most:
+            return None
+        is_idle_enough = 2 * len(self._by_key) < min(self._concurrency, self._most)
+        return f"the worker has reached WORKER_MAX_TASKS={self._most}" if is_idle_enough else None
 
     def held(self) -> dict[str, int]:
         """Return the attempt of each current task."""

@@ -128,9 +128,15 @@ class LoopWatch:
         if frame is None:
             return Culprit(None, ())
         run = _run_of(asyncio.current_task(self._loop)) or _run_in(frame)
-        frames = islice(traceback.walk_stack(frame), LINES)  # source lines are not read, as the code keeps running
+        shown = filter(_is_shown, traceback.walk_stack(frame))
+        frames = islice(shown, LINES)  # source lines are not read, as the code keeps running
         stack = tuple(f"{each.f_code.co_filename}:{line} in {each.f_code.co_name}" for each, line in frames)
         return Culprit(run, stack)
+
+
+def _is_shown(frame: tuple[FrameType, int]) -> bool:
+    """Return whether a frame says which code runs: those of imports are many, and all alike."""
+    return not frame[0].f_code.co_filename.startswith("<frozen ")
 
 
 def _named(culprit: Culprit) -> tuple[str | None, str | None, int | None, str | None]:

@@ -1,4 +1,4 @@
-"""Wear of a worker that makes it leave: hung threads, growing memory, or its maximum number of tasks."""
+"""Wear of a worker that makes it leave: hung threads, or growing memory."""
 
 import resource
 import sys
@@ -64,8 +64,6 @@ class Wear:
         settings, hung = self._settings, self.hung()
         if len(hung) > settings.hung_threads:
             return f"{len(hung)} threads are hung, which exceeds WORKER_HUNG_THREADS={settings.hung_threads}"
-        if settings.max_tasks is not None and self.tasks >= settings.max_tasks:
-            return f"the worker has run {self.tasks} tasks, the limit set by WORKER_MAX_TASKS"
         used = memory() if settings.max_memory is not None else 0
         if settings.max_memory is not None and used > settings.max_memory:
             return f"the worker uses {used / 2**20:.0f} MiB of memory, which exceeds WORKER_MAX_MEMORY"

@@ -40,7 +40,7 @@ class WearWatch:
     async def run(self, stop: asyncio.Event) -> None:
         """Check regularly until the worker stops; set ``stop`` once it is worn out, so that it can be replaced."""
         standstill = Standstill(self._worker_id, self._timings.standstill)
-        while (reason := self._wear.reason()) is None:
+        while (reason := self._wear.reason() or self._runs.reason_to_leave()) is None:
             await within(stop, self._timings.wear)
             standstill.look([each.run for each in self._runs.of_user()], is_full=self._runs.places() <= 0)
             signals.keep()

@@ -152,7 +152,7 @@ def _write_of_loop(log: Any, notice: notices.Notice) -> None:
     match notice:
         case loop_notices.LoopHeld():
             log.info(
-                "a handler has occupied the event loop for a quarter of a second",
+                "the event loop has been occupied for a quarter of a second",
                 handler=notice.handler,
                 stack=" < ".join(notice.stack),
                 **_task(notice),
