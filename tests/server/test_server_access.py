@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import httpx
 import psycopg
@@ -15,6 +16,7 @@ from worker.server.main import is_loopback, serve
 from worker.server.timings import ServerTimings
 from worker.settings import Settings
 from worker.words.errors import ConfigurationError
+from worker.words.ids import new_id
 from worker.words.roles import Role
 
 Keyed = Callable[[str], Awaitable[httpx.AsyncClient]]
@@ -102,6 +104,48 @@ async def test_a_report_under_a_taken_id_does_not_tell_that_it_is_taken(
         assert len(set(ids)) == 2
         assert not {theirs["id"], f"free-{id(each)}"} & set(ids), "a taken id looks as a free one does"
     assert (await client.get(f"/agent-execution/{theirs['id']}/status")).json() == theirs
+
+
+async def test_a_childs_id_tells_nothing_about_the_idempotency_keys_of_others(
+    client: httpx.AsyncClient, keyed: Keyed, engine: Engine
+) -> None:
+    other, _ = await engine.keys.create("acme", role=Role.Admin)
+    stranger = await keyed(other)
+    card = {"id": new_id(), "name": "w", "agents": ["mine"], "lease_seconds": 600}
+
+    async def asked(**verb: Any) -> Any:
+        body = {"worker_id": card["id"], "verbs": [verb]}
+        return (await stranger.post("/work", json=body)).json()["results"][0]
+
+    await asked(verb="register", card=card)
+    task_id = (await create(stranger, "mine"))["id"]
+    await asked(verb="assignments", demand={"total": 1, "agents": {"mine": 1}}, seconds=5)
+    report = {"id": "order-17", "input": "x", "result": "y"}
+    taken = (await client.post("/agent-execution/analyst/report_task", json=report)).json()["id"]
+    free = str(uuid5(NAMESPACE_URL, "default analyst order-18"))
+    assert taken == str(uuid5(NAMESPACE_URL, "default analyst order-17")), "whoever knows the names can compute it"
+    told = set[str]()
+    for child_id in (taken, free, "order-17"):
+        child = {"child_id": child_id, "agent_id": "mine", "input": {"text": "x"}}
+        answer = await asked(verb="make_children", task_id=task_id, attempt=1, children=[child])
+        told.add(answer["error"]["description"])
+    assert len(told) == 1
+    assert "random UUID" in told.pop()
+    child = {"child_id": new_id(), "agent_id": "mine", "input": {"text": "x"}}
+    assert "error" not in await asked(verb="make_children", task_id=task_id, attempt=1, children=[child])
+
+
+async def test_a_task_gets_no_child_from_another_organization(
+    client: httpx.AsyncClient, keyed: Keyed, engine: Engine
+) -> None:
+    stranger = await keyed((await engine.keys.create("acme", role=Role.Admin))[0])
+    theirs = await create(client)
+    wish = {"input": {"text": "x"}, "parent_execution": theirs["id"]}
+    assert (await stranger.post("/agent-execution/analyst", json=wish)).status_code == 200, "as with any other name"
+    assert (await client.get(f"/agent-execution/{theirs['id']}/status")).json() == theirs
+    assert (await client.delete(f"/agent-execution/{theirs['id']}")).status_code == 200
+    (own,) = (await stranger.get("/agent-execution/executions/history")).json()
+    assert own["status"] == "pending"
 
 
 async def test_a_keys_agents_restrict_what_it_reaches(client: httpx.AsyncClient, keyed: Keyed, engine: Engine) -> None:

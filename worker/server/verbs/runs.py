@@ -31,6 +31,8 @@ from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.work import JournalEntry
 
+RANDOM = (4, 7)  # versions of UUIDs that nobody can guess
+
 
 class RunVerbs(WorkerVerbs):
     """Verbs about a run that this worker has claimed."""
@@ -141,8 +143,13 @@ def _type(text: str) -> TaskUpdateEventType:
 
 
 def _check_unguessable(child_id: str) -> None:
-    """Check that a child's id is a UUID; other ids can be guessed, and an error would reveal whether they exist."""
+    """Check that a child's id is a random UUID: others can be guessed, and an error would reveal whether they exist.
+
+    The ids of tasks with an idempotency key are such others: they are derived from agent and key (version 5).
+    """
     try:
-        UUID(child_id)
+        is_random = UUID(child_id).version in RANDOM
     except ValueError:
-        raise ValidationError("this must be a UUID", field="children.child_id") from None
+        is_random = False
+    if not is_random:
+        raise ValidationError("this must be a random UUID (version 4 or 7)", field="children.child_id")
