@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -205,6 +205,45 @@ async def test_a_refused_key_is_not_its_tasks_fault(way: Way) -> None:
     model = ScriptedModel(lambda _: ModelProviderError("no such key", status_code=401))
     run = await ran(way, Agent(model=model))
     assert (run.status, run.task.error_code, run.task.errors) == ("pending", "auth", 0), run.result
+
+
+async def texts(agent: Agent) -> str:
+    """The text alone, without Agno's other events."""
+    items: Any = agent.arun("go", stream=True)
+    return "".join([each.content or "" async for each in items if each.event == "RunContent"])
+
+
+def plain_texts(agent: Agent) -> str:
+    items: Any = agent.run("go", stream=True)
+    return "".join(each.content or "" for each in items if each.event == "RunContent")
+
+
+class Breaking(ScriptedModel):
+    """Says a part of its answer, and breaks off."""
+
+    async def ainvoke_stream(self, *_: Any, **__: Any) -> AsyncIterator[ModelResponse]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        yield ModelResponse(role="assistant", content="The total")
+        raise ModelProviderError("away", status_code=503)
+
+    def invoke_stream(self, *_: Any, **__: Any) -> Iterator[ModelResponse]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        yield ModelResponse(role="assistant", content="The total")
+        raise ModelProviderError("away", status_code=503)
+
+
+@pytest.mark.parametrize("way", [texts, plain_texts])
+async def test_the_text_that_a_failed_run_has_streamed_is_no_result(way: Way) -> None:
+    for model in (Breaking([]), ScriptedModel(lambda _: ModelProviderError("away", status_code=503))):
+        run = await ran(way, Agent(model=model))
+        assert (run.status, run.task.error_code) == ("pending", "unavailable"), run.result
+
+
+async def test_the_same_text_of_a_later_run_is_a_result() -> None:
+    async def handler(task: Task) -> str:
+        await texts(Agent(model=Breaking([])))
+        return await texts(Agent(model=ScriptedModel(["The total"])))
+
+    run = await run_handler(handler, text="x")
+    assert (run.status, run.result) == ("completed", "The total")
 
 
 async def test_a_fallback_model_answers_in_its_place(way: Way) -> None:

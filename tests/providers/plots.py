@@ -259,8 +259,8 @@ class Told:
         return await run_agent(made, task)
 
     async def _streamed(self, items: AsyncIterator[Any]) -> str:
-        texts = [str(getattr(each, "content", None) or "") async for each in items]
-        return "".join(texts)
+        """Pass on the text alone, as a handler does that knows nothing of Agno's other events."""
+        return "".join([each.content or "" async for each in items if each.event == "RunContent"])
 
     def _agent(self, who: str, model: Any) -> Agent:
         def used() -> str:

@@ -9,7 +9,7 @@ from worker.words.usage import Usage
 MAX_NOTES = 200  # events held until the end of an attempt, for all its bare runs
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BareRun:
     """A run that failed or paused.
 
@@ -18,12 +18,14 @@ class BareRun:
         text: The content of Agno's output: an error's text, or the message about a pause.
         error: The exception behind it, if its model raised one.
         output: Agno's output, if the run waits for a person.
+        streamed: The text that the run streamed before it failed; None if it was not streamed, or another run followed.
     """
 
     name: str
     text: str
     error: BaseException | None = None
     output: Any = None
+    streamed: str | None = None
 
     @property
     def still_waits(self) -> bool:
@@ -50,6 +52,11 @@ class BareRuns:
         """Return the latest exception with the given text, which Agno reported in its place."""
         return next((each for each in reversed(self.failures) if str(each) == text), None)
 
+    def begin(self) -> None:
+        """Record that another run begins: a handler that returns its text does not return that of an earlier one."""
+        for each in self.ended:
+            each.streamed = None
+
     def of_result(self, result: str | None) -> BareRun | None:
         """Return the run whose failure or pause a handler returned as its result; None for a genuine result.
 
@@ -57,4 +64,5 @@ class BareRuns:
         """
         if result is None:
             return next((each for each in self.ended[-1:] if each.still_waits and not each.text), None)
-        return next((each for each in reversed(self.ended) if each.text and result.endswith(each.text)), None)
+        broken = next((each for each in self.ended if each.streamed is not None and each.streamed == result), None)
+        return broken or next((each for each in reversed(self.ended) if each.text and result.endswith(each.text)), None)

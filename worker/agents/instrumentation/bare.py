@@ -1,8 +1,7 @@
-"""Runs that a handler makes without `run_agent`: they are not journaled, but their outcome is recorded."""
+"""Model calls of runs that a handler makes without `run_agent`: not journaled, but their outcome is recorded."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -23,19 +22,15 @@ from worker.agents.answers.whole import with_document, with_document_sync
 from worker.agents.errors import ensure_message, is_prevented_call, provider_is_away
 from worker.agents.instrumentation.askers import asker_of
 from worker.agents.instrumentation.bare_notes import failed, usage_of
+from worker.agents.instrumentation.bare_runs import owners
 from worker.agents.instrumentation.frames import has_configured_recovery
-from worker.agents.instrumentation.identities import name_of
 from worker.agents.instrumentation.patience import AT_ONCE, stream_within, stream_within_sync, within, within_sync
 from worker.agents.models import providers
 from worker.agents.models.clients import leave_retries, prepare_client
-from worker.agents.overrides import without_users
 from worker.agents.runs.bounds import bounds_of
-from worker.agents.runs.endings import ERRORS, PAUSES
 from worker.agents.runs.loops import keeps_tools, reason_to_end
-from worker.agents.runs.troubles import no_users
 from worker.current import Run
 from worker.threads import waited
-from worker.words.bare_runs import BareRun
 from worker.words.finish import FinishReason, is_whole
 from worker.words.providers import ProviderState
 
@@ -156,19 +151,18 @@ class BareCall:
         """Return why this has to be the agent's last answer; None if it may call more tools."""
         if not self._is_answer or not arguments.get("tools"):
             return None
-        bounds, owner = self._bounds, next(reversed(_owners.get()), None)
+        bounds, owner = self._bounds, next(reversed(owners.get()), None)
         return reason_to_end(arguments["messages"], repeats=bounds.tool_repeats, calls=bounds.calls_of(owner))
 
     def _wait_for(self, state: ProviderState, error: Exception | None = None) -> None:
         """Make the task wait for a provider, unless the user has configured what Agno does instead."""
-        if has_configured_recovery(_owners.get()):
+        if has_configured_recovery(owners.get()):
             if error is None:
                 raise provider_is_away(state)
             return
         raise providers.wait_for(self.run, state) from error
 
 
-_owners: ContextVar[tuple[Any, ...]] = ContextVar("bare_owners_in_hand", default=())
 _call_in_hand: ContextVar[BareCall | None] = ContextVar("bare_call_in_hand", default=None)
 
 
@@ -266,84 +260,3 @@ def streamed_sync(run: Run, original: Any, model: Any, arguments: dict[str, Any]
         call.note(error)
         raise
     _on_loop(run, call.answered)
-
-
-def made(run: Run, original: Any, owner: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Make a run of an agent, team or workflow as Agno does, and record its outcome.
-
-    Args:
-        run: The attempt.
-        original: Agno's method.
-        owner: The agent, team or workflow; a copy is run instead if it would remember users and there is no user.
-        arguments: The method's positional arguments.
-        options: Its keyword arguments.
-    """
-    own = without_users(owner, options.get("user_id"))
-    if own is not owner:
-        run.bare.note(no_users(name_of(owner) or "the agent"))
-    with _run_by(own):
-        result = original(own, *arguments, **options)
-    if isinstance(result, AsyncIterator):
-        return _iterated(run, own, result)
-    if isinstance(result, Iterator):
-        return _iterated_sync(run, own, result)
-    if hasattr(result, "__await__"):
-        return _awaited(run, own, result)
-    _look(run, own, result)
-    return result
-
-
-@contextmanager
-def _run_by(owner: Any) -> Generator[None]:
-    """Mark an agent, team or workflow as the owner of calls made inside the block."""
-    token = _owners.set((*_owners.get(), owner))
-    try:
-        yield
-    finally:
-        _owners.reset(token)
-
-
-async def _awaited(run: Run, owner: Any, result: Any) -> Any:
-    with _run_by(owner):
-        answer = await result
-    _look(run, owner, answer)
-    return answer
-
-
-async def _iterated(run: Run, owner: Any, items: AsyncIterator[Any]) -> AsyncGenerator[Any]:
-    try:
-        while True:
-            with _run_by(owner):
-                try:
-                    item = await anext(items)
-                except StopAsyncIteration:
-                    return
-            _look(run, owner, item)
-            yield item
-    finally:
-        close = getattr(items, "aclose", None)
-        if close is not None:
-            await close()
-
-
-def _iterated_sync(run: Run, owner: Any, items: Iterator[Any]) -> Iterator[Any]:
-    while True:
-        with _run_by(owner):
-            try:
-                item = next(items)
-            except StopIteration:
-                return
-        _look(run, owner, item)
-        yield item
-
-
-def _look(run: Run, owner: Any, item: Any) -> None:
-    """Record a run that failed or waits for a person."""
-    status = str(getattr(getattr(item, "status", None), "value", ""))
-    event = getattr(item, "event", None)
-    name = str(getattr(owner, "name", None) or getattr(owner, "id", None) or type(owner).__name__)
-    text = str(getattr(item, "error", None) or getattr(item, "content", None) or "")
-    if status == "ERROR" or event in ERRORS:
-        run.bare.ended.append(BareRun(name, text, run.bare.behind(text)))
-    elif status == "PAUSED" or event in PAUSES:
-        run.bare.ended.append(BareRun(name, text, output=item))

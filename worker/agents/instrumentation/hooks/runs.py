@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from worker.agents.instrumentation import bare, bare_notes, exits, off_loop, other_loops, runs
+from worker.agents.instrumentation import bare_notes, bare_runs, exits, off_loop, other_loops, runs
 from worker.agents.instrumentation.frames import current_frame
 from worker.agents.instrumentation.hooks.places import Original
 from worker.agents.instrumentation.identities import character_of
@@ -19,7 +19,7 @@ def run(original: Original) -> Original:
             attempt = bare_notes.current_attempt()
             if attempt is None:
                 return original(self, *arguments, **options)
-            return exits.held_in(bare.made(attempt, original, self, arguments, options), with_cancelled=False)
+            return exits.held_in(bare_runs.made(attempt, original, self, arguments, options), with_cancelled=False)
         if frame.owner is self:  # the frame's own run, not a nested one
             return original(self, *arguments, **options)
         made = other_loops.brought(frame, runs.run(frame, original, self, arguments, options))
