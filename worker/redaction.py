@@ -10,13 +10,15 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, cast
+from itertools import islice
+from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from pydantic import SecretStr
 
 from worker.settings import Settings
 from worker.words.classification import message_of
+from worker.words.secrets import MAX_TEXTS, texts_of
 
 HIDDEN = "***"
 MIN_CHARACTERS = 8  # a shorter value may be any word, and hiding it everywhere would make lines unreadable
@@ -56,9 +58,10 @@ def holding(value: Any) -> Generator[None]:
     """Make every redactor of this process hide secrets while a run holds them.
 
     Args:
-        value: A text, or a container of texts, such as a task's ``user_tokens``.
+        value: A text, or a container of texts, such as a task's ``user_tokens``. Beyond a thousand, which a platform
+            refuses, they are not hidden.
     """
-    forms = [form for text in _texts(value) for form in _forms(text)]
+    forms = [form for text in islice(texts_of(value), MAX_TEXTS) for form in _forms(text)]
     _held.update(forms)
     try:
         yield
@@ -67,20 +70,6 @@ def holding(value: Any) -> Generator[None]:
         for form in forms:
             if not _held[form]:
                 del _held[form]
-
-
-def _texts(value: Any) -> Iterable[str]:
-    match value:
-        case str():
-            yield value
-        case dict():
-            for each in cast("dict[str, Any]", value).values():
-                yield from _texts(each)
-        case list() | tuple():
-            for each in cast("list[Any]", value):
-                yield from _texts(each)
-        case _:
-            return
 
 
 def _forms(secret: str) -> set[str]:

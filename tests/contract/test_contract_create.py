@@ -100,6 +100,22 @@ async def test_secrets_of_a_task_are_shown_to_its_run_alone(platform: Platform) 
     assert assignment.task.user_oidc_token is None
 
 
+async def test_more_secrets_than_a_worker_can_hide_are_refused(platform: Platform) -> None:
+    fit: dict[str, Any] = {
+        "user_tokens": {str(number): f"{number:08}" for number in range(1_000)},
+        "user_oidc_token": "x" * 200_000,
+    }
+    assert (await create(platform, **fit)).id
+    beyond: tuple[dict[str, Any], ...] = (
+        {"user_tokens": {"nested": [{"a": f"{number:08}"} for number in range(1_001)]}},
+        {"user_tokens": {"a": "x" * 200_000, "b": "x" * 100_000}},
+        {"user_oidc_token": "x" * 300_000},
+    )
+    for more in beyond:
+        with pytest.raises(ValidationError, match="a task may have at most"):
+            await create(platform, **more)
+
+
 async def test_a_task_that_the_caller_runs_itself_is_not_dispatched(platform: Platform) -> None:
     task = await create(platform, run_locally=True, worker_id="mine")
     assert (task.status, task.execution_attempts) == (Status.Executing, 1)

@@ -33,6 +33,7 @@ from worker.words.errors import Conflict, TaskNotFound, ValidationError
 from worker.words.ids import new_id
 from worker.words.messages import NewMessage
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
+from worker.words.secrets import check_secrets
 from worker.words.signals import NewSignal
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.task_lists import TaskItem, TaskQuery
@@ -78,6 +79,7 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
 
     async def _create(self, new: NewTask, under: str | None) -> TaskRecord:
         has_secrets = new.user_tokens is not None or new.user_oidc_token is not None
+        check_secrets(new.user_tokens, new.user_oidc_token)
         if has_secrets or self._core.vault.everything:
             await self._core.check_key()
         new = await self._in_conversation(new)
