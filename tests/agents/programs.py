@@ -511,7 +511,12 @@ def an_answer_with_a_form(world: World) -> Agent:
 @program()  # agno streams the text of such an answer
 def a_step_whose_answer_lacks_its_form(world: World) -> Workflow:
     ann = world.scribe("ann", model=world.model(noting("a"), "no fact"), output_schema=Fact)
-    return flow(Step(name="first", agent=ann), Step(name="second", agent=world.scribe("bob")))
+
+    def look(step_input: StepInput) -> StepOutput:
+        return StepOutput(content=f"of the type {type(step_input.previous_step_content)}")
+
+    echo = Agent(name="echo", telemetry=False, model=world.model(given, name="e"))
+    return flow(Step(name="first", agent=ann), Step(name="look", executor=look), Step(name="second", agent=echo))
 
 
 class Color(str, Enum):  # noqa: UP042 - as many programs have it

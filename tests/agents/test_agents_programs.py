@@ -162,6 +162,19 @@ async def test_text_that_one_run_gives_as_anothers_is_emitted_once(program: Prog
     assert (second.content, task.log) == (first.content, log)
 
 
+@every([each for each in PROGRAMS if any(part in each.name for part in SHOWN)])
+async def test_no_streamed_text_is_missing_wherever_it_dies(program: Program, worlds: Iterator[World]) -> None:
+    whole = Task(events_streaming=True, **program.wishes)
+    await carried_out(whole, program, next(worlds))
+    for moment in range(whole.writes):
+        task, world = Task(events_streaming=True, **program.wishes), next(worlds)
+        await carried_out(task, program, world, dies_at=moment)
+        await carried_out(task, program, world)
+        missing = Counter(whole.text) - Counter(task.text)
+        assert not missing, f"dead at write {moment} of {whole.writes}"
+        assert "discard" in task.notes() or len(task.text) == len(whole.text), f"dead at write {moment}: twice"
+
+
 @every()
 async def test_one_object_serves_task_after_task_and_keeps_nothing_of_them(
     program: Program, worlds: Iterator[World]

@@ -25,6 +25,14 @@ def test_a_difference_may_be_of_many_tests_and_of_some_runs_only(tmp_path: Path)
     assert known.vanished([], ["replayed a::b"]) == []
 
 
+def test_a_difference_may_be_in_some_fields_only(tmp_path: Path) -> None:
+    file = tmp_path / "known.toml"
+    file.write_text('[[difference]]\nreason = "It depends."\nfields = ["output.*", "events"]\nin = ["twice a"]\n')
+    known = Known(file)
+    assert known.new(["twice a output.text", "twice a events", "twice a leaks"]) == ["twice a leaks"]
+    assert known.vanished(["twice a events"], ["twice a"]) == ["twice a output.*"]
+
+
 def test_each_known_difference_has_a_reason() -> None:
     assert all(len(each.reason.split()) > 3 for each in Known(LIST).entries)
 

@@ -40,13 +40,17 @@ class Known:
 
     Args:
         file: TOML: tables ``[[difference]]`` with a ``reason`` and what it explains, ``in``, as the report says it,
-            with ``*`` for anything. Where ``sometimes`` is true, it depends on how fast things are.
+            with ``*`` for anything. Where ``sometimes`` is true, it depends on how fast things are. With ``fields``,
+            each of ``in`` is meant with each of these at its end.
     """
 
     def __init__(self, file: Path) -> None:
         tables: list[Any] = tomllib.loads(file.read_text()).get("difference", []) if file.exists() else []
         self.entries = [
-            Entry(text, table["reason"], not table.get("sometimes", False)) for table in tables for text in table["in"]
+            Entry(f"{text} {field}".rstrip(), table["reason"], not table.get("sometimes", False))
+            for table in tables
+            for text in table["in"]
+            for field in table.get("fields", ("",))
         ]
 
     def new(self, found: Iterable[str]) -> list[str]:

@@ -250,7 +250,7 @@ class _ActiveRun:
         last, output, run_id = None, None, frame.run_id
         wanted = self._run.record.events_streaming and self._material.streams
         self._run.shows_text = wanted and run_id == self._run_id  # a repair's text is not streamed
-        translation = Translation(streams=self._run.shows_text)
+        translation = Translation(streams=self._run.shows_text, is_in_log=self._run.is_in_log)
         begin(run_id)
         try:
             start = partial(own.arun, stream=True, stream_events=True, **request)  # reads a sync database immediately

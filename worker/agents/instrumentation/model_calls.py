@@ -325,8 +325,11 @@ class ModelCall:
         from agno.models.response import ModelResponse
 
         known = unpacked(fields)
-        if (self._is_streamed or self._becomes_text) and is_shown and isinstance(known.get("content"), str):
-            known["content"] = ReplayedText(known["content"])
+        if is_shown and isinstance(known.get("content"), str):
+            if self._is_streamed:
+                known["content"] = ReplayedText(known["content"])
+            elif self._becomes_text:  # which the user's code may read, so that it has no class of ours
+                self._run.was_shown(self._frame.run_id, known["content"])
         if known.get("tool_calls"):
             known["tool_calls"] = [ParsedCall(each) for each in known["tool_calls"]]
         if known.get("parsed") is not None:

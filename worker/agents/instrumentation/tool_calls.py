@@ -12,6 +12,7 @@ from worker.agents.instrumentation.in_time import until, until_sync
 from worker.agents.instrumentation.tool_outcomes import RAISED, is_streamed, pack_outcome, pack_result
 from worker.agents.instrumentation.tool_texts import ToolText, each_of
 from worker.agents.journal import Entry, Identity, Scope
+from worker.agents.journal.rows import Number
 from worker.agents.runs.loops import BEYOND
 from worker.agents.tools.tools import declared, has_state, is_redone, lost_state, name_of_toolkit, shape_of
 from worker.agents.translation.tool_events import is_emitted, request_event, result_event
@@ -42,6 +43,7 @@ class ToolCall:
         self._said: Entry | None = None  # the earlier result of a call that is made again
         self.is_redone = is_redone(function_call.function)
         self._limits = declared(function_call.function)
+        self._is_streamed = False
         self._deadline: float | None = None  # by the loop's clock
         self._number = self._owner.calls_tool(self.name) if self._limits.calls is not None else 0
         if self._owner.noted_state is UNKNOWN:
@@ -134,6 +136,7 @@ class ToolCall:
         """
         call = self.call
         if is_streamed(call.result):
+            self._is_streamed = True  # its text is emitted before the row
             call.result = self._followed_sync(call.result) if plain else self._followed(call.result)
             outcome.result = call.result
             return
@@ -169,7 +172,7 @@ class ToolCall:
         call, value = self.call, entry.value
         success: Any = "error" not in value
         if success:
-            call.result = self._as_shown(unpacked(value["agno"]) if "agno" in value else value["result"])
+            call.result = self._as_shown(unpacked(value["agno"]) if "agno" in value else value["result"], entry)
         else:
             call.error = value["error"]
         if "raised" in value:
@@ -185,14 +188,22 @@ class ToolCall:
         )
         return success, outcome
 
-    def _as_shown(self, result: Any) -> Any:
-        """Return a result, marked as already emitted text if Agno shows it as the agent's own."""
+    def _as_shown(self, result: Any, entry: Entry) -> Any:
+        """Return a result, marked as already emitted text if it is, and Agno shows it as the agent's own."""
         if not self.call.function.show_result or result is None:
+            return result
+        if self._run.shows_text and not self._run.journal.is_shown(entry):
+            self._holds_back(result, entry.number)
             return result
         if not hasattr(result, "content"):
             return ReplayedText(result)
         result.content = ReplayedText(result.content)  # Agno's ToolResult, which may contain media
         return result
+
+    def _holds_back(self, result: Any, number: Number) -> None:
+        """Note a result that Agno will show as the agent's text, and that is not in the log yet."""
+        text = getattr(result, "content", result)
+        self._run.holds_back(self._owner.run_id, self._home, number, [{"content": text}])
 
     def _open_scope(self) -> Scope:
         """Open the scope of calls made within this one."""
@@ -262,13 +273,16 @@ class ToolCall:
             run.emit(events, self._home)
             events = []
         self._add_state(value)
+        number = run.journal.next_number()
+        if call.function.show_result and not has_failed and not self._is_streamed:
+            self._holds_back(result, number)
         references = self._owner.new_references()
         if references:
             value["references"] = references
         if self._shape != shape_of(call.function):
             value["stateful"] = True
         what = f"The result of {self.name}"
-        run.note(self._home, "tool", self._at, value, match=self._match, what=what, events=events)
+        run.note(self._home, "tool", self._at, value, match=self._match, what=what, events=events, number=number)
 
     def _request(self) -> list[NewEvent]:
         """Return the event that the tool is called."""

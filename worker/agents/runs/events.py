@@ -29,11 +29,20 @@ class RunEvents(RunState):
             (self.buffer.add if at_once else self.buffer.add_soon)(fresh)
 
     def note(
-        self, scope: Scope, kind: Kind, at: str, value: Any, *, match: str, what: str, events: Sequence[NewEvent] = ()
+        self,
+        scope: Scope,
+        kind: Kind,
+        at: str,
+        value: Any,
+        *,
+        match: str,
+        what: str,
+        events: Sequence[NewEvent] = (),
+        number: Number | None = None,
     ) -> None:
         """Store the row of a completed call in one transaction with its events."""
         if self.journal.is_kept:
-            self.buffer.add(*self.written(scope, kind, at, value, match=match, what=what, events=events))
+            self.buffer.add(*self.written(scope, kind, at, value, match=match, what=what, events=events, number=number))
         elif events:
             self.buffer.add_soon(events)
 
@@ -154,6 +163,14 @@ class RunEvents(RunState):
         run_ids = [run_id, *(member for member, leader in self.shown_by.items() if leader == run_id)]
         rows = [self.journal.shown(*each) for one in run_ids for each in self._unshown.pop(one, ())]
         return [*(row for one in run_ids for row in self.opens(one)), *(each for each in rows if each is not None)]
+
+    def was_shown(self, run_id: str, text: str) -> None:
+        """Record that an earlier attempt has emitted the text of a run's answer that was not streamed."""
+        self._shown.add((self.shown_by.get(run_id, run_id), text))
+
+    def is_in_log(self, run_id: str, text: str) -> bool:
+        """Return whether the text of an answer that was not streamed is in the log already."""
+        return (self.shown_by.get(run_id, run_id), text) in self._shown
 
     def discard_unfinished_text(self) -> None:
         """Discard emitted text whose answer was never completed, if there is any."""

@@ -89,6 +89,7 @@ class RunState:
     _failed: list[FailedCall] = field(default_factory=list[FailedCall])
     _streams: dict[str, bool] = field(default_factory=dict[str, bool])  # by Agno run: whether its text was emitted
     shown_by: dict[str, str] = field(default_factory=dict[str, str])  # by run: the run that gives its text as its own
+    _shown: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])  # runs, and text that is in the log
     shows_text: bool = False  # the text of its answers is streamed, or held back for a while
     _unshown: dict[str, list[tuple[Scope, Number]]] = field(
         default_factory=dict[str, list[tuple[Scope, Number]]]

@@ -3,7 +3,7 @@
 Tool calls and runs are emitted by the code that makes them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from worker.agents.event_buffer import plain
@@ -38,10 +38,18 @@ class Translation:
     Args:
         streams: Whether text is passed on as it arrives.
         repeats: Whether text that an earlier attempt has passed on is passed on again.
+        is_in_log: Whether a text of a run is in the log already, apart from text that is marked as replayed.
     """
 
-    def __init__(self, *, streams: bool = True, repeats: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        streams: bool = True,
+        repeats: bool = False,
+        is_in_log: Callable[[str, str], bool] = lambda _run_id, _text: False,
+    ) -> None:
         self._streams = streams
+        self._is_in_log = is_in_log
         self._repeats = repeats
         self._teams: set[str] = set()
         self._thoughts: dict[str, list[str]] = {}  # by run, until the reasoning is complete
@@ -80,6 +88,8 @@ class Translation:
             return
         yield from self._thought(event.run_id)
         if not self._streams or (isinstance(event.content, ReplayedText) and not self._repeats):
+            return
+        if self._is_in_log(event.run_id, event.content):
             return
         if getattr(event, "parent_run_id", None) not in self._teams:  # a member's text is not the answer
             yield from self._steps.text(event, event.content)
