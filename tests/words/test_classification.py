@@ -439,8 +439,14 @@ MESSAGES: dict[str, tuple[Exception, str]] = {
         wrapped(untrusted),
         "Connection error: [SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate",
     ),
+    "a connection's that was given up": (
+        given_up := openai.APIConnectionError(request=REQUEST),
+        "Connection error: slow",
+    ),
     "a connection's without a cause": (openai.APIConnectionError(request=REQUEST), "Connection error."),
 }
+given_up.__cause__ = httpx.ConnectError("slow")
+given_up.__cause__.__cause__ = asyncio.CancelledError("Cancelled via a cancel scope")
 
 
 @pytest.mark.parametrize(("error", "text"), MESSAGES.values(), ids=MESSAGES)

@@ -299,12 +299,13 @@ def _message(error: BaseException) -> str:
     chain = [each for each, _ in zip(causes(error), range(MAX_CAUSES), strict=False)]
     own = next((each for index, each in enumerate(chain) if not is_wrapper(each) or index + 1 == len(chain)), error)
     facts = facts_of(error if type(error).__name__ == "AgentFailed" else own)
-    if facts.is_remote and facts.message and (own is error or facts.body):
+    if facts.is_remote and facts.message not in {"", VAGUE} and (own is error or facts.body):
         return facts.message
     text = facts_of(error).message.strip()
-    if text in VAGUE:
-        causes_said = [said for each in chain if (said := facts_of(each).message.strip()) not in {"", text}]
-        return f"{text.rstrip('.')}: {causes_said[-1]}" if causes_said else text
+    if text == VAGUE:
+        below = [facts_of(each).message.strip() for each in chain if isinstance(each, Exception)]
+        why = next((said for said in reversed(below) if said not in {"", text}), None)
+        return f"{text.rstrip('.')}: {why}" if why else text
     if isinstance(error, KeyError):
         return f"KeyError: {text}"
     return text or type(error).__name__

@@ -230,8 +230,8 @@ INVALID_CALLS = frozenset(
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 """OpenSSL's name for a certificate that is not trusted, in the texts of errors that wrap it."""
 
-VAGUE = frozenset({"Connection error.", "Request timed out."})
-"""Texts of the clients of OpenAI, Anthropic and Groq, whose causes say more."""
+VAGUE = "Connection error."
+"""A text of the clients of OpenAI, Anthropic and Groq, whose cause says more."""
 
 UNREADABLE = frozenset(
     {
