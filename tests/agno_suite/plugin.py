@@ -10,6 +10,7 @@ import pytest
 from tests.agno_suite import observed
 from tests.agno_suite.outermost import count_runs, take_in_hand
 from tests.agno_suite.passes import CONVERTED, Pass, substitute
+from tests.agno_suite.provider import find_nothing
 from worker.agents.instrumentation import install
 
 BARE = "bare"
@@ -30,6 +31,7 @@ class Recorder:
         self._file: TextIO = log.open("a", buffering=1)
         self._test = ""
         observed.observe()
+        find_nothing()
         if way == BARE:
             count_runs()
             return

@@ -13,6 +13,7 @@ from tests.agents.object_graph import belonging_to_runs
 from tests.agno_suite import observed
 from tests.agno_suite.outermost import OutermostRun, take_in_hand
 from tests.agno_suite.passes import CONVERTED, RECORDED, REPLAYED, Pass, substitute
+from tests.agno_suite.provider import find_nothing
 from worker.agents.instrumentation import install
 
 BARE = ("bare", "again")
@@ -40,7 +41,7 @@ def run_program(program: str, way: str, result: Path) -> None:
     if way not in BARE:
         install()
     _serve_nothing()
-    _find_nothing()
+    find_nothing()
     sys.argv, sys.path[0] = [program], str(Path(program).parent)
     for name in [each for each in sys.modules if each == "tests" or each.startswith("tests.")]:
         del sys.modules[name]
@@ -80,18 +81,6 @@ def _serve_nothing() -> None:
         import uvicorn
 
         uvicorn.run = serve  # type: ignore[assignment]
-
-
-def _find_nothing() -> None:
-    """A search asks one engine or another, by chance, and would say of each that it cannot be reached."""
-
-    def search(*_: object, **__: object) -> NoReturn:
-        raise ConnectionError("nothing can be searched here")
-
-    with contextlib.suppress(ImportError):
-        from ddgs.ddgs import DDGS  # type: ignore[import-not-found]
-
-        DDGS.text = DDGS.news = search
 
 
 def _write(result: Path, line: dict[str, Any]) -> None:

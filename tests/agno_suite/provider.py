@@ -1,5 +1,6 @@
 """A provider's server on loopback: OpenAI's chat and Responses protocols, streamed or not, and embeddings."""
 
+import contextlib
 import hashlib
 import json
 import re
@@ -7,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NoReturn
 
 from tests.agno_suite.answers import JSON, Answer, Question, answer_to, text_in
 
@@ -65,6 +66,18 @@ class Provider:
         if self.seed:
             made = hashlib.sha256(f"{self.seed}{json.dumps(body, sort_keys=True)}".encode()).digest()
             time.sleep(made[0] / 255 * LONGEST_DELAY)
+
+
+def find_nothing() -> None:
+    """A search asks one engine or another, by chance, and would say of each that it cannot be reached."""
+
+    def search(*_: object, **__: object) -> NoReturn:
+        raise ConnectionError("nothing can be searched here")
+
+    with contextlib.suppress(ImportError):
+        from ddgs.ddgs import DDGS  # type: ignore[import-not-found]
+
+        DDGS.text = DDGS.news = search
 
 
 def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
