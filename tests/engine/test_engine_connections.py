@@ -6,7 +6,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,7 +16,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from tests.conftest import execute
 from tests.contract.steps import create, numbers
+from tests.support import wait_until
 from worker.engine import core
+from worker.engine.core import POOL_SIZE
 from worker.engine.database import migrate
 from worker.engine.database.connections import platform_error
 from worker.engine.database.urls import normal_url, shown
@@ -245,3 +247,28 @@ async def test_an_engine_without_a_url_brings_its_own_server_and_schema(own_home
     folder = str(conninfo_to_dict(engine.core.url)["host"])
     await engine.close()
     assert not os.path.exists(folder), "the last user stopped the server"  # noqa: ASYNC240, PTH110 - one look, after all is done
+
+
+async def test_a_caller_that_leaves_as_it_returns_its_connection_takes_none_along(engine: Engine) -> None:
+    pool = engine.core._pool
+    assert pool is not None
+    async with AsyncExitStack() as held:
+        for _ in range(POOL_SIZE - 1):
+            await held.enter_async_context(pool.connection())
+        lent, done = asyncio.Event(), asyncio.Event()
+
+        async def caller() -> None:
+            async with pool.connection():
+                lent.set()
+                await done.wait()
+
+        leaving = asyncio.create_task(caller())
+        await lent.wait()
+        waiting = asyncio.create_task(engine.core.rows("select 1 as one"))
+        await wait_until(lambda: pool._pool.get_stats()["requests_waiting"] == 1, "another caller waits for it")
+        async with pool._pool._lock:
+            done.set()
+            await wait_until(lambda: bool(pool._pool._lock._waiters), "the connection is being returned")
+            leaving.cancel()
+            await asyncio.wait({leaving})
+        assert await asyncio.wait_for(waiting, 5) == [{"one": 1}]

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,7 @@ class ConnectionPool:
         self._vault = vault
         self._pooled = pooled
         self._probes: set[asyncio.Task[None]] = set()
+        self._returns: set[asyncio.Task[None]] = set()
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
             url_with_defaults(url),
             connection_class=AsyncSession,
@@ -90,7 +91,7 @@ class ConnectionPool:
             async with connection:
                 yield connection
         finally:
-            await self._pool.putconn(connection)
+            await self._put_back(connection)
 
     async def _got(self, seconds: float) -> "AsyncConnection[Any]":
         """Take a connection, and notice a cancellation at that moment, which the pool and Python 3.11 overlook."""
@@ -98,7 +99,7 @@ class ConnectionPool:
         before = 0 if task is None else task.cancelling()
         connection = await self._pool.getconn(seconds)
         if task is not None and task.cancelling() > before:
-            await self._pool.putconn(connection)
+            await self._put_back(connection)
             raise asyncio.CancelledError
         return connection
 
@@ -118,25 +119,39 @@ class ConnectionPool:
             pass
         finally:
             if not works:
-                await connection.close()
-                await self._pool.putconn(connection)
+                try:
+                    await connection.close()
+                finally:
+                    await self._put_back(connection)
         return works
+
+    async def _put_back(self, connection: "AsyncConnection[Any]") -> None:
+        """Return a connection to the pool.
+
+        A cancellation does not interrupt this: the pool would lose the connection, and never answer the caller that was
+        to get it next.
+        """
+        returning = _in_background(self._pool.putconn(connection), self._returns, "returning a connection")
+        await asyncio.shield(returning)
 
     def drain(self) -> None:
         """Close and replace idle connections, and those in use once they are returned."""
-        loop = asyncio.get_running_loop()
-        draining = loop.create_task(self._pool.drain(), name="closing connections", context=Context())
-        self._probes.add(draining)
-        draining.add_done_callback(self._probes.discard)
+        _in_background(self._pool.drain(), self._probes, "closing connections")
 
     async def _configure(self, connection: "AsyncConnection[Any]") -> None:
         await configure(connection, self._server, self._vault)
 
     def _probe_later(self, pool: "AsyncConnectionPool[Any]") -> None:
         """Make the pool try again soon: it does so when a connection is requested; earlier requests keep waiting."""
-        probe = asyncio.get_running_loop().create_task(_probe(pool), name="checking the database", context=Context())
-        self._probes.add(probe)
-        probe.add_done_callback(self._probes.discard)
+        _in_background(_probe(pool), self._probes, "checking the database")
+
+
+def _in_background(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]], name: str) -> asyncio.Task[None]:
+    """Start a task that is kept in a set until it has ended."""
+    task = asyncio.get_running_loop().create_task(work, name=name, context=Context())
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+    return task
 
 
 async def _probe(pool: "AsyncConnectionPool[Any]") -> None:
