@@ -52,3 +52,13 @@ async def test_a_page_instead_of_an_answer_is_no_outage_of_cohere(shape: Any) ->
     (error,) = story.errors
     assert classify(error).code == "invalid_response", error
     assert shape is in_plain_code or "headers" not in message_of(error)
+
+
+@pytest.mark.parametrize("shape", [alone, streamed_by_plain_code])
+async def test_an_event_that_coheres_client_skips_is_no_part_of_a_whole_answer(shape: Any) -> None:
+    events = WIRES["cohere"].events(Says(PIECES))
+    (at,) = [n for n, each in enumerate(events) if PIECES[1].encode() in each]
+    events[at] = events[at].replace(b'"}', b'"')
+    story = await Story(WIRES["cohere"], shape, Raw(events, "text/event-stream")).told(attempts=1)
+    (error,) = story.errors
+    assert classify(error).code == "invalid_response", error

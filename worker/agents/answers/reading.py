@@ -9,6 +9,7 @@ import json
 from contextvars import ContextVar
 from typing import Any
 
+from worker.agents.answers import cohere_events
 from worker.agents.answers.errors import BrokenOff, EmptyAnswer, ProviderFailed, UnreadableAnswer, failed
 from worker.words.finish import FinishReason
 
@@ -279,6 +280,7 @@ def read_answers_of(model: type) -> None:
         for name in PARSERS:
             if inspect.isfunction(each.__dict__.get(name)):
                 setattr(each, name, _reading(each.__dict__[name]))
+    cohere_events.watch(lambda: current_reading.get() is not None)
 
 
 def _reading(original: Any) -> Any:
