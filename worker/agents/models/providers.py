@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from worker.current import REASON_OUTAGE, Run
-from worker.redaction import of_this_process
+from worker.redaction import message_to_show
 from worker.settings import Settings
-from worker.words.classification import Classified, classify, message_of
+from worker.words.classification import Classified, classify
 from worker.words.digests import digest
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import ModuleException
@@ -80,7 +80,7 @@ async def failed(run: Run, provider_id: str, error: BaseException) -> ProviderSt
     failure = ProviderFailure(
         provider_id,
         str(known.code),
-        of_this_process().beginning(message_of(error), MESSAGE_CHARACTERS),
+        message_to_show(error, MESSAGE_CHARACTERS),
         known.provider_code,
         opens=blocked,
         wait_seconds=None if blocked else minutes * 60,
