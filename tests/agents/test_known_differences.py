@@ -1,10 +1,14 @@
-"""The list of known differences from Agno's own tests may only shrink."""
+"""The list of known differences from Agno's own tests may only shrink; what they are measured with."""
 
 from pathlib import Path
 
+from agno.agent import Agent
+
 from tests.agno_suite.comparing import different, settled
 from tests.agno_suite.known import Known
+from tests.agno_suite.provider import Provider
 from tests.agno_suite.report import Measured, found, shortened
+from tests.providers.wires import Anthropic, Gemini, Ollama, OpenAIChat, Responses
 
 LIST = Path(__file__).parents[1] / "agno_suite" / "known.toml"
 
@@ -50,3 +54,25 @@ def test_a_pass_is_compared_only_where_its_baseline_passes() -> None:
     recorded.passed.add("a")
     converted.runs["a"], recorded.runs["a"] = [{"said": said}], [{"said": said | {"output": "two"}}]
     assert dict(found({"converted": converted, "recorded": recorded})) == {"recorded a output": "'one' is not 'two'"}
+
+
+def test_text_is_compared_as_a_whole_however_it_was_streamed() -> None:
+    pieces = [{"event": "RunContent", "agent_id": "a", "content": each} for each in ("one ", "two")]
+    whole = [{"event": "RunContent", "agent_id": "a", "content": "one two"}]
+    other = [{"event": "RunContent", "agent_id": "b", "content": "two"}]
+    assert settled({"events": pieces}) == settled({"events": whole})
+    assert settled({"events": [pieces[0], *other]}) != settled({"events": whole})
+
+
+async def test_the_stand_in_is_asked_in_the_protocols_of_several_providers() -> None:
+    provider = Provider()
+
+    def said(city: str) -> str:
+        """Say something of a city."""
+        return f"in {city}"
+
+    for wire in (OpenAIChat(), Responses(), Anthropic(), Gemini(), Ollama()):
+        agent = Agent(model=wire.model(provider.url), tools=[said])
+        output = [each async for each in agent.arun("Say what is said in 'Oslo'", stream=True, yield_run_output=True)]
+        assert "with 1 results" in str(output[-1].content), wire
+        assert "in Oslo" in str(output[-1].content), wire

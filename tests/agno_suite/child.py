@@ -23,9 +23,11 @@ def main() -> NoReturn:
     chosen = parser.parse_args()
     sys.path.insert(0, str(PROJECT))
 
-    from tests.agno_suite.provider import Provider
+    from tests.agno_suite.provider import Provider, lead_here
 
-    os.environ.update(Provider(chosen.seed).environment())
+    provider = Provider(chosen.seed)
+    os.environ.update(provider.environment())
+    lead_here(provider.url)
     ssl.create_default_context = functools.cache(ssl.create_default_context)  # 30 ms for a client that never uses it
 
     import pytest

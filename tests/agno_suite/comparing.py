@@ -20,7 +20,7 @@ CHANGING = re.compile(
     r"|0x[0-9a-f]{6,}"  # where an object lies
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:\+00:00|Z)?"  # a time
     r"|\b1[78]\d{8}(?:\.\d+)?\b"  # seconds since 1970
-    r"|\b\d+\.\d+ ?(?:s|ms|seconds)\b"  # a duration
+    r"|\b\d+\.\d+ ?(?:s|ms|seconds)\b|\bafter \d+ ms\b"  # a duration
     r"|/tmp/[^\s'\"]+"  # a temporary file
 )
 
@@ -29,7 +29,7 @@ def settled(value: Any) -> Any:
     """A value as JSON has it, without what no two runs have in common."""
     if isinstance(value, dict):
         return {
-            CHANGING.sub("#", str(key)): settled(sorted(each, key=_maker) if key in OF_BRANCHES and each else each)
+            CHANGING.sub("#", str(key)): settled(_in_order(key, each))
             for key, each in value.items()
             if key not in TIMES | MADE_UP
         }
@@ -40,6 +40,31 @@ def settled(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     return CHANGING.sub("#", repr(value))
+
+
+def _in_order(key: Any, value: Any) -> Any:
+    """A list as it can be compared: runs by who made them, text that was streamed in one piece."""
+    if key in OF_BRANCHES and value:
+        return sorted(value, key=_maker)
+    if key == "events" and isinstance(value, list):
+        return _joined(value)
+    return value
+
+
+def _joined(events: list[Any]) -> list[Any]:
+    made: list[Any] = []
+    for event in events:
+        is_text = isinstance(event, dict) and str(event.get("event")).endswith("RunContent")
+        before = made[-1] if made else None
+        if is_text and isinstance(before, dict) and _without_text(before) == _without_text(event):
+            made[-1] = {**before, "content": f"{before.get('content') or ''}{event.get('content') or ''}"}
+        else:
+            made.append(event)
+    return made
+
+
+def _without_text(event: dict[str, Any]) -> dict[str, Any]:
+    return {key: each for key, each in event.items() if key not in TIMES | {"content"}}
 
 
 def _maker(run: Any) -> str:

@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -33,33 +34,45 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     sys.path.insert(0, str(PROJECT))
-    os.environ.update(_provider(chosen.seed))
+    folder = tempfile.mkdtemp(prefix="cookbook-")
+    environment, database = _surroundings(chosen.seed, folder)
+    os.environ.update(environment)
     _prepare()
     with chosen.log.open("a", buffering=1) as log:
         for program in map(str.strip, sys.stdin):
             for way in WAYS:
+                if database is not None:
+                    database.empty()
                 line = _forked(program, way, chosen.seconds)
                 log.write(json.dumps({"program": program, "way": way, **line}, default=repr) + "\n")
                 if way == "bare" and line["end"] != "ran":
                     break
 
 
-def _provider(seed: int) -> dict[str, str]:
-    """Start the provider in a process that ends with this one; returns the environment that leads to it."""
+def _surroundings(seed: int, folder: str) -> tuple[dict[str, str], Any]:
+    """Start the provider and the database in a process that ends with this one; the environment, and the database."""
+    from tests.agno_suite.database import Database
+
     read, write = os.pipe()
+    parent = os.getpid()
     if os.fork() == 0:
         os.close(read)
         from tests.agno_suite.provider import Provider
 
-        os.write(write, json.dumps(Provider(seed).environment()).encode())
+        made: Any = None
+        with contextlib.suppress(OSError):  # another measurement has the port, and with it the database
+            made = Database.start(Path(folder))
+        told = json.dumps([Provider(seed).environment(), made and [made.url, str(made.used)]])
+        os.write(write, told.encode())
         os.close(write)
-        parent = os.getppid()
         while os.getppid() == parent:
             time.sleep(1)
+        shutil.rmtree(folder, ignore_errors=True)
         os._exit(0)
     os.close(write)
-    with os.fdopen(read) as told:
-        return json.loads(told.read())
+    with os.fdopen(read) as answer:
+        environment, there = json.loads(answer.read())
+    return environment, Database(there[0], Path(there[1])) if there else None
 
 
 def _prepare() -> None:
@@ -76,11 +89,13 @@ def _prepare() -> None:
     from agno.utils import http
 
     from tests.agno_suite import programs
+    from tests.agno_suite.provider import lead_here
 
     _ = programs  # and with it teams and workflows
     for name in HEAVY:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    lead_here(os.environ["OPENAI_BASE_URL"])
 
     async def warm_up(folder: str) -> None:
         db = SqliteDb(db_file=f"{folder}/agno.db")

@@ -17,6 +17,7 @@ from tests.agno_suite.provider import find_nothing
 from worker.agents.instrumentation import install
 
 BARE = ("bare", "again")
+SERVED = "What can you tell me about 'Tokyo'?"
 
 
 def run_program(program: str, way: str, result: Path) -> None:
@@ -40,7 +41,7 @@ def run_program(program: str, way: str, result: Path) -> None:
     take_in_hand(carry_out, substitute)
     if way not in BARE:
         install()
-    _serve_nothing()
+    _serve_one_run()
     find_nothing()
     sys.argv, sys.path[0] = [program], str(Path(program).parent)
     for name in [each for each in sys.modules if each == "tests" or each.startswith("tests.")]:
@@ -71,16 +72,27 @@ async def _nobody(_: object) -> None:
     pass
 
 
-def _serve_nothing() -> None:
-    """A program that serves agents makes no run by itself."""
+def _serve_one_run() -> None:
+    """A program that serves agents makes no run by itself: the first that it would serve is asked something."""
+    served: list[Any] = []
 
     def serve(*_: object, **__: object) -> NoReturn:
+        for each in served:
+            each.run(SERVED)
         raise SystemExit("it serves")
 
     with contextlib.suppress(ImportError):
         import uvicorn
+        from agno.os import AgentOS
 
         uvicorn.run = serve  # type: ignore[assignment]
+        begin = AgentOS.__init__
+
+        def noted(self: Any, *arguments: Any, **options: Any) -> None:
+            begin(self, *arguments, **options)
+            served[:0] = [*(self.workflows or ()), *(self.teams or ()), *(self.agents or ())]
+
+        AgentOS.__init__ = noted  # type: ignore[method-assign]
 
 
 def _write(result: Path, line: dict[str, Any]) -> None:

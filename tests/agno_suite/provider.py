@@ -1,18 +1,33 @@
-"""A provider's server on loopback: OpenAI's chat and Responses protocols, streamed or not, and embeddings."""
+"""Providers' server on loopback: OpenAI's chat and Responses protocols, streamed or not, embeddings, and what others
+speak (``wires``). Whatever host a client has for a model, it is led here."""
 
 import contextlib
 import hashlib
+import importlib
 import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NoReturn
 
 from tests.agno_suite.answers import JSON, Answer, Question, answer_to, text_in
+from tests.agno_suite.wires import chat_question, says, wire_of
 
 LONGEST_DELAY = 0.04  # seconds that a call takes where speeds vary
+OWN_ENDS = ("/embeddings", "/chat/completions", "/responses")
+"""How addresses end that OpenAI's protocol has."""
+ADDRESSES = ("ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "OLLAMA_HOST", "CO_API_URL")
+"""Where clients read an address that has no version in it."""
+KEYS = (
+    *("OPENAI", "ANTHROPIC", "GOOGLE", "GROQ", "DEEPSEEK", "OPENROUTER", "MISTRAL", "AIMLAPI", "CO", "CEREBRAS"),
+    *("DASHSCOPE", "DEEPINFRA", "FIREWORKS", "INCEPTION", "INTERNLM", "LANGDB", "LLAMA", "MIMO", "MINIMAX", "MOONSHOT"),
+    *("N1N", "NEBIUS", "NEOSANTARA", "NEXUS", "NVIDIA", "PERPLEXITY", "REQUESTY", "SAMBANOVA", "SILICONFLOW"),
+    *("TOGETHER", "TOKENLAB", "TRUSTEDROUTER", "TUNING_ENGINES", "V0", "VLLM", "XAI", "LITELLM", "AZURE_OPENAI"),
+)
+"""Of providers: whose keys are in the environment."""
 DIMENSIONS = 1536  # of an embedding, as OpenAI's smaller model has them
 CHAT_USAGE: JSON = {
     "prompt_tokens": 10,
@@ -50,11 +65,16 @@ class Provider:
 
     def environment(self) -> dict[str, str]:
         """What points the providers' clients to it, and all other traffic nowhere."""
-        keys = ("OPENAI", "ANTHROPIC", "GOOGLE", "GROQ", "DEEPSEEK", "OPENROUTER", "MISTRAL")
         nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9")
         loopback = dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
         return {
-            **{f"{each}_API_KEY": "key" for each in keys},
+            **{f"{each}_API_KEY": "key" for each in KEYS},
+            **dict.fromkeys(ADDRESSES, self.url),
+            "COMETAPI_KEY": "key",
+            "LANGDB_PROJECT_ID": "project",
+            "CLOUDFLARE_API_TOKEN": "key",
+            "CLOUDFLARE_ACCOUNT_ID": "account",
+            "AZURE_OPENAI_ENDPOINT": self.url,
             **nowhere,
             **loopback,
             "OPENAI_BASE_URL": f"{self.url}/v1",
@@ -68,6 +88,30 @@ class Provider:
             time.sleep(made[0] / 255 * LONGEST_DELAY)
 
 
+def lead_here(url: str) -> None:
+    """Have requests to providers' own hosts sent to the stand-in. To be called in the process that makes them.
+
+    Args:
+        url: The stand-in's address.
+    """
+    for name in ("httpx", "httpx2"):
+        with contextlib.suppress(ImportError):
+            module = importlib.import_module(name)
+            here = module.URL(url)
+            for client in (module.Client, module.AsyncClient):
+                client.send = _led(client.send, here)
+
+
+def _led(send: Any, here: Any) -> Any:
+    def sent(self: Any, request: Any, **options: Any) -> Any:
+        path = request.url.path
+        if request.method == "POST" and (path.endswith(OWN_ENDS) or wire_of(path, "") is not None):
+            request.url = request.url.copy_with(scheme=here.scheme, host=here.host, port=here.port)
+        return send(self, request, **options)
+
+    return sent
+
+
 def find_nothing() -> None:
     """A search asks one engine or another, by chance, and would say of each that it cannot be reached."""
 
@@ -78,6 +122,33 @@ def find_nothing() -> None:
         from ddgs.ddgs import DDGS  # type: ignore[import-not-found]
 
         DDGS.text = DDGS.news = search
+
+
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """An answer as a protocol has it, in both forms."""
+
+    is_streamed: bool
+    whole: JSON
+    stream: Iterable[str | bytes]
+    stream_type: str = "text/event-stream"
+
+
+def _spoken(path: str, host: str, body: JSON) -> _Spoken | None:
+    """The answer to a request; None if no protocol has its address."""
+    found = wire_of(path, host)
+    if found is not None:
+        wire, question_in = found
+        answer = answer_to(question_in(path, body))
+        given = says(answer, _pieces(answer.text))
+        return _Spoken(wire.is_streamed(path, body), wire.body(given), wire.events(given), wire.stream_type)
+    if path.endswith("/chat/completions"):
+        answer = answer_to(chat_question(body))
+        return _Spoken(bool(body.get("stream")), _chat(body, answer), _chat_stream(body, answer))
+    if path.endswith("/responses"):
+        answer = answer_to(_responses_question(body))
+        return _Spoken(bool(body.get("stream")), _response(body, answer), _response_stream(body, answer))
+    return None
 
 
 def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
@@ -93,25 +164,23 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
             provider.delay(body)
             if path.endswith("/embeddings"):
                 self._whole(_embeddings(body))
-            elif path.endswith("/chat/completions"):
-                answer = answer_to(_chat_question(body))
-                self._send(body, _chat(body, answer), _chat_stream(body, answer))
-            elif path.endswith("/responses"):
-                answer = answer_to(_responses_question(body))
-                self._send(body, _response(body, answer), _response_stream(body, answer))
-            else:
+                return
+            spoken = _spoken(path, self.headers.get("host", ""), body)
+            if spoken is None:
                 self.send_error(404)
+            else:
+                self._send(spoken)
 
-        def _send(self, body: JSON, whole: JSON, stream: Iterator[str]) -> None:
-            if not body.get("stream"):
-                self._whole(whole)
+        def _send(self, spoken: _Spoken) -> None:
+            if not spoken.is_streamed:
+                self._whole(spoken.whole)
                 return
             self.send_response(200)
-            self.send_header("content-type", "text/event-stream")
+            self.send_header("content-type", spoken.stream_type)
             self.send_header("connection", "close")
             self.end_headers()
-            for each in stream:
-                self.wfile.write(each.encode())
+            for each in spoken.stream:
+                self.wfile.write(each.encode() if isinstance(each, str) else each)
             self.close_connection = True
 
         def _whole(self, value: JSON) -> None:
@@ -126,21 +195,6 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
 
 
 # the chat protocol
-
-
-def _chat_question(body: JSON) -> Question:
-    messages = body["messages"]
-    last = max((index for index, each in enumerate(messages) if each["role"] == "user"), default=-1)
-    form = body.get("response_format") or {}
-    tools = [each["function"] for each in body.get("tools") or [] if each.get("type") == "function"]
-    return Question(
-        " ".join(text_in(each.get("content")) for each in messages if each["role"] in ("system", "developer")),
-        [text_in(each.get("content")) for each in messages if each["role"] == "user"],
-        [text_in(each.get("content")) for each in messages[last + 1 :] if each["role"] == "tool"],
-        [] if body.get("tool_choice") == "none" else [(each["name"], each.get("parameters") or {}) for each in tools],
-        (form.get("json_schema") or {}).get("schema") if form.get("type") == "json_schema" else None,
-        body["model"],
-    )
 
 
 def _chat(body: JSON, answer: Answer) -> JSON:
