@@ -263,8 +263,8 @@ def idempotency_key() -> str | None:
     """Return the key of the current tool call: the same whenever this very call is repeated, and unique to it.
 
     A tool whose effect must not happen twice passes the key on, or records it: a call that a crash interrupted before
-    it was journaled is repeated with the same key. The key is also available in ``context.step``, in hooks, and in
-    threads in which Agno runs tools.
+    it was journaled is repeated with the same key. The key is also available in ``context.step``, in hooks, steps,
+    conditions, factories and other functions that Agno calls, and in threads in which Agno runs tools.
 
     Returns:
         The key, made of the task's id, the call's id and a digest of its position; None outside a call, for example in

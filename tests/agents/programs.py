@@ -296,6 +296,25 @@ def an_agent_as_a_tool(world: World) -> Agent:
 
 
 @program()
+def a_team_and_a_workflow_as_tools(world: World) -> Agent:
+    crew = Team(name="crew", model=world.model(delegate("ann"), "crew", name="crew"), members=[world.scribe("ann")])
+    sides: list[Any] = [world.scribe(None), world.scribe("cy")]
+    inner = flow(world.scribe("bob"), Parallel(*sides, name="both"), name="inner")
+
+    async def ask_team(question: str) -> str:
+        """Ask."""
+        return str((await crew.arun(question)).content)
+
+    async def ask_flow(question: str) -> str:
+        """Ask."""
+        ran: Any = await inner.arun(input=question)
+        return str(ran.content)
+
+    turns = [Call("ask_team", {"question": "who?"}), Call("ask_flow", {"question": "who?"})], last_said
+    return Agent(name="outer", db=world.db, model=world.model(*turns), tools=[ask_team, ask_flow])
+
+
+@program()
 def an_agent_as_a_tool_in_a_thread(world: World) -> Agent:
     inner = world.scribe("inner", model=world.model(Call("note_in_thread", {"word": "a"}), "done", name="inner"))
     inner.tools = [world.note_in_thread]
@@ -371,7 +390,8 @@ def agents_asked_side_by_side_by_one_tool(world: World) -> Agent:
 @program()  # agno asks a factory for tools at the beginning of each run
 def tools_from_a_factory(world: World) -> Agent:
     def tools(run_context: RunContext) -> list[Any]:
-        world.effect(f"made for {run_context.session_id}")
+        del run_context
+        world.effect("made")
         return [world.note]
 
     return Agent(model=world.model(noting("a"), "done"), tools=tools)
@@ -1084,6 +1104,43 @@ def a_loop_and_a_condition(world: World) -> Workflow:
         else_steps=[Step(agent=world.scribe("dee"))],
     )
     return flow(loop, yes, no, Steps(name="both", steps=[world.scribe("ed")]))
+
+
+@program()  # such functions run once in each attempt
+def functions_that_choose_what_follows(world: World) -> Workflow:
+    def is_due(step_input: StepInput) -> bool:
+        world.effect("due")
+        return step_input.input is not None
+
+    async def select(step_input: StepInput) -> list[Any]:
+        del step_input
+        world.effect("selected")
+        return [Step(name="made", executor=made), "two"]
+
+    def made(step_input: StepInput) -> StepOutput:
+        del step_input
+        world.effect("made")
+        return StepOutput(content="made")
+
+    def is_over(outputs: list[StepOutput]) -> bool:
+        del outputs
+        world.effect("over")
+        return False
+
+    def before(run_input: Any) -> None:
+        del run_input
+        world.effect("before")
+
+    def instructions() -> str:
+        world.effect("instructions")
+        return "Be brief."
+
+    bob = world.scribe("bob", instructions=instructions, pre_hooks=[before])
+    choices: list[Any] = [Step(name="one", agent=world.scribe("ann")), Step(name="two", agent=bob)]
+    selector: Any = select
+    steps: list[Any] = [Condition(name=each, evaluator=is_due, steps=[world.scribe("cy")]) for each in ("if", "and")]
+    loop = Loop(name="again", steps=[world.scribe("dee")], end_condition=is_over, max_iterations=2)
+    return flow(*steps, Router(name="route", selector=selector, choices=choices), loop, db=world.db)
 
 
 @program()

@@ -53,7 +53,7 @@ class Frame:
     response: Any = None  # Agno's RunOutput, known once the model is called
     home: Position = field(default_factory=position)
     conversations: dict[int, Conversation] = field(default_factory=dict[int, Conversation])
-    hooks: Counter[str] | None = None  # how often each hook has been called
+    hooks: Counter[str] | None = None  # how often each hook or other function of the user has been called
     calls: Counter[str] | None = None  # calls of tools with a call limit, by name
     noted_state: Any = UNKNOWN  # the session state after the last tool call, as JSON
     noted_references: int = 0  # how many of the run's references are journaled
@@ -131,10 +131,22 @@ class Frame:
         return getattr(self.response, "references", None) or []
 
     def hook_begins(self, name: str) -> None:
-        """Set the idempotency key of a hook that is about to be called."""
+        """Set the idempotency key of a sync run's hook that is about to be called."""
+        current_call_key.set(self._next_key(name))
+
+    @contextmanager
+    def calls_code(self, name: str) -> Generator[None]:
+        """Set the idempotency key of a user's function for the duration of its call."""
+        token = current_call_key.set(self._next_key(name))
+        try:
+            yield
+        finally:
+            current_call_key.reset(token)
+
+    def _next_key(self, name: str) -> Callable[[], str]:
         self.hooks = self.hooks or Counter()
         self.hooks[name] += 1
-        current_call_key.set(partial(self._hook_key, name, self.hooks[name]))
+        return partial(self._hook_key, name, self.hooks[name])
 
     def _hook_key(self, name: str, number: int) -> str:
         return f"{self.run.record.id}:{name}:{digest([self.scope.key, name, number])[:12]}"

@@ -25,6 +25,9 @@ from worker.threads import ThreadCall, in_thread, own_process
 Original = Callable[..., Any]
 Make = Callable[[Original], Original]
 
+STEP = "active_executor"
+"""The attribute of a step's function, which has the step's idempotency key."""
+
 
 _turns: "WeakKeyDictionary[Any, threading.Lock]" = WeakKeyDictionary()  # of databases without a server
 
@@ -191,7 +194,8 @@ def with_async_attributes(owner: Any, *names: str, agno_ignores_failure: bool = 
     own = owner
     for name in names:
         value = getattr(owner, name, None)
-        form = watched(threaded(value), agno_ignores_failure=agno_ignores_failure)
+        key = "" if name == STEP else f"{owner.name}.{name}"
+        form = watched(threaded(value), agno_ignores_failure=agno_ignores_failure, key=key)
         if form is not value:
             own = copy.copy(owner) if own is owner else own
             setattr(own, name, form)

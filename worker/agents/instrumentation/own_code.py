@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from worker.agents.errors import ensure_message
@@ -11,21 +12,26 @@ from worker.agents.instrumentation.frames import current_frame
 from worker.threads import own_process
 
 
-def watched(function: Any, *, agno_ignores_failure: bool = False) -> Any:
+def watched(function: Any, *, agno_ignores_failure: bool = False, key: str | None = None) -> Any:
     """Wrap an async function so that its errors are recorded; anything else is returned unchanged.
 
     Args:
         function: The user's function: a hook, a factory, instructions, a step.
         agno_ignores_failure: Whether Agno continues if the function fails. Then another attempt follows if it may help;
             otherwise the failure is noted.
+        key: The name under which each of its calls gets an idempotency key; None for the function's own. Empty for a
+            step, which has its key.
     """
     if not inspect.iscoroutinefunction(function):
         return function
 
+    name = _name(function) if key is None else key
+
     @functools.wraps(function)
     async def call(*arguments: Any, **options: Any) -> Any:
+        frame = current_frame.get()
         try:
-            with own_process():
+            with own_process(), frame.calls_code(name) if frame is not None and name else nullcontext():
                 return await function(*arguments, **options)
         except Exception as error:
             _tell(function, error, agno_ignores_failure=agno_ignores_failure)

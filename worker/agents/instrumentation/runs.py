@@ -155,6 +155,8 @@ def _opened(
 ) -> Frame:
     """Open the frame of a run. If Agno itself makes the run, its place under the frame identifies it."""
     run, name, kind = frame.run, name_of(owner), type(owner).__name__.lower()
+    if not (owner.id or owner.name):  # Agno does so later: the first run's events would lack the id
+        give_id(owner, character_of(owner))
     identity = Identity(
         kind,
         name,

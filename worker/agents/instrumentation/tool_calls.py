@@ -1,5 +1,6 @@
 """Tool calls: answered from the journal if an earlier attempt completed them, and journaled when they complete."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from copy import copy
 from functools import partial
@@ -84,6 +85,7 @@ class ToolCall:
             self._warn_of_lost_state()
             return None
         request = self._request()  # counts the tool as used, in the order of the calls, not in that of their ends
+        await asyncio.sleep(0)  # the answer's other calls begin, and count as used, before those below this one
         await run.turn(self._home, entry)
         if not entry.is_counted:
             entry.is_counted = True

@@ -50,7 +50,7 @@ def step(original: Original) -> Original:
         frame = current_frame.get()
         own = self
         if original.__name__.startswith("aexecute") and run_in_hand.get() is not None:
-            own = off_loop.with_async_attributes(self, "active_executor")
+            own = off_loop.with_async_attributes(self, off_loop.STEP)
         if frame is None:
             result = original(own, *arguments, **options)
         else:

@@ -1,5 +1,6 @@
 """Hooks for tool calls, and for the user's own hooks."""
 
+import inspect
 from typing import Any
 
 from worker.agents.instrumentation import bare_notes, exits, tool_making
@@ -57,7 +58,7 @@ def hook_arguments(original: Original) -> Original:
 
     def hook(function: Any, all_arguments: Any) -> Any:
         frame: Frame | None = current_frame.get()
-        if frame is not None:
+        if frame is not None and not inspect.iscoroutinefunction(function):  # that of an async run gets it when called
             frame.hook_begins(getattr(function, "__name__", type(function).__name__))
         return original(function, all_arguments)
 
