@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from agno.agent import Agent
+from agno.metrics import ModelType
 from agno.models.anthropic import Claude
 from agno.models.openai import OpenAIChat, OpenAIResponses
 from agno.team import Team
@@ -134,6 +135,14 @@ async def test_json_without_a_schema_must_be_json(running: Runner) -> None:
     assert running.log.events == []
     with pytest.raises(ResultInvalid, match="not valid JSON"):
         await running(Agent(model=ScriptedModel(["a is one", "a=1"])), output_format=OutputFormat.Json)
+
+
+async def test_a_repair_leaves_the_model_that_it_asks_as_it_was(running: Runner) -> None:
+    parser = ScriptedModel(['{"city": "Bern", "people": 0}', GOOD])
+    agent = Agent(model=ScriptedModel(["Bern has none."]), parser_model=parser)
+    await running(agent, output_schema=SCHEMA)
+    assert len(parser.requests) == 2, "the repair asks the parser"
+    assert parser.model_type == ModelType.PARSER_MODEL, "so that later runs count its tokens as a parser's"
 
 
 async def test_a_repairs_text_is_not_streamed(running: Runner) -> None:

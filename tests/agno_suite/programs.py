@@ -78,7 +78,7 @@ def _serve_one_run() -> None:
 
     def serve(*_: object, **__: object) -> NoReturn:
         for each in served:
-            each.run(SERVED)
+            each.run(SERVED, user_id="visitor")
         raise SystemExit("it serves")
 
     with contextlib.suppress(ImportError):

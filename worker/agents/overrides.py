@@ -121,7 +121,8 @@ class Overrides:
             return None
         parser = last.parser_model if self._wanted.schema or self._wanted.model else None
         model = parser or last.output_model or last.model
-        own = Agent(id="repair", model=model, telemetry=False)  # a fixed id, which later attempts recognize
+        own = Agent(id="repair", telemetry=False)  # a fixed id, which later attempts recognize
+        own.model = model  # given to the constructor, Agno would mark the user's parser as a main model from now on
         self._ask(own)
         return own
 
