@@ -322,6 +322,8 @@ class Told:
             yield f"tools called again: {repeated}"
         if plot.kind == "document" and plot.wire not in TAKE_NO_DOCUMENT and self.asked[plot.asked] > 1:
             yield "a whole answer is asked for again"
+        if plot.program == "workflow" and plot.asked[0] == "ann" and plot.is_final and self.asked[("bob", 0)]:
+            yield "the next step works on what a failed one left"
         if plot.kind == "delay" and self.task is not None and self.task.errors:
             yield "an answer that is late is no error"
 

@@ -10,7 +10,7 @@ from agno.exceptions import ModelProviderError, OutputCheckError, StopAgentRun
 from agno.tools import tool
 from agno.workflow import HumanReview, Step, StepOutput, Workflow
 
-from tests.agents.runs import Log, Runner
+from tests.agents.runs import Log, Runner, flow
 from tests.providers.answers import Refused, Reply, Says, Usage
 from tests.providers.standin import WIRES, Request, StandIn
 from worker import Task, run_agent
@@ -82,6 +82,15 @@ async def test_prompt_tokens_are_all_that_the_model_was_given(wire: Any) -> None
     assert tokens.cache_write_tokens == usage.written
     if wire.name != "mistral":  # it caches nothing
         assert tokens.cache_read_tokens == 20
+
+
+async def test_nothing_is_asked_after_a_workflows_step_that_failed(wire: Any) -> None:
+    with StandIn(wire, [Refused(400, "No.", "invalid_request_error")]) as server:
+        agents = [Agent(name=name, model=server.model(), telemetry=False) for name in ("ann", "bob")]
+        with pytest.raises(AgentFailed, match=r"Step 'ann' failed: .*No"):
+            await Runner(Log())(flow(*agents))
+        await server.close_clients()
+    assert len(server.requests) == 1
 
 
 async def test_a_tool_that_stops_its_agent_has_the_last_word(running: Runner) -> None:

@@ -26,6 +26,23 @@ class AgentFailed(ModuleException):
             self.error_code = ErrorCode.Handler
 
 
+class FailedStep(AgentFailed):
+    """A step of a workflow failed.
+
+    Args:
+        step: The step's name.
+        cause: The exception behind the failure, if known.
+        said: The error's text if there is no exception.
+    """
+
+    def __init__(self, step: str | None, cause: BaseException | None, said: str) -> None:
+        self.why = said if cause is None else message_of(cause)
+        super().__init__(f"Step {step!r} failed: {self.why}", cause)
+
+    def __str__(self) -> str:
+        return self.description
+
+
 class FailedTool(Exception):  # noqa: N818 - named after the event
     """A tool failure that ended a run; most tool failures are reported to the model and end nothing."""
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from worker.agents.instrumentation import failed_steps
 from worker.agents.instrumentation.identities import name_of
 from worker.agents.overrides import without_users
 from worker.agents.runs.endings import ERRORS, PAUSES
@@ -31,8 +32,8 @@ def made(run: Run, original: Any, owner: Any, arguments: tuple[Any, ...], option
         run.bare.note(no_users(name_of(owner) or "the agent"))
     if not owners.get():
         run.bare.begin()
-    with _run_by(own):
-        result = original(own, *arguments, **options)
+    with _run_by(own), failed_steps.as_errors():
+        result = failed_steps.shown(original(own, *arguments, **options))
     if isinstance(result, AsyncIterator):
         return _iterated(run, own, result)
     if isinstance(result, Iterator):

@@ -130,5 +130,3 @@ def ended(child: Frame, *, failed: bool) -> None:
         run.journal.run_ids.add(child.run_id)
     if not failed:
         run.drop_replaced(child.scope)
-    elif getattr(child.owner, "skip_on_failure", False):
-        run.settle_failures(child.scope)

@@ -7,7 +7,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any
 
-from worker.agents.instrumentation import step_functions, step_pauses, step_reviews
+from worker.agents.instrumentation import failed_steps, step_functions, step_pauses, step_reviews
 from worker.agents.instrumentation.askers import is_agno
 from worker.agents.instrumentation.frames import Frame, step_retries, streamed, streamed_sync, within
 from worker.agents.instrumentation.identities import character_of, config_of, input_of, model_of, name_of
@@ -57,13 +57,14 @@ def run(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], opt
     given = {**options, "run_id": child.run_id}
     if site is not None and options.get("session_id") is None and not getattr(owner, "session_id", None):
         given["session_id"] = _session_within(frame, owner)
-    with within(child):
+    with within(child), failed_steps.as_errors():
         try:
             result = original(own, *arguments, **given)
         except Exception:
             ended(child, failed=True)
             raise
-    return _followed(child, _continued(own, child, result))
+    followed = _followed(child, _continued(own, child, result))
+    return failed_steps.shown(followed) if hasattr(owner, "steps") else followed
 
 
 def _continued(owner: Any, child: Frame, result: Any) -> Any:
@@ -93,15 +94,17 @@ def _session_within(frame: Frame, owner: Any) -> str:
 def step(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Execute a workflow's step like ``execute``, ``aexecute`` and their streaming versions."""
     identity = Identity("step", name_of(owner), config_of(owner), str, is_pinned=True)
-    if owner.skip_on_failure:  # Agno's text; its result has neither the step's name nor its id
-        frame.run.skipped_steps.add(f"Step {owner.name} failed but skipped")
     scope = frame.run.call(frame.run.journal.open, frame.scope, identity, owner.name or "step")
     child = Frame(frame.run, owner, lambda: scope, frame, given=frame.given)
     key = partial(_key_of_step, child)
-    with within(child, key):
-        own = step_functions.kept(child, _leaving_retries(owner), options)
-        result = step_reviews.carried_out(child, original, own, arguments, options)
-    return _followed(child, result, key)
+
+    def make() -> Any:
+        with within(child, key):
+            own = step_functions.kept(child, failed_steps.unskipped(_leaving_retries(owner)), options)
+            result = step_reviews.carried_out(child, original, own, arguments, options)
+        return _followed(child, result, key)
+
+    return failed_steps.ending(owner, make, child, options)
 
 
 def joined(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,9 +7,10 @@ attempt ends there, and the next one returns to it.
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
+from worker.agents.instrumentation import failed_steps
 from worker.agents.instrumentation.frames import Frame, current_frame
 from worker.agents.instrumentation.reviews import Review, asks_about_errors, review_of
 from worker.agents.journal import Identity
@@ -45,12 +46,23 @@ def group(original: Original) -> Original:
     """Make the hook for executing a loop, a condition, a group of steps, a router, or parallel steps."""
 
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
-        frame = current_frame.get()
+        frame, execute = current_frame.get(), _shown(original) if asks_about_errors(self) else original
         if frame is None or not _is_ours(frame.owner, self):
-            return original(self, *arguments, **options)
-        return carried_out(frame.run.call(_frame_of, frame, self), original, self, arguments, options)
+            return execute(self, *arguments, **options)
+        return carried_out(frame.run.call(_frame_of, frame, self), execute, self, arguments, options)
 
     return hook
+
+
+def _shown(original: Original) -> Original:
+    """Make the failure of a nested step visible to the code that asks a person about it."""
+
+    @wraps(original)
+    def execute(*arguments: Any, **options: Any) -> Any:
+        with failed_steps.as_errors():
+            return failed_steps.shown(original(*arguments, **options))
+
+    return execute
 
 
 def _frame_of(around: Frame, owner: Any) -> Frame:

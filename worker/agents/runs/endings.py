@@ -108,10 +108,18 @@ def check_steps(results: Any, skipped: Container[str], behind: Callable[[str], B
             check_steps(result, skipped, behind)
             continue
         inside: list[Any] = result.steps or []
-        check_steps(inside, skipped, behind)
+        check_steps(_counting(result), skipped, behind)
         explained = any(not each.success for each in inside)  # a nested step that may fail explains it
         if not result.success and not explained and result.content not in skipped:
             said = str(result.error or result.content or "no reason given")
             cause = behind(said)
             why = said if cause is None else message_of(cause)
             raise AgentFailed(f"Step {result.step_name!r} failed: {why}", cause)
+
+
+def _counting(result: Any) -> list[Any]:
+    """Return the nested results that count: of a loop's step, which may be repeated until it succeeds, the last one."""
+    inside: list[Any] = result.steps or []
+    if result.step_type != "Loop":
+        return inside
+    return [*{each.step_id or each.step_name: each for each in inside}.values()]

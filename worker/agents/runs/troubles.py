@@ -2,8 +2,9 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
-from worker.agents.errors import AgentFailed, is_prevented_call, provider_is_away
+from worker.agents.errors import AgentFailed, FailedStep, is_prevented_call, provider_is_away
 from worker.agents.journal import Scope
 from worker.agents.models import providers
 from worker.agents.runs.events import RunEvents
@@ -128,6 +129,34 @@ class RunTroubles(RunEvents):
         is_provider = type(call.error).__module__.startswith("agno.")
         failure = {"text": str(call.error), "status_code": code, "provider": is_provider}
         return self.journal.row(call.scope, "model", call.at, {"failure": failure}, match=call.match)
+
+    def unresolved(self, scope: Scope, text: str) -> BaseException | None:
+        """Return the exception of a failed call within a scope that has this text and is still unresolved."""
+        return next(
+            (each.error for each in self._failed if each.scope.is_within(scope) and str(each.error) == text), None
+        )
+
+    def skip_step(self, step: Any, scope: Scope, failed: FailedStep) -> Any:
+        """Return Agno's output of a failed step after which its workflow continues, and emit a note.
+
+        Args:
+            step: Agno's step.
+            scope: The step's scope.
+            failed: The failure.
+
+        Raises:
+            CancelledError: The workflow does not continue: the attempt ends.
+        """
+        from agno.workflow.types import StepOutput
+
+        if any(each.scope.is_within(scope) for each in self._failed):
+            self.settle_failures(scope)
+        else:
+            self.note_missing_or_stop(f"the step {step.name}", failed.__cause__ or failed)
+        name = step.name
+        text = f"Step {name} failed but skipped" if step.skip_on_failure else f"Step skipped due to error: {failed.why}"
+        self.skipped_steps.add(text)
+        return StepOutput(step_name=name, step_id=step.step_id, content=text, success=False, error=failed.why)
 
     def note_memories_disabled(self, name: str | None) -> None:
         """Emit a note, once per run, that an agent continues without its memories of users.

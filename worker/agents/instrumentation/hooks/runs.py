@@ -1,8 +1,9 @@
 """Hooks for runs, workflow steps, team members, and ids of agents."""
 
+from functools import partial
 from typing import Any
 
-from worker.agents.instrumentation import bare_notes, bare_runs, exits, off_loop, other_loops, runs
+from worker.agents.instrumentation import bare_notes, bare_runs, exits, failed_steps, off_loop, other_loops, runs
 from worker.agents.instrumentation.frames import current_frame
 from worker.agents.instrumentation.hooks.places import Original
 from worker.agents.instrumentation.identities import character_of
@@ -51,8 +52,10 @@ def step(original: Original) -> Original:
         own = self
         if original.__name__.startswith("aexecute") and run_in_hand.get() is not None:
             own = off_loop.with_async_attributes(self, off_loop.STEP)
-        if frame is None:
+        if frame is None and bare_notes.current_attempt() is None:
             result = original(own, *arguments, **options)
+        elif frame is None:
+            result = failed_steps.ending(self, partial(original, own, *arguments, **options), None, options)
         else:
             result = runs.step(frame, original, own, arguments, options)
         return exits.held_in(result)
