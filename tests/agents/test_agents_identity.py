@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import itertools
+import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -326,6 +328,41 @@ async def test_after_a_deploy_two_agents_of_one_name_are_not_taken_for_each_othe
     assert await task.attempted(handler("one", "two")) == ["one", "two"]
     assert await task.attempted(handler("two, changed", "one, changed")) == ["two, changed", "one, changed"]
     assert task.notes() == ["journal"], "they are asked anew, and a note says so"
+
+
+async def test_a_namesake_that_is_run_elsewhere_is_no_sign_of_a_deploy() -> None:
+    """Beside others it is asked first, before the one that an attempt has left answers for."""
+    task, asked = Task(), list[str]()
+    one, two = answers("one", "two", asked=asked)
+    bob = Agent(name="bob", model=ScriptedModel(["bob"]))
+
+    async def further(run_agent: RunAgent) -> str:
+        return await text(run_agent, one)
+
+    def handler(*, is_retry: bool) -> Handler:
+        async def handle(run_agent: RunAgent) -> list[str]:
+            before = [text(run_agent, two)] if is_retry else []
+            return await asyncio.gather(*before, text(run_agent, bob), further(run_agent))
+
+        return handle
+
+    await task.attempted(handler(is_retry=False))
+    assert await task.attempted(handler(is_retry=True)) == ["two", "bob", "one"]
+    assert (asked, task.notes()) == (["one", "two"], [])
+
+
+async def test_code_is_the_same_in_every_process_that_runs_it() -> None:
+    """A set among its constants has an order of its own in each."""
+    source = "async def f(x): return x in {'ann', 'bob', 'cy', 'dee'}"
+    program = f"from worker.agents.journal import call_sites\n{source}\nprint(call_sites._version(f.__code__))"
+    versions = set[bytes]()
+    for seed in ("1", "2", "3"):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", program, env={**os.environ, "PYTHONHASHSEED": seed}, stdout=asyncio.subprocess.PIPE
+        )
+        versions.add((await process.communicate())[0])
+    assert len(versions) == 1
+    assert versions != {b""}
 
 
 @pytest.mark.parametrize("name", ["ann", None])

@@ -28,7 +28,7 @@ class CodePlace(NamedTuple):
 
     Args:
         name: The chain of calls; None if the place may make several runs.
-        code: Digest of all functions in the chain, including their constants.
+        code: The functions of the chain, outermost first, each with a digest of its code and constants.
     """
 
     name: str | None
@@ -52,7 +52,7 @@ def call_site(home: Position | None) -> Callable[[], CodePlace]:
         chain.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
     is_alone = home is not None and home == position() and 0 < len(chain) < MAX_FRAMES
-    return lambda: CodePlace(_named(chain) if is_alone else None, _digest_of_all([code for code, _ in chain]))
+    return lambda: CodePlace(_named(chain) if is_alone else None, _versions([code for code, _ in chain]))
 
 
 def is_same_place(one: str, other: str) -> bool:
@@ -65,6 +65,18 @@ def is_same_place(one: str, other: str) -> bool:
         if mine[2] != theirs[2]:
             return False
     return True
+
+
+def is_new_code(one: str, other: str) -> bool:
+    """Return whether two chains call the same functions, and the code of any of them has changed.
+
+    Functions without a name are not compared: two of them may have the same place and yet be different functions.
+    """
+    mine, theirs = ([each.rpartition("@") for each in chain.split(" > ")] for chain in (one, other))
+    if [function for function, _, _ in mine] != [function for function, _, _ in theirs]:
+        return False
+    versions = zip(mine, theirs, strict=True)
+    return any(version != other for (name, _, version), (_, _, other) in versions if not name.endswith(">"))
 
 
 def _is_framework(frame: FrameType) -> bool:
@@ -95,20 +107,25 @@ def _digest(code: CodeType) -> str:
     return hashlib.sha256(code.co_code).hexdigest()[:DIGEST_CHARACTERS]
 
 
-def _digest_of_all(codes: list[CodeType]) -> str:
-    digest = hashlib.sha256()
-    for code in codes:
-        for part in _parts_of_code(code):
-            digest.update(part)
-    return digest.hexdigest()[:DIGEST_CHARACTERS]
+def _versions(codes: list[CodeType]) -> str:
+    return " > ".join(f"{code.co_qualname}@{_version(code)}" for code in reversed(codes))
+
+
+@cache
+def _version(code: CodeType) -> str:
+    return hashlib.sha256(b"".join(_parts_of_code(code))).hexdigest()[:DIGEST_CHARACTERS]
 
 
 @cache
 def _parts_of_code(code: CodeType) -> tuple[bytes, ...]:
     """Return a function's instructions and constants, including those of nested functions."""
     inner = [part for each in code.co_consts if isinstance(each, CodeType) for part in _parts_of_code(each)]
-    constants = [repr(each).encode() for each in code.co_consts if not isinstance(each, CodeType)]
+    constants = [_constant(each).encode() for each in code.co_consts if not isinstance(each, CodeType)]
     return (code.co_code, *constants, *inner)
+
+
+def _constant(value: object) -> str:
+    return repr(sorted(map(repr, value)) if isinstance(value, frozenset) else value)  # its order is the process's own
 
 
 @cache

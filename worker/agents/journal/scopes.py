@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from worker.agents.journal.call_sites import is_same_place
+from worker.agents.journal.call_sites import is_new_code, is_same_place
 from worker.agents.journal.rows import Entry, Kind, Number
 
 Digest = Callable[[], str]
@@ -30,7 +30,7 @@ class CallSite:
 
     Args:
         place: The place in the code, see ``call_sites``. None if it may make several runs: in a loop, or concurrently.
-        code: Digest of that code.
+        code: The functions that lead there, each with a digest of its code.
         state: Digest of the state that the handler had saved on its task by that time, by which a handler skips
             finished work.
     """
@@ -51,7 +51,7 @@ class CallSite:
         if self.state != earlier.state:
             return False
         if self.place is None or earlier.place is None:
-            return names_tell_apart and self.code != earlier.code
+            return names_tell_apart and is_new_code(self.code, earlier.code)
         return is_same_place(self.place, earlier.place)
 
 
