@@ -225,7 +225,7 @@ class Executor:
                 await self._account(execution)
             case HandBack():
                 with suppress(CutOff):  # the rows were written, but the lease has expired in the meantime
-                    await self._note_bare_runs(execution, goes_on=True)
+                    await self._note_bare_runs(execution)
                 with suppress(CutOff):
                     await self._note_for_the_next(execution, error)
                 await self._platform.work.hand_back(task.id, attempt, decision)
@@ -248,14 +248,14 @@ class Executor:
             with suppress(ModuleException):
                 await self._platform.tasks.update(execution.task.id, used, attempt=execution.attempt)
 
-    async def _note_bare_runs(self, execution: Execution, *, goes_on: bool = False) -> None:
+    async def _note_bare_runs(self, execution: Execution) -> None:
         """Log the outcome of agent runs that the handler made without ``run_agent``.
 
-        Another attempt repeats these runs, so if one follows, their usage is recorded as spent.
+        Another attempt, also of a manual retry, repeats these runs, so their usage is recorded as spent.
         """
         bare, journal = execution.run.bare, execution.run.journal
         notes = [*bare.notes, *(failed_run(each.name, each.text) for each in bare.ended if each.output is None)]
-        used = bare.usage.counted() if goes_on and bare.usage is not None else []
+        used = [] if bare.usage is None else bare.usage.counted()
         row = journal.row(journal.root, "spent", "", used) if journal is not None and any(used) else None
         bare.ended.clear()
         bare.notes.clear()
