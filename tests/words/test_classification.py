@@ -13,6 +13,7 @@ import httpx
 import openai
 import pytest
 from agno.exceptions import ModelAuthenticationError, ModelProviderError, ModelRateLimitError
+from ollama._client import CONNECTION_ERROR_MESSAGE
 
 from worker.agents.answers.errors import ProviderFailed
 from worker.agents.errors import AgentFailed, ResultInvalid
@@ -20,6 +21,7 @@ from worker.words.classification import causes, classify, message_of
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import ConfigurationError, TimeLimit, Unavailable, Unsupported
 
+NO_TRUST = "[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate"
 REQUEST: Any = httpx.Request("POST", "https://provider.test/v1/chat")
 
 
@@ -49,6 +51,13 @@ def openai_error(status: int, body: Any, **headers: str) -> Exception:
     return openai.APIStatusError(
         f"Error code: {status} - {body}", response=response(status, body, **headers), body=error
     )
+
+
+def of_ollama(cause: Exception) -> Exception:
+    """What Ollama's client raises in place of a failed connection, whose cause it hides."""
+    error = ConnectionError(CONNECTION_ERROR_MESSAGE)
+    error.__context__, error.__suppress_context__ = cause, True
+    return error
 
 
 def wrapped(error: BaseException, kind: type[ModelProviderError] = ModelProviderError, **more: Any) -> Exception:
@@ -269,6 +278,7 @@ FINAL: dict[str, tuple[BaseException, str]] = {
     ),
     "wrong address": (wrapped_connection := openai.APIConnectionError(request=REQUEST), "invalid_request"),
     "untrusted certificate": (untrusted := openai.APIConnectionError(request=REQUEST), "invalid_request"),
+    "untrusted certificate, of Ollama's client": (hidden := of_ollama(httpx.ConnectError(NO_TRUST)), "invalid_request"),
     "501": (Unsupported("resume", "the platform"), "invalid_request"),
     "a defect within a wrapper": (wrapped(KeyError("choices")), "handler"),
     "a defect": (ValueError("x"), "handler"),
@@ -283,7 +293,7 @@ FINAL: dict[str, tuple[BaseException, str]] = {
     "cancelled": (asyncio.CancelledError(), "handler"),
 }
 wrapped_connection.__cause__ = httpx.UnsupportedProtocol("no http")
-untrusted.__cause__ = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
+untrusted.__cause__ = httpx.ConnectError(NO_TRUST)
 
 
 @pytest.mark.parametrize(("error", "code"), TRANSIENT.values(), ids=TRANSIENT)
@@ -437,8 +447,9 @@ MESSAGES: dict[str, tuple[Exception, str]] = {
     "nothing": (RuntimeError(), "RuntimeError"),
     "a connection's": (
         wrapped(untrusted),
-        "Connection error: [SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate",
+        f"Connection error: {NO_TRUST}",
     ),
+    "a connection's of Ollama's client": (hidden, f"{CONNECTION_ERROR_MESSAGE}: {NO_TRUST}"),
     "a connection's that was given up": (
         given_up := openai.APIConnectionError(request=REQUEST),
         "Connection error: slow",

@@ -100,7 +100,7 @@ def message_of(error: BaseException) -> str:
 
 
 def causes(error: BaseException) -> Iterable[BaseException]:
-    """Iterate over an error and its causes, each once; ``from None`` ends the chain."""
+    """Iterate over an error and its causes, each once; ``from None`` ends the chain, but for Ollama's client."""
     seen: set[int] = set()
     each: BaseException | None = error
     while each is not None and id(each) not in seen:
@@ -116,6 +116,8 @@ def _origin(error: BaseException) -> BaseException | None:
     """
     context = error.__context__
     if error.__cause__ is error:
+        return context
+    if type(error) is ConnectionError and str(error) in VAGUE:  # Ollama's, which hides why
         return context
     is_of_another_call = context is not None and is_wrapper(error) and is_wrapper(context)
     return error.__cause__ or (None if error.__suppress_context__ or is_of_another_call else context)
@@ -299,10 +301,10 @@ def _message(error: BaseException) -> str:
     chain = [each for each, _ in zip(causes(error), range(MAX_CAUSES), strict=False)]
     own = next((each for index, each in enumerate(chain) if not is_wrapper(each) or index + 1 == len(chain)), error)
     facts = facts_of(error if type(error).__name__ == "AgentFailed" else own)
-    if facts.is_remote and facts.message not in {"", VAGUE} and (own is error or facts.body):
+    if facts.is_remote and facts.message not in {"", *VAGUE} and (own is error or facts.body):
         return facts.message
     text = facts_of(error).message.strip()
-    if text == VAGUE:
+    if text in VAGUE:
         below = [facts_of(each).message.strip() for each in chain if isinstance(each, Exception)]
         why = next((said for said in reversed(below) if said not in {"", text}), None)
         return f"{text.rstrip('.')}: {why}" if why else text

@@ -230,8 +230,16 @@ INVALID_CALLS = frozenset(
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 """OpenSSL's name for a certificate that is not trusted, in the texts of errors that wrap it."""
 
-VAGUE = "Connection error."
-"""A text of the clients of OpenAI, Anthropic and Groq, whose cause says more."""
+VAGUE = frozenset(
+    {
+        "Connection error.",  # OpenAI, Anthropic, Groq
+        (
+            "Failed to connect to Ollama. Please check that Ollama is downloaded, running and accessible."
+            " https://ollama.com/download"
+        ),
+    }
+)
+"""Texts of clients about a failed connection, whose cause says more."""
 
 UNREADABLE = frozenset(
     {
