@@ -14,7 +14,7 @@ from tests.agents.runs import Log, Runner, flow
 from tests.providers.answers import Refused, Reply, Says, Usage
 from tests.providers.standin import WIRES, Request, StandIn
 from worker import Task, run_agent
-from worker.agents.errors import AgentFailed
+from worker.agents.errors import AgentFailed, ResultInvalid
 from worker.registry import Registry
 from worker.testing import Call, Pieces, ScriptedModel, run_handler
 from worker.testing import running as stage
@@ -82,6 +82,27 @@ async def test_prompt_tokens_are_all_that_the_model_was_given(wire: Any) -> None
     assert tokens.cache_write_tokens == usage.written
     if wire.name != "mistral":  # it caches nothing
         assert tokens.cache_read_tokens == 20
+
+
+@pytest.mark.parametrize("streams", [True, False])
+async def test_what_an_agent_said_before_it_failed_is_in_the_log(wire: Any, streams: bool) -> None:
+    said = Says(("Here is half of it.",), calls=[Call("look", {"x": 1})])
+    log = Log()
+    with StandIn(wire, [said, Refused(400, "No.", "invalid_request_error")]) as server:
+        agent = Agent(model=server.model(), tools=[look], telemetry=False)
+        with pytest.raises(AgentFailed):
+            await Runner(log)(agent, events_streaming=streams)
+        await server.close_clients()
+    notes = [each["text"] for each in log.data("note")]
+    assert notes == ([] if streams else ["Before it failed, the agent said: Here is half of it."])
+    assert "".join(log.data("chunk")) == ("Here is half of it." if streams else "")
+
+
+async def test_a_result_without_the_wanted_form_is_in_the_log(running: Runner) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    with pytest.raises(ResultInvalid):
+        await running(Agent(model=ScriptedModel(["no number"] * 3)), output_format="json", output_schema=schema)
+    assert running.log.data("note")[-1]["text"] == "Before it failed, the agent said: no number"
 
 
 async def test_nothing_is_asked_after_a_workflows_step_that_failed(wire: Any) -> None:

@@ -202,6 +202,8 @@ class _ActiveRun:
         self._run.journal.end(self._run.scope, failed=error is not None)
         self._run.leave()
         buffer = self._run.buffer
+        if isinstance(error, AgentFailed | ResultInvalid):
+            self._run.note_what_was_said(error)
         if error is None or isinstance(error, Exception):
             deferring = error is None and self._defers
             if error is None:

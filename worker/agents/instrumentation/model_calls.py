@@ -105,7 +105,8 @@ class ModelCall:
             run.holds_back(self._frame.run_id, scope, entry.number, entry.value["answer"])
         answer = [self._answer(each, is_shown=is_shown) for each in entry.value["answer"]]
         has_calls = any(each.tool_calls for each in answer)
-        self._end(FinishReason(entry.value.get("finish", FinishReason.ToolCalls if has_calls else FinishReason.Stop)))
+        reason = entry.value.get("finish", FinishReason.ToolCalls if has_calls else FinishReason.Stop)
+        self._end(FinishReason(reason), entry.value["answer"])
         return answer
 
     async def answered(self, answer: Any) -> None:
@@ -192,6 +193,8 @@ class ModelCall:
         if self._is_known:
             self._run.failures.append(error)
             return
+        if self._is_answer:
+            self._run.hear(self._frame, self._deltas)
         if any(self._usage):
             self._run.spend(self._conversation.scope, self._usage)
         if self._frame.parent is not None and self._run.is_leaving:
@@ -242,7 +245,7 @@ class ModelCall:
     def _note(self, answer: list[Any], *, has_calls: bool, closes: bool = False) -> None:
         self._count(self._usage)
         self._run.drop_outdated(self._conversation.scope)
-        self._end(self._finish)
+        self._end(self._finish, answer)
         number = self._run.journal.next_number()  # the row is created later, if at all
         if (self._is_streamed and not closes) or self._becomes_text:
             self._run.holds_back(self._frame.run_id, self._conversation.scope, number, answer)
@@ -307,11 +310,11 @@ class ModelCall:
         messages, calls = self._conversation.messages, bounds.calls_of(self._frame.owner)
         return reason_to_end(messages, repeats=bounds.tool_repeats, calls=calls)
 
-    def _end(self, reason: FinishReason) -> None:
+    def _end(self, reason: FinishReason, answer: Sequence[dict[str, Any]]) -> None:
         """Record why the answer ended, and emit a note if it is incomplete."""
         self.stretch.finish_reason = reason
         if self._is_answer:
-            self._run.answered(self._frame, reason)
+            self._run.answered(self._frame, reason, answer)
         if not is_whole(reason):
             self._run.emit([cut_short(reason, self._whose())], self._conversation.scope)
 

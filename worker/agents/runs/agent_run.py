@@ -21,11 +21,18 @@ TURNS = 5  # of the event loop, until steps that Agno starts concurrently have a
 class AgentRun(RunTroubles):
     """A run of an agent, team or workflow, and of all nested runs."""
 
-    def answered(self, frame: "Frame", reason: FinishReason) -> None:
-        """Record why an answer of the run's own agent, or of a workflow's step, ended.
+    def hear(self, frame: "Frame", answer: Sequence[dict[str, Any]]) -> None:
+        """Record the text of an answer of the run's own agent, or of a workflow's step."""
+        text = "".join(said for each in answer if isinstance(said := each.get("content"), str))
+        if text and frame.member is None:
+            self.said.append(text)
+
+    def answered(self, frame: "Frame", reason: FinishReason, answer: Sequence[dict[str, Any]]) -> None:
+        """Record an answer of the run's own agent, or of a workflow's step, and why it ended.
 
         A workflow's steps contribute to one result, for which the first incomplete answer counts.
         """
+        self.hear(frame, answer)
         if reason is FinishReason.ToolCalls or frame.member is not None:
             return
         *_, root = frame.path()

@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 
 KEPT_FAILURES = 20  # of a run that fails repeatedly; the last ones explain its end
+KEPT_TEXTS = 20  # of a run's agent, in case it fails
 ENDING_SECONDS = 1.0  # time for a cancelled run's members to end; a stop should take effect within a second
 
 
@@ -105,6 +106,7 @@ class RunState:
     _kept_back: list[Callable[[], Written]] = field(default_factory=list[Callable[[], Written]])
     stop_message: str = ""  # message of a tool that stopped the run's own agent
     has_streamed: bool = False  # text of a complete answer was emitted
+    said: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_TEXTS))  # the last texts of its own agent
 
     def begin(self) -> None:
         """Start the run in the current asyncio task."""

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from worker.agents.errors import AgentFailed, FailedStep, is_prevented_call, provider_is_away
+from worker.agents.errors import AgentFailed, FailedStep, ResultInvalid, is_prevented_call, provider_is_away
 from worker.agents.journal import Scope
 from worker.agents.models import providers
 from worker.agents.runs.events import RunEvents
@@ -15,6 +15,8 @@ from worker.words.classification import classify, message_of
 from worker.words.events import NewEvent
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.work import JournalEntry
+
+SAID_CHARACTERS = 20_000  # of a failed run's text in a note: its end
 
 
 @dataclass(slots=True, eq=False)
@@ -157,6 +159,16 @@ class RunTroubles(RunEvents):
         text = f"Step {name} failed but skipped" if step.skip_on_failure else f"Step skipped due to error: {failed.why}"
         self.skipped_steps.add(text)
         return StepOutput(step_name=name, step_id=step.step_id, content=text, success=False, error=failed.why)
+
+    def note_what_was_said(self, error: AgentFailed | ResultInvalid) -> None:
+        """Emit a note with what the agent of a run that has failed said before, if the log does not have it yet."""
+        if self.attempt is not None and self.attempt.has_tries and classify(error).is_retryable:
+            return  # another attempt says it again
+        said = "" if self.shows_text else "\n\n".join(self.said)
+        said = error.content if isinstance(error, ResultInvalid) else said
+        if said:
+            text = f"Before it failed, the agent said: {said[-SAID_CHARACTERS:]}"
+            self.emit([NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "said"})])
 
     def note_memories_disabled(self, name: str | None) -> None:
         """Emit a note, once per run, that an agent continues without its memories of users.
