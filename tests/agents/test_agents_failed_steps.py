@@ -14,6 +14,7 @@ from tests.agents.runs import flow
 from worker import Task as OwnTask
 from worker.agents.errors import AgentFailed
 from worker.testing import ScriptedModel, run_handler
+from worker.words.classification import classify
 from worker.words.retry import is_retryable
 
 PASSES, STAYS = ConnectionError("gone"), ModelProviderError("no such model", status_code=400)
@@ -133,6 +134,7 @@ async def test_nothing_follows_a_step_that_fails(place: str, streams: bool) -> N
             with pytest.raises(AgentFailed, match=f"Step 'first' failed: {error}") as caught:
                 await Task(events_streaming=streams).attempted(lambda run, workflow=workflow: run(workflow))
             assert caught.value.__cause__ is error, where
+            assert classify(caught.value).code == classify(error).code, where
             assert is_retryable(caught.value) is (error is PASSES), where
             assert office.done == (["beside"] if place == "parallel" else []), where
 

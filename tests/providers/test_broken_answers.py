@@ -16,6 +16,7 @@ from tests.providers.stories import (
     Story,
     alone,
     in_a_team,
+    in_one_piece,
     in_plain_code,
     streamed_by_plain_code,
 )
@@ -146,6 +147,22 @@ async def test_an_error_in_json_instead_of_a_stream_is_what_its_code_says(name: 
         story = await Story(wire, alone, Raw([body], "application/json")).told(attempts=1)
         (error,) = story.errors
         assert (classify(error).code, message_of(error)) == (kind, message), code
+
+
+@pytest.mark.parametrize("name", WIRES)
+@pytest.mark.parametrize("streams", [True, False])
+async def test_an_answer_in_the_wrong_form_is_used_or_asked_for_again(name: str, streams: bool) -> None:
+    wire = WIRES[name]
+    whole = json.dumps(wire.body(Says(PIECES))).encode()
+    asked, events = (alone, [whole]) if streams else (in_one_piece, wire.events(Says(PIECES)))
+    stories = [Story(wire, asked, Raw(events, kind), streams) for kind in ("application/json", wire.stream_type)]
+    await told(stories)
+    for story in stories:
+        check_whole(story)
+        for error in story.errors:
+            known = classify(error)
+            assert (known.code, known.is_retryable) == ("invalid_response", True), error
+            assert "cannot be parsed: " in str(error) or "is empty" in str(error), error
 
 
 async def test_an_error_that_a_client_fails_to_describe_is_what_the_provider_says() -> None:

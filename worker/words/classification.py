@@ -27,7 +27,7 @@ from worker.words.error_codes import (
     of_status,
     plain_name,
 )
-from worker.words.error_facts import Facts, attribute, facts_of, is_wrapper
+from worker.words.error_facts import OURS, Facts, attribute, facts_of, is_wrapper
 from worker.words.groups import exceptions_of, group_message
 from worker.words.wait_hints import wait_asked_for
 
@@ -300,7 +300,7 @@ def _is_quota(facts: Sequence[Facts]) -> bool:
 def _message(error: BaseException) -> str:
     chain = [each for each, _ in zip(causes(error), range(MAX_CAUSES), strict=False)]
     own = next((each for index, each in enumerate(chain) if not is_wrapper(each) or index + 1 == len(chain)), error)
-    facts = facts_of(error if type(error).__name__ == "AgentFailed" else own)
+    facts = facts_of(error if type(error).__name__ in OURS else own)
     if facts.is_remote and facts.message not in {"", *VAGUE} and (own is error or facts.body):
         return facts.message
     text = facts_of(error).message.strip()

@@ -13,9 +13,12 @@ from typing import Any, cast
 MAX_CHARACTERS = 65_536  # read from a body or message; a provider may answer with a whole page
 MAX_DETAILS = 20  # read from a Google error
 
+OURS = ("AgentFailed", "FailedStep")
+"""Our own wrappers, whose text is the provider's message."""
+
 WRAPPERS = frozenset(
     {
-        *("ModelProviderError", "ModelRateLimitError", "ContextWindowExceededError", "AgentFailed"),
+        *("ModelProviderError", "ModelRateLimitError", "ContextWindowExceededError", *OURS),
         "MidStreamFallbackError",  # LiteLLM's, around every error within a stream
     }
 )

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from worker.words.classification import message_of
-from worker.words.error_codes import ErrorCode
-from worker.words.error_facts import LIBRARIES
+from worker.words.error_codes import UNREADABLE, ErrorCode
+from worker.words.error_facts import LIBRARIES, facts_of
 from worker.words.finish import FinishReason
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+SUCCESS = 200  # HTTP
 BAD_GATEWAY = 502  # HTTP: an invalid response
 GATEWAY_TIMEOUT = 504  # HTTP: a server that does not answer
 SHOWN_CHARACTERS = 200  # of an unreadable response in an error message
@@ -140,7 +141,19 @@ def unreadable_in(error: BaseException) -> AnswerError | None:
             return UnreadableAnswer(None, each)
         if isinstance(each, TypeError | AttributeError | RuntimeError) and (undescribed := _undescribed(each)):
             return undescribed
-    return None
+    found = (_unreadable(each) for each in (error, error.__cause__) if each is not None and _is_of_client(each))
+    return next((each for each in found if each is not None), None)
+
+
+def _unreadable(error: BaseException) -> UnreadableAnswer | None:
+    """Return the error for a client's exception about a response that it cannot parse, or does not expect."""
+    if {each.__name__ for each in type(error).__mro__} & UNREADABLE:
+        return UnreadableAnswer(None, error)
+    body = getattr(error, "body", None)
+    is_success = getattr(error, "status_code", None) == SUCCESS
+    says: Any = facts_of(error).body
+    is_error = says.get("error") or says.get("object") == "error"  # by which the exception is classified
+    return UnreadableAnswer(body) if is_success and isinstance(body, str) and not is_error else None
 
 
 def _error_among(mismatches: "list[ErrorDetails]") -> ProviderFailed | None:
