@@ -330,6 +330,60 @@ async def test_after_a_deploy_two_agents_of_one_name_are_not_taken_for_each_othe
     assert task.notes() == ["journal"], "they are asked anew, and a note says so"
 
 
+def _noting(name: str | None) -> Agent:
+    def note() -> str:
+        """Note."""
+        return "noted"
+
+    return Agent(name=name, model=ScriptedModel([Call("note"), "done"]), tools=[note])
+
+
+def _asking(name: str) -> Agent:
+    async def ask() -> str:
+        """Ask."""
+        return str((await _noting(name).arun("q")).content)
+
+    return Agent(name="outer", model=ScriptedModel([Call("ask"), "done"]), tools=[ask])
+
+
+RENAMED: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
+    "an agent": (lambda: _noting("ann"), lambda: _noting("bob")),
+    "an agent that gets a name": (lambda: _noting(None), lambda: _noting("bob")),
+    "an agent that becomes a workflow": (lambda: _noting("ann"), lambda: flow(_noting("ann"), name="ann")),
+    "a workflow": (lambda: flow(_noting("ann")), lambda: flow(_noting("ann"), name="another")),
+    "a step": (
+        lambda: flow(Step(name="one", agent=_noting("ann"))),
+        lambda: flow(Step(name="two", agent=_noting("ann"))),
+    ),
+    "an agent in a step": (
+        lambda: flow(Step(name="one", agent=_noting("a"))),
+        lambda: flow(Step(name="one", agent=_noting("b"))),
+    ),
+    "an agent within a tool": (lambda: _asking("ann"), lambda: _asking("bob")),
+}
+
+
+@pytest.mark.parametrize("loop", [False, True], ids=["alone", "in a loop"])
+@pytest.mark.parametrize("what", RENAMED)
+async def test_what_a_deploy_has_renamed_is_done_again_and_a_note_says_so(what: str, *, loop: bool) -> None:
+    task = Task()
+
+    def handler(make: Callable[[], Any]) -> Handler:
+        async def handle(run_agent: RunAgent) -> str:
+            if loop:
+                return "".join([await text(run_agent, make()) for _ in range(1)])
+            return await text(run_agent, make())
+
+        return handle
+
+    before, after = RENAMED[what]
+    answered = 2 if what == "an agent within a tool" else 1
+    while len(task.rows_of("model")) < answered:
+        assert await task.attempted(handler(before), dies_at=task.writes + 1) is None
+    assert await task.attempted(handler(after)) == "done"
+    assert task.notes() == ["journal"]
+
+
 async def test_a_namesake_that_is_run_elsewhere_is_no_sign_of_a_deploy() -> None:
     """Beside others it is asked first, before the one that an attempt has left answers for."""
     task, asked = Task(), list[str]()

@@ -170,8 +170,8 @@ class _ActiveRun:
             content = None if paused else await self._checked(ending.content or self._run.stop_message, frame)
             if paused is None:
                 self._run.settle_failures(self._run.scope)
-                if self._run.journal.is_retry:  # what earlier attempts have paid for counts, also if it was not needed
-                    self._run.pass_over(self._run.scope, self._run.count)
+                if self._run.journal.is_retry:
+                    self._run.count_unneeded()
                 if produce is not None and (made := produced(ending.made)):
                     await produce(made)
             seconds, usage = time.perf_counter() - started, self._run.usage

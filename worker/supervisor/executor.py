@@ -268,9 +268,8 @@ class Executor:
         journal = execution.run.journal
         if journal is None:
             return
-        if journal.has_unclaimed_answers():
+        if error is None and outcome.status.is_terminal and journal.has_unclaimed_answers():
             await self._platform.work.emit(execution.task.id, execution.attempt, [not_reused()])
-            journal.replaced_runs.clear()
         if error is not None:
             await self._note_for_the_next(execution, error)
         elif outcome.status in FAILED:

@@ -6,6 +6,7 @@ from typing import Any
 
 from worker.agents.journal import rows
 from worker.agents.journal.order import LAST
+from worker.agents.journal.replaced import is_replaced, was_skipped
 from worker.agents.journal.rows import Entry, Kind, Number
 from worker.agents.journal.scopes import Identity, Scope
 from worker.agents.journal.stored import StoredJournal, run_of
@@ -42,7 +43,6 @@ class Journal(StoredJournal):
         self._entries.clear()
         self.repair_scope = None
         self._unrecorded.clear()
-        self.replaced_runs.clear()
         self.deferred.drop()
 
     @property
@@ -185,13 +185,15 @@ class Journal(StoredJournal):
             return None
         site = scope.identity.site if scope.identity is not None else None
         if site is not None and site().place is None:
-            self.replaced_runs.append(scope)  # concurrent runs may still open the earlier scopes
-            return None
+            return None  # concurrent runs may still open the earlier scopes, see ``has_unclaimed_answers``
         return self._drop_from(min(each.began for each in resembling), resembling[0])
 
     def has_unclaimed_answers(self) -> bool:
-        """Return whether any run made from scratch resembles an earlier run whose answers were not opened again."""
-        return any(_replaced_by(each) for each in self.replaced_runs)
+        """Return whether runs or steps of earlier attempts were not opened again, but others in their place.
+
+        To be asked once the handler has returned: until then, they may still be opened.
+        """
+        return self.is_retry and any(is_replaced(each) for each in self._scopes.values())
 
     def without_last_answer(self, *, is_forgotten: bool = False) -> JournalEntry | None:
         """Drop the last model answer and everything after it, so that a retry does not repeat the same failure.
@@ -310,13 +312,4 @@ def _replaced_by(new: Scope) -> list[Scope]:
     """Return the runs of earlier attempts that a new run appears to replace: unopened, alike, and not skipped."""
     if new.parent is None or new.identity is None:
         return []
-    return [each for each in new.parent.resembles(new.identity) if not _was_skipped(each, new)]
-
-
-def _was_skipped(earlier: Scope, new: Scope) -> bool:
-    """Return whether the handler probably skipped an earlier run: it had finished, and the task was saved since."""
-    ended = any(each.kind == "run" for each in earlier.all_entries())
-    if not ended or earlier.record is None or earlier.record.site is None or new.identity is None:
-        return False
-    site = new.identity.site
-    return site is not None and site().state != earlier.record.site.state
+    return [each for each in new.parent.resembles(new.identity) if not was_skipped(each, new)]

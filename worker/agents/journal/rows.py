@@ -65,6 +65,12 @@ class Entry:
     is_dropped: bool = False
 
     @property
+    def is_unused_answer(self) -> bool:
+        """Whether it answers a call that this attempt has not made, or has made again."""
+        is_answer = self.kind in ("model", "tool", "run") and not self.is_failure
+        return is_answer and not (self.is_used or self.is_dropped)
+
+    @property
     def is_failure(self) -> bool:
         """Whether the entry is an error after which the run continued."""
         return isinstance(self.value, dict) and "failure" in self.value

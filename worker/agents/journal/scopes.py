@@ -39,6 +39,12 @@ class CallSite:
     code: str
     state: str
 
+    def is_same_place(self, earlier: "CallSite") -> bool:
+        """Return whether a run here stands where the earlier attempt made one, in the same state of the task."""
+        if self.place is None or earlier.place is None or self.state != earlier.state:
+            return False
+        return is_same_place(self.place, earlier.place)
+
     def continues(self, earlier: "CallSite", *, names_tell_apart: bool) -> bool:
         """Return whether a run here continues the earlier run of the same name although its configuration has changed.
 
@@ -48,11 +54,9 @@ class CallSite:
                 several runs, distinct names are enough only if the code has changed: then a deploy explains the new
                 configuration.
         """
-        if self.state != earlier.state:
-            return False
-        if self.place is None or earlier.place is None:
+        if self.state == earlier.state and (self.place is None or earlier.place is None):
             return names_tell_apart and is_new_code(self.code, earlier.code)
-        return is_same_place(self.place, earlier.place)
+        return self.is_same_place(earlier)
 
 
 @dataclass(slots=True)
@@ -76,6 +80,10 @@ class Identity:
     model: str = ""
     is_pinned: bool = False
     site: Callable[[], CallSite] | None = None
+
+    def is_equal(self, record: "Record") -> bool:
+        """Return whether a scope of an earlier attempt had the same input and configuration, under whatever name."""
+        return record.input == self.input() and record.config == self.config()
 
 
 @dataclass(slots=True)

@@ -35,7 +35,6 @@ class StoredJournal:
         self.deferred = Deferred()
         self.order = order or ReplayOrder()
         self.root = Scope(task_id, None, (0, 0), is_open=True)
-        self.replaced_runs: list[Scope] = []  # runs made from scratch, whose earlier answers other runs may still use
         self.run_ids: set[str] = set()  # ids of Agno's runs that this attempt has made, or answered as a whole
         self.has_old_format_rows = False  # rows of an earlier version of this package, which cannot be read
         self._attempt = attempt

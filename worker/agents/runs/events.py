@@ -6,6 +6,7 @@ from typing import Any
 
 from worker.agents.event_buffer import Written
 from worker.agents.journal import Entry, Scope, discard_text, not_reused, too_large
+from worker.agents.journal.replaced import is_replaced
 from worker.agents.journal.rows import Kind, Number
 from worker.agents.runs.state import RunState
 from worker.words.events import NewEvent
@@ -109,6 +110,12 @@ class RunEvents(RunState):
             if not entry.is_counted and count is not None:
                 count(entry)
             entry.is_counted = True
+
+    def count_unneeded(self) -> None:
+        """Count what earlier attempts have paid for although the run, which has ended, did not need it."""
+        if any(is_replaced(each) for each in self.scope.below()):
+            self.emit([not_reused()])
+        self.pass_over(self.scope, self.count)
 
     def count(self, entry: Entry) -> None:
         """Count the usage of an entry."""
