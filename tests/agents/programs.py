@@ -627,6 +627,22 @@ def what_the_run_taught_is_found_again(world: World) -> Agent:
     )
 
 
+class Searching(ScriptedModel):
+    """Adds a tool to those that it is given, as OpenAI's models for deep research do."""
+
+    async def ainvoke_stream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ModelResponse]:
+        given: list[dict[str, Any]] = kwargs["tools"]
+        if not any(each["type"] == "web_search_preview" for each in given):
+            given.insert(0, {"type": "web_search_preview"})
+        async for each in super().ainvoke_stream(*args, **kwargs):
+            yield each
+
+
+@program()
+def a_model_that_adds_a_tool(world: World) -> Agent:
+    return Agent(name="ann", model=world.model(noting("a"), "done", kind=Searching), tools=[world.note])
+
+
 class Citing(ScriptedModel):
     """Gives the lists of sources that it has, also empty ones."""
 
@@ -899,6 +915,57 @@ def members_that_answer_for_their_team(world: World) -> Team:
 def a_tool_whose_result_is_shown(world: World) -> Agent:
     shown = tool(show_result=True)(world.note)
     return Agent(name="ann", model=world.model(noting("a"), "done"), tools=[shown])
+
+
+@program()
+def a_failed_tool_whose_result_is_shown(world: World) -> Agent:
+    """Agno shows that it has none."""
+
+    def fail() -> str:
+        """Fail."""
+        world.effect("failed")
+        raise ValueError("no such thing")
+
+    return Agent(name="ann", model=world.model(Call("fail"), "done"), tools=[tool(show_result=True)(fail)])
+
+
+@program()
+def a_tool_whose_result_is_shown_although_it_has_none(world: World) -> Agent:
+    def say_nothing() -> None:
+        """Say nothing."""
+        world.effect("said")
+
+    model = world.model(Call("say_nothing"), "done")
+    return Agent(name="ann", model=model, tools=[tool(show_result=True)(say_nothing)])
+
+
+@program()
+def a_streamed_tool_whose_result_is_shown(world: World) -> Agent:
+    async def count() -> AsyncIterator[str]:
+        """Count."""
+        for each in ("one, ", "two"):
+            world.effect(each)
+            yield each
+
+    return Agent(name="ann", model=world.model(Call("count"), "done"), tools=[tool(show_result=True)(count)])
+
+
+@program()
+def a_streamed_tool_whose_result_is_shown_until_it_fails(world: World) -> Agent:
+    async def count() -> AsyncIterator[str]:
+        """Count."""
+        world.effect("counted")
+        yield "one, "
+        raise ValueError("no such number")
+
+    def count_in_thread() -> Iterator[str]:
+        """Count, in plain code."""
+        world.effect("counted in a thread")
+        yield "two, "
+        raise ValueError("no such number")
+
+    tools = [tool(show_result=True)(each) for each in (count, count_in_thread)]
+    return Agent(name="ann", model=world.model(Call("count"), Call("count_in_thread"), "done"), tools=tools)
 
 
 @program()

@@ -16,7 +16,7 @@ CHANGING = re.compile(
     r"|\b(?:run|task)-?\d+\.\d+\.[0-9a-f]{12}"  # our ids of runs
     r"|\b[a-z]+-[a-z]+-[0-9a-f]{8}\b|\bagent-1\b"  # an id that Agno makes up for an agent, and what it is with us
     r"|\[[0-9a-f]{8}\]"  # an item of a team's list of tasks
-    r"|\bsession-\d\b"  # of the programs of the cookbook
+    r"|\bcall_[0-9a-f]{16}\b"  # our id of a call to which the provider gives none
     r"|0x[0-9a-f]{6,}"  # where an object lies
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:\+00:00|Z)?"  # a time
     r"|\b1[78]\d{8}(?:\.\d+)?\b"  # seconds since 1970

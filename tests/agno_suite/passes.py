@@ -78,16 +78,17 @@ class Pass:
         way: Its name.
         at: At which write, or model call, the first attempt ends.
         with_history: Whether an earlier turn is in the session when a run begins.
-        report: Takes a line for each run.
+        reports: Asked when a run begins: takes a line for it.
     """
 
     way: str
     at: int = 0
     with_history: bool = False
-    report: Callable[[dict[str, Any]], None] = lambda _: None
+    reports: Callable[[], Callable[[dict[str, Any]], None]] = lambda: lambda _: None
 
     async def carry_out(self, call: OutermostRun, hand: Hand) -> Any:
         """Make a run; answers what Agno's own call would have answered."""
+        report = self.reports()
         with active():
             if self.with_history and getattr(call.subject, "db", None) is not None:
                 await self._earlier_turn(call)
@@ -95,7 +96,7 @@ class Pass:
             try:
                 return await made.complete(hand)
             finally:
-                self.report({"kind": call.kind, "number": call.number, **made.line()})
+                report({"kind": call.kind, "number": call.number, **made.line()})
 
     async def _earlier_turn(self, call: OutermostRun) -> None:
         earlier = OutermostRun(

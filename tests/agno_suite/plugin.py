@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -35,7 +36,7 @@ class Recorder:
         if way == BARE:
             count_runs()
             return
-        made = Pass(way, report=self._report, **options)
+        made = Pass(way, reports=self._reports, **options)
         take_in_hand(made.carry_out, substitute)
         if way != CONVERTED:
             install()
@@ -65,8 +66,9 @@ class Recorder:
         """All have."""
         self._write({"ended": True})
 
-    def _report(self, line: dict[str, Any]) -> None:
-        self._write({"test": self._test, "run": line})
+    def _reports(self) -> Callable[[dict[str, Any]], None]:
+        test = self._test  # a run may end when the test in which it began has been given up
+        return lambda line: self._write({"test": test, "run": line})
 
     def _write(self, line: dict[str, Any]) -> None:
         self._file.write(json.dumps(line, default=repr) + "\n")

@@ -6,6 +6,7 @@ import os
 import runpy
 import sys
 import traceback
+import uuid
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -57,10 +58,12 @@ def run_program(program: str, way: str, result: Path) -> None:
 async def _measured(call: OutermostRun, way: str) -> dict[str, Any]:
     """Make a run as a pass makes it, once or twice; what came of it."""
     lines: list[dict[str, Any]] = []
-    made = Pass({"bare": CONVERTED, "again": CONVERTED, "retry": REPLAYED}.get(way, RECORDED), report=lines.append)
+    made = Pass(
+        {"bare": CONVERTED, "again": CONVERTED, "retry": REPLAYED}.get(way, RECORDED), reports=lambda: lines.append
+    )
     leaks: list[str] = []
     for number in range(2 if way == "twice" else 1):
-        call.number, call.options["session_id"] = number + 1, f"session-{number}"
+        call.number, call.options["session_id"] = number + 1, str(uuid.uuid4())  # a file may hold those of other passes
         with contextlib.suppress(Exception):
             await made.carry_out(call, _nobody)
         if way == "twice":

@@ -1,5 +1,6 @@
 """Model calls: answered from the journal if an earlier attempt has the answer, and journaled when they complete."""
 
+import copy
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -45,13 +46,15 @@ class ModelCall:
         self._run.check()
         self.model = stand_in.get() or model
         self._frame = frame
-        self.arguments = arguments
         self._is_streamed = is_streamed
         self._conversation = conversation_of(frame, self.model, arguments, asker)
         self._position, self._said = steering.read_again(frame, self._conversation)
+        self._tools: list[Any] | None = arguments.get("tools")
+        self.arguments = {**arguments, "tools": copy.copy(self._tools)}  # some providers' models add tools of their own
         self._last = self._reason_to_end()
         if self._last is not None and not keeps_tools(self.model):
-            self.arguments = {**arguments, "tools": None, "tool_choice": None}
+            self._tools = None
+            self.arguments |= {"tools": None, "tool_choice": None}
         self._turn = Turn(self._conversation, self._position)
         self.in_hand()
         self._run.journal.order.moved(self._conversation.scope)
@@ -228,7 +231,7 @@ class ModelCall:
     def _match(self) -> str:
         """Digest of the request, computed on demand: a first attempt that ends with this answer never needs it."""
         if not self._digest:
-            head = [self.model.id, tool_names(self.arguments.get("tools"))]
+            head = [self.model.id, tool_names(self._tools)]
             self._digest = self._conversation.digest.of(head, self._said)
         return self._digest
 

@@ -3,17 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from copy import copy
-from functools import partial
 from typing import Any
 
 from worker.agents.errors import failed_tool
 from worker.agents.instrumentation import states
 from worker.agents.instrumentation.frames import UNKNOWN, Frame, current_turn, place_of, streamed, streamed_sync
 from worker.agents.instrumentation.in_time import until, until_sync
+from worker.agents.instrumentation.shown_results import ShownResult
 from worker.agents.instrumentation.tool_outcomes import RAISED, is_streamed, pack_outcome, pack_result
-from worker.agents.instrumentation.tool_texts import ToolText, each_of
+from worker.agents.instrumentation.tool_texts import BrokenOff, ToolText, each_of
 from worker.agents.journal import Entry, Identity, Scope
-from worker.agents.journal.rows import Number
 from worker.agents.runs.loops import BEYOND
 from worker.agents.tools.tools import declared, has_state, is_redone, lost_state, name_of_toolkit, shape_of
 from worker.agents.translation.tool_events import is_emitted, request_event, result_event
@@ -44,6 +43,7 @@ class ToolCall:
         self._said: Entry | None = None  # the earlier result of a call that is made again
         self.is_redone = is_redone(function_call.function)
         self._limits = declared(function_call.function)
+        self._shown = ShownResult(self._owner, self._home, function_call.function)
         self._is_streamed = False
         self._deadline: float | None = None  # by the loop's clock
         self._number = self._owner.calls_tool(self.name) if self._limits.calls is not None else 0
@@ -138,7 +138,7 @@ class ToolCall:
         """
         call = self.call
         if is_streamed(call.result):
-            self._is_streamed = True  # its text is emitted before the row
+            self._is_streamed = True
             call.result = self._followed_sync(call.result) if plain else self._followed(call.result)
             outcome.result = call.result
             return
@@ -174,9 +174,11 @@ class ToolCall:
         call, value = self.call, entry.value
         success: Any = "error" not in value
         if success:
-            call.result = self._as_shown(unpacked(value["agno"]) if "agno" in value else value["result"], entry)
+            call.result = self._shown.again(unpacked(value["agno"]) if "agno" in value else value["result"], entry)
+        elif "shown" in value:  # Agno learns of the failure when it has shown the text, as in the earlier attempt
+            success, call.result = True, BrokenOff(self._shown.again(value["shown"], entry), value["error"])
         else:
-            call.error = value["error"]
+            call.error, call.result = value["error"], self._shown.again(None, entry)
         if "raised" in value:
             raised = unpacked(value["raised"])
             success = AgentRunException(raised.get("exc"), **{name: raised[name] for name in RAISED if name in raised})
@@ -190,22 +192,10 @@ class ToolCall:
         )
         return success, outcome
 
-    def _as_shown(self, result: Any, entry: Entry) -> Any:
-        """Return a result, marked as already emitted text if it is, and Agno shows it as the agent's own."""
-        if not self.call.function.show_result or result is None:
-            return result
-        if self._run.shows_text and not self._run.journal.is_shown(entry):
-            self._holds_back(result, entry.number)
-            return result
-        if not hasattr(result, "content"):
-            return ReplayedText(result)
-        result.content = ReplayedText(result.content)  # Agno's ToolResult, which may contain media
-        return result
-
-    def _holds_back(self, result: Any, number: Number) -> None:
-        """Note a result that Agno will show as the agent's text, and that is not in the log yet."""
-        text = getattr(result, "content", result)
-        self._run.holds_back(self._owner.run_id, self._home, number, [{"content": text}])
+    def _breaks_off(self, text: ToolText, error: Exception) -> None:
+        """Journal that a call has failed while it streamed its result."""
+        shown = {"shown": text.shown} if self._shown.is_shown else {}
+        self._note({"error": str(error), **shown}, str(error), has_failed=True)
 
     def _open_scope(self) -> Scope:
         """Open the scope of calls made within this one."""
@@ -222,6 +212,7 @@ class ToolCall:
     async def _followed(self, source: Any) -> AsyncIterator[Any]:
         """Pass on the items that a tool yields; the text that Agno makes of them is the result."""
         text = ToolText(self._said)
+        self._shown.begins()
         try:
             items = each_of(source)
             if self._deadline is not None:
@@ -230,7 +221,7 @@ class ToolCall:
                 if text.takes(item):
                     yield item
         except Exception as error:
-            self._note({"error": str(error)}, str(error), has_failed=True)
+            self._breaks_off(text, error)
             raise
         rest = self._rest_of(text)
         if rest:
@@ -239,6 +230,7 @@ class ToolCall:
     def _followed_sync(self, source: Iterator[Any]) -> Iterator[Any]:
         """Sync version of ``_followed``."""
         text = ToolText(self._said)
+        self._run.call(self._shown.begins)
         try:
             if self._deadline is not None:
                 source = until_sync(self._deadline, source, self.too_long, self._run.loop, self._run.thread)
@@ -246,7 +238,7 @@ class ToolCall:
                 if text.takes(item):
                     yield item
         except Exception as error:
-            self._run.call(partial(self._note, {"error": str(error)}, str(error), has_failed=True))
+            self._run.call(self._breaks_off, text, error)
             raise
         rest = self._run.call(self._rest_of, text)
         if rest:
@@ -276,15 +268,14 @@ class ToolCall:
             events = []
         self._add_state(value)
         number = run.journal.next_number()
-        if call.function.show_result and not has_failed and not self._is_streamed:
-            self._holds_back(result, number)
+        closes = self._shown.ends(result, number, is_streamed=self._is_streamed)
         references = self._owner.new_references()
         if references:
             value["references"] = references
         if self._shape != shape_of(call.function):
             value["stateful"] = True
-        what = f"The result of {self.name}"
-        run.note(self._home, "tool", self._at, value, match=self._match, what=what, events=events, number=number)
+        what, at, match = f"The result of {self.name}", self._at, self._match
+        run.note(self._home, "tool", at, value, match=match, what=what, events=events, closes=closes, number=number)
 
     def _request(self) -> list[NewEvent]:
         """Return the event that the tool is called."""

@@ -1,6 +1,6 @@
 """Text that a tool streams, of which an earlier attempt may have shown a part."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -24,12 +24,14 @@ class ToolText:
         before = None if said is None else said.value.get("result")
         self.before = before if isinstance(before, str) else None
         self.passed = ""
+        self.shown = ""  # as the agent's own text, if Agno shows the tool's result
         self.held = ""
         self._is_again = said is not None
 
     def takes(self, item: Any) -> bool:
         """Add an item and return whether to pass it on now."""
         text = text_of(item)
+        self.shown += "" if is_custom(item) else text
         if not text or not self._is_again or self._goes_on(item, text):
             self.passed += text
             return True
@@ -40,23 +42,59 @@ class ToolText:
         return self.before is not None and is_event(item) and self.before.startswith(text, len(self.passed))
 
 
+class BrokenOff:
+    """What an earlier attempt's call has streamed before it failed; sync and async code of Agno reads it.
+
+    Args:
+        text: The text.
+        error: The text of the error.
+    """
+
+    def __init__(self, text: str, error: str) -> None:
+        self._items = self._each(text, error)
+
+    def __iter__(self) -> Iterator[str]:
+        return self._items
+
+    def __next__(self) -> str:
+        return next(self._items)
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self
+
+    async def __anext__(self) -> str:
+        return next(self._items)
+
+    @staticmethod
+    def _each(text: str, error: str) -> Iterator[str]:
+        if text:
+            yield text
+        raise RuntimeError(error)
+
+
+def is_custom(item: Any) -> bool:
+    """Return whether an item is an event of the user's own."""
+    from agno.run.agent import CustomEvent
+
+    return isinstance(item, CustomEvent)
+
+
 def is_event(item: Any) -> bool:
     """Return whether an item is an event of Agno, not text."""
-    from agno.run.agent import CustomEvent
     from agno.run.base import BaseRunOutputEvent
 
-    return isinstance(item, BaseRunOutputEvent) and not isinstance(item, CustomEvent)
+    return isinstance(item, BaseRunOutputEvent) and not is_custom(item)
 
 
 def text_of(item: Any) -> str:
     """Return the text that Agno adds to a tool's result for a yielded item, including other agents' answers."""
-    from agno.run.agent import CustomEvent, RunContentEvent
+    from agno.run.agent import RunContentEvent
     from agno.run.base import BaseRunOutputEvent
     from agno.run.team import RunContentEvent as TeamRunContentEvent
 
     if isinstance(item, RunContentEvent | TeamRunContentEvent):
         return item.content.model_dump_json() if isinstance(item.content, BaseModel) else str(item.content or "")
-    return str(item) if isinstance(item, CustomEvent) or not isinstance(item, BaseRunOutputEvent) else ""
+    return str(item) if is_custom(item) or not isinstance(item, BaseRunOutputEvent) else ""
 
 
 async def each_of(source: Any) -> AsyncIterator[Any]:

@@ -39,11 +39,15 @@ class RunEvents(RunState):
         match: str,
         what: str,
         events: Sequence[NewEvent] = (),
+        closes: bool = False,
         number: Number | None = None,
     ) -> None:
         """Store the row of a completed call in one transaction with its events."""
         if self.journal.is_kept:
-            self.buffer.add(*self.written(scope, kind, at, value, match=match, what=what, events=events, number=number))
+            made = self.written(
+                scope, kind, at, value, match=match, what=what, events=events, closes=closes, number=number
+            )
+            self.buffer.add(*made)
         elif events:
             self.buffer.add_soon(events)
 
