@@ -1,49 +1,31 @@
 """Whole answers that arrive as one JSON document although a stream was requested."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
 from worker.agents.answers.completeness import provider_error, says_something
 from worker.agents.answers.errors import AnswerError, EmptyAnswer, UnreadableAnswer
-from worker.agents.answers.reading import Reading
+from worker.agents.answers.reading import Reading, current_reading
 
 
 class ParsedCall(dict[str, Any]):
     """A complete tool call, of a document or the journal, in place of the chunks of a provider's stream."""
 
 
-async def with_document(stream: AsyncIterator[Any], model: Any, reading: Reading) -> AsyncIterator[Any]:
-    """Pass on the chunks of an answer; if a document came instead, pass on the answer that it contains.
+def answer_in(reading: Reading, model: Any) -> Any:
+    """Return the answer that a document contains, in a single chunk.
 
     Args:
-        stream: The chunks.
+        reading: The reading of the answer, which has only a document.
         model: The model.
-        reading: The reading of the answer.
 
     Raises:
         ModelProviderError: The document is not an answer.
     """
-    async with aclosing(stream) as chunks:  # pyright: ignore[reportArgumentType] - Agno's streams are generators
-        async for chunk in chunks:
-            yield chunk
-    if reading.has_only_document:
-        yield _answer_in(reading, model)
-
-
-def with_document_sync(stream: Iterator[Any], model: Any, reading: Reading) -> Iterator[Any]:
-    """Sync version of ``with_document``."""
-    yield from stream
-    if reading.has_only_document:
-        yield _answer_in(reading, model)
-
-
-def _answer_in(reading: Reading, model: Any) -> Any:
-    """Return the answer that a document contains, in a single chunk."""
     text = reading.begin_document()
+    token = current_reading.set(reading)
     try:
         answer = _parsed(text, model)
         if not (reading.word or answer.tool_calls or says_something(answer)):
@@ -51,6 +33,8 @@ def _answer_in(reading: Reading, model: Any) -> Any:
     except AnswerError as error:
         cause = UnreadableAnswer(text) if isinstance(error, EmptyAnswer) else error
         raise provider_error(cause, model) from cause
+    finally:
+        current_reading.reset(token)
     answer.tool_calls = [ParsedCall(each) for each in answer.tool_calls or ()]
     return answer
 

@@ -18,13 +18,12 @@ from worker.agents.answers.completeness import (
 )
 from worker.agents.answers.errors import AnswerError
 from worker.agents.answers.reading import Reading, current_reading, read_answers_of
-from worker.agents.answers.whole import with_document, with_document_sync
 from worker.agents.errors import ensure_message, is_prevented_call, provider_is_away
 from worker.agents.instrumentation.askers import asker_of
 from worker.agents.instrumentation.bare_notes import failed, usage_of
 from worker.agents.instrumentation.bare_runs import owners
 from worker.agents.instrumentation.frames import has_configured_recovery
-from worker.agents.instrumentation.patience import AT_ONCE, stream_within, stream_within_sync, within, within_sync
+from worker.agents.instrumentation.patience import AT_ONCE, read_stream, read_stream_sync, within, within_sync
 from worker.agents.models import providers
 from worker.agents.models.clients import leave_retries, prepare_client
 from worker.agents.runs.bounds import bounds_of
@@ -233,8 +232,8 @@ async def streamed(run: Run, original: Any, model: Any, arguments: dict[str, Any
     prepare_client(model)
     leave_retries(model, "async_client")
     try:
-        stream = with_document(original(model, **call.arguments), model, call.reading)
-        async for delta in stream_within(stream, call.reading, call.silence):
+        stream = original(model, **call.arguments)
+        async for delta in read_stream(stream, model, call.reading, call.silence):
             call.hear(delta)
             yield delta
         call.check()
@@ -250,8 +249,8 @@ def streamed_sync(run: Run, original: Any, model: Any, arguments: dict[str, Any]
     _on_loop(run, call.begins)
     leave_retries(model, "client")
     try:
-        stream = with_document_sync(original(model, **call.arguments), model, call.reading)
-        for delta in stream_within_sync(stream, call.reading, call.silence, call.check_run):
+        stream = original(model, **call.arguments)
+        for delta in read_stream_sync(stream, model, call.reading, call.silence, call.check_run):
             call.hear(delta)
             yield delta
         call.check()

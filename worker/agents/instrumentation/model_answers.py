@@ -1,6 +1,6 @@
 """Model answers: their form in the journal, and their replay."""
 
-from typing import Any
+from typing import Any, cast
 
 from worker.agents.answers.whole import ParsedCall
 from worker.agents.instrumentation.frames import current_turn
@@ -9,6 +9,9 @@ from worker.agents.translation.values import changed_fields, packed
 MADE_ANEW = frozenset({"created_at", "event"})
 """Fields of an answer that are generated again on replay."""
 
+
+_TEXTS = frozenset({"content", "reasoning_content"})
+_REPEATED = frozenset({"role", "provider_data"})  # that each chunk of a text may repeat
 
 NOT_IN_PIECES = MADE_ANEW | {"tool_calls"}
 """Fields that are not stored with a stream's chunks: generated ones, and those assembled from all chunks."""
@@ -49,6 +52,33 @@ def pack(answer: Any, left_out: frozenset[str]) -> dict[str, Any]:
     """Return the packed fields of a ModelResponse that differ from their defaults."""
     fields = changed_fields(answer) or {}
     return {name: each if type(each) is str else packed(each) for name, each in fields.items() if name not in left_out}
+
+
+def joined(last: dict[str, Any], piece: dict[str, Any]) -> bool:
+    """Append a chunk's text to the chunk before it, and return True, if they differ in nothing but one text.
+
+    Agno concatenates the texts of chunks; of what else such chunks contain, it keeps the last.
+
+    Args:
+        last: The packed chunk before it.
+        piece: The packed chunk.
+    """
+    if piece.keys() != last.keys() or len(texts := [*(piece.keys() - _REPEATED)]) != 1:
+        return False
+    name = texts[0]
+    if name not in _TEXTS or not (type(piece[name]) is type(last[name]) is str):
+        return False
+    if {**piece, name: ""} != {**last, name: ""} or _has_lists(piece.get("provider_data")):
+        return False
+    last[name] += piece[name]
+    return True
+
+
+def _has_lists(provider_data: Any) -> bool:
+    """Return whether Agno would add the data of two chunks up, rather than keep the last."""
+    return isinstance(provider_data, dict) and any(
+        isinstance(each, list) for each in cast("dict[str, Any]", provider_data).values()
+    )
 
 
 def as_asked(value: Any, form: Any) -> Any:

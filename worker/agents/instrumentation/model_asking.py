@@ -7,9 +7,8 @@ from typing import Any
 
 from worker.agents.answers.completeness import asked, asked_sync
 from worker.agents.answers.reading import current_reading
-from worker.agents.answers.whole import with_document, with_document_sync
 from worker.agents.instrumentation.model_calls import ModelCall
-from worker.agents.instrumentation.patience import AT_ONCE, stream_within, stream_within_sync, within, within_sync
+from worker.agents.instrumentation.patience import AT_ONCE, read_stream, read_stream_sync, within, within_sync
 from worker.agents.models.clients import leave_retries, prepare_client
 from worker.words.watching import watched
 
@@ -78,8 +77,8 @@ async def streamed(call: ModelCall, original: Any) -> AsyncIterator[Any]:
                 return
             prepare_client(call.model)
             leave_retries(call.model, "async_client")
-            stream = with_document(original(call.model, **call.arguments), call.model, call.reading)
-            async with aclosing(stream_within(stream, call.reading, call.silence)) as pieces:
+            stream = original(call.model, **call.arguments)
+            async with aclosing(read_stream(stream, call.model, call.reading, call.silence)) as pieces:
                 async for delta in pieces:
                     call.hear(delta)
                     yield delta
@@ -108,8 +107,8 @@ def streamed_sync(call: ModelCall, original: Any, run: Any) -> Iterator[Any]:
                 is_complete = True
                 return
             leave_retries(call.model, "client")
-            stream = with_document_sync(original(call.model, **call.arguments), call.model, call.reading)
-            for delta in stream_within_sync(stream, call.reading, call.silence, run.check):
+            stream = original(call.model, **call.arguments)
+            for delta in read_stream_sync(stream, call.model, call.reading, call.silence, run.check):
                 call.hear(delta)
                 yield delta
             run.call(call.check_whole)

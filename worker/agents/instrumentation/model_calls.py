@@ -14,7 +14,15 @@ from worker.agents.event_buffer import Written
 from worker.agents.instrumentation import steering
 from worker.agents.instrumentation.askers import ANSWERING, Asker
 from worker.agents.instrumentation.frames import Frame, Turn, current_turn
-from worker.agents.instrumentation.model_answers import MADE_ANEW, NOT_IN_PIECES, as_asked, assembled, failure_of, pack
+from worker.agents.instrumentation.model_answers import (
+    MADE_ANEW,
+    NOT_IN_PIECES,
+    as_asked,
+    assembled,
+    failure_of,
+    joined,
+    pack,
+)
 from worker.agents.instrumentation.model_conversations import conversation_of, tool_names
 from worker.agents.journal.rows import Number
 from worker.agents.models.models import stand_in
@@ -43,7 +51,7 @@ class ModelCall:
         self, frame: Frame, model: Any, arguments: dict[str, Any], *, is_streamed: bool, asker: Asker | None = None
     ) -> None:
         self._run = frame.run
-        self._run.check()
+        self._run.join()
         self.model = stand_in.get() or model
         self._frame = frame
         self._is_streamed = is_streamed
@@ -144,10 +152,7 @@ class ModelCall:
         self._holds = self._holds or says_something(delta)
         self._add_usage(delta)
         said = pack(delta, NOT_IN_PIECES)
-        last = self._deltas[-1] if self._deltas else None
-        if last is not None and said.keys() == last.keys() == {"role", "content"} and said["role"] == last["role"]:
-            last["content"] += said["content"]
-        else:
+        if not self._deltas or not joined(self._deltas[-1], said):
             self._deltas.append(said)
 
     def check_whole(self) -> None:

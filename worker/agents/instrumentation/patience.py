@@ -12,6 +12,7 @@ from typing import Any
 from worker.agents.answers.completeness import says_something
 from worker.agents.answers.errors import SilentModel, unreadable_in
 from worker.agents.answers.reading import Reading, current_reading
+from worker.agents.answers.whole import answer_in
 from worker.threads import MODEL_CALLS, waited
 
 AT_ONCE = 5
@@ -24,53 +25,124 @@ POLL_SECONDS = 0.25
 _END = object()
 
 
-async def stream_within(stream: AsyncIterator[Any], reading: Reading, seconds: float) -> AsyncGenerator[Any]:
+class SilenceLimit:
+    """Limits how long a model may be silent within a streamed answer.
+
+    One timer serves the whole answer: a timer for each chunk takes longer than the rest of our work on the chunk.
+
+    Args:
+        seconds: How long the model may send nothing. Only the time within the ``with`` block counts.
+
+    Raises:
+        SilentModel: At the end of the ``with`` block, if it took too long.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._seconds = self._left = max(seconds, 0)
+        self._until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelled_before = 0
+        self._is_up = False
+
+    def restart(self) -> None:
+        """Record a sign of life."""
+        self._left = self._seconds
+
+    def close(self) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def __enter__(self) -> None:
+        self._task = task = asyncio.current_task()
+        self._cancelled_before = task.cancelling() if task is not None else 0
+        self._until = self._loop.time() + self._left
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._until, self._look)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        task, self._task = self._task, None
+        self._left = self._until - self._loop.time()
+        if self._is_up and task is not None:
+            self._is_up = False
+            if task.uncancel() <= self._cancelled_before and kind is asyncio.CancelledError:
+                raise SilentModel(self._seconds) from error
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._task is None:  # nobody waits; the next wait sets the timer again
+            return
+        if self._loop.time() < self._until:
+            self._timer = self._loop.call_at(self._until, self._look)
+        else:
+            self._is_up = True
+            self._task.cancel()
+
+
+async def read_stream(stream: AsyncIterator[Any], model: Any, reading: Reading, seconds: float) -> AsyncGenerator[Any]:
     """Pass on the chunks of an answer as long as the model is not silent for too long.
 
-    A chunk without content shows that the connection is alive, but not the model.
+    A chunk without content shows that the connection is alive, but not the model. If a document came instead of
+    chunks, the answer that it contains is passed on.
 
     Args:
         stream: The chunks.
+        model: The model.
         reading: Reads the chunks as they are parsed.
         seconds: Seconds for which the model may send nothing.
 
     Raises:
         SilentModel: The model was silent for too long.
+        ModelProviderError: A document came that is not an answer.
     """
-    loop = asyncio.get_running_loop()
-    silent_at = loop.time() + seconds
-    while True:
-        token = current_reading.set(reading)
-        try:
-            delta = await within(anext(stream), silent_at - loop.time(), said=seconds)
-        except StopAsyncIteration:
-            return
-        except Exception as error:
-            _raise_unreadable(error)
-            raise
-        finally:
-            current_reading.reset(token)
-        now = loop.time()
-        if _is_sign_of_life(delta):
-            silent_at = now + seconds
-        yield delta
-        silent_at += loop.time() - now  # time that the reader takes does not count
+    limit = SilenceLimit(seconds)
+    try:
+        while True:
+            token = current_reading.set(reading)
+            try:
+                with limit:
+                    delta = await anext(stream)
+            except StopAsyncIteration:
+                break
+            except Exception as error:
+                _raise_unreadable(error)
+                raise
+            finally:
+                current_reading.reset(token)
+            if _is_sign_of_life(delta):
+                limit.restart()
+            yield delta
+    finally:
+        limit.close()
+    if reading.has_only_document:
+        yield answer_in(reading, model)
 
 
-def stream_within_sync(
-    stream: Iterator[Any], reading: Reading, seconds: float, check: Callable[[], object]
+def read_stream_sync(
+    stream: Iterator[Any], model: Any, reading: Reading, seconds: float, check: Callable[[], object]
 ) -> Iterator[Any]:
-    """Sync version of ``stream_within``: a thread reads the chunks, and is abandoned if the model is silent.
+    """Sync version of ``read_stream``: a thread reads the chunks, and is abandoned if the model is silent.
 
     Args:
         stream: The chunks.
+        model: The model.
         reading: Reads the chunks as they are parsed.
         seconds: Seconds for which the model may send nothing.
         check: Raises if the answer is no longer needed.
 
     Raises:
         SilentModel: The model was silent for too long.
+        ModelProviderError: A document came that is not an answer.
     """
+    yield from _chunks(stream, reading, seconds, check)
+    if reading.has_only_document:
+        yield answer_in(reading, model)
+
+
+def _chunks(stream: Iterator[Any], reading: Reading, seconds: float, check: Callable[[], object]) -> Iterator[Any]:
     pieces: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
     is_over: list[bool] = []
 
@@ -165,13 +237,12 @@ def _check_time(silent_at: float, seconds: float) -> None:
         raise SilentModel(seconds)
 
 
-async def within(answer: Any, seconds: float, *, said: float | None = None) -> Any:
+async def within(answer: Any, seconds: float) -> Any:
     """Await a model's answer within a time limit.
 
     Args:
         answer: The awaitable.
         seconds: How long it may take.
-        said: The number of seconds to report in an error, if different.
 
     Raises:
         SilentModel: It took longer.
@@ -182,7 +253,7 @@ async def within(answer: Any, seconds: float, *, said: float | None = None) -> A
             return await answer
     except TimeoutError as error:
         if limit.expired():
-            raise SilentModel(said if said is not None else seconds) from error
+            raise SilentModel(seconds) from error
         raise
 
 

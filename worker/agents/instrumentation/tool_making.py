@@ -13,7 +13,7 @@ from worker.words.watching import ToolCalled, watched
 
 async def called(frame: Frame, original: Any, model: Any, function_call: Any) -> Any:
     """Make a tool call like ``Model.arun_function_call``: return success, timer, call and outcome."""
-    frame.run.check()
+    frame.run.join()
     tool = ToolCall(frame, function_call)
     with within(tool.frame, tool.key), watched(ToolCalled(tool=tool.name, call_id=str(function_call.call_id))) as seen:
         entry = await tool.known()
@@ -70,7 +70,7 @@ def _outcome_sync(tool: ToolCall, original: Any, function_call: Any) -> Any:
 
 async def executed(frame: Frame, original: Any, function_call: Any) -> Any:
     """Make a tool call like ``FunctionCall.aexecute`` and return its outcome."""
-    frame.run.check()
+    frame.run.join()
     tool = ToolCall(frame, function_call)
     with within(tool.frame, tool.key):
         entry = await tool.known()
@@ -92,7 +92,7 @@ async def executed(frame: Frame, original: Any, function_call: Any) -> Any:
 def executed_sync(frame: Frame, original: Any, function_call: Any) -> Any:
     """Sync version of ``executed``."""
     run = frame.run
-    run.check()
+    run.join()
     tool = ToolCall(frame, function_call)
     with within(tool.frame, tool.key):
         entry = run.on_loop(tool.known)

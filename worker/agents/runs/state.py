@@ -117,6 +117,10 @@ class RunState:
         """Raise ``CancelledError`` if the run should end."""
         if self.is_over:
             raise asyncio.CancelledError(self.attempt.stopping.reason if self.attempt is not None else None)
+
+    def join(self) -> None:
+        """Make the current asyncio task part of the run; raise ``CancelledError`` if the run should end."""
+        self.check()
         if threading.get_ident() == self.thread:
             self._remember(asyncio.current_task())
 

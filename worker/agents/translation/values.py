@@ -136,12 +136,8 @@ def changed_fields(record: Any) -> dict[str, Any] | None:
     defaults = _defaults_of(type(record))
     if defaults is None:
         return None
-    said: dict[str, Any] = {}
-    for name, each in vars(record).items():
-        default = defaults.get(name, each)  # attributes that are not fields are left out
-        if each is not default and not _is_default(each, default):
-            said[name] = each
-    return said
+    set_fields = [(name, each) for name, each in vars(record).items() if defaults.get(name, _NOTHING) is not each]
+    return {name: each for name, each in set_fields if name in defaults and not _is_default(each, defaults[name])}
 
 
 def _packed_dict(value: dict[Any, Any]) -> Any:

@@ -2,7 +2,6 @@
 
 import functools
 import threading
-from contextlib import aclosing
 from typing import Any, cast
 
 from worker.agents.instrumentation import bare, bare_notes, media, model_answers, model_asking, model_calls, other_loops
@@ -52,20 +51,16 @@ def model_call_sync(original: Original) -> Original:
 def model_stream(original: Original) -> Original:
     """Make the hook for a model call whose answer is streamed."""
 
-    async def hook(self: Any, **arguments: Any) -> Any:
+    def hook(self: Any, **arguments: Any) -> Any:
         media.hook_google_downloads(self)
         frame = current_frame.get()
         attempt = bare_notes.current_attempt()
         if arguments.get("retry_with_guidance") or (frame is None and attempt is None):
-            items: Any = original(self, **arguments)
-        elif frame is None:
-            items = bare.streamed(cast("Any", attempt), original, self, arguments)
-        else:
-            call = _call_of(frame, self, arguments, is_streamed=True)
-            items = other_loops.brought(frame, model_asking.streamed(call, original))
-        async with aclosing(items):
-            async for item in items:
-                yield item
+            return original(self, **arguments)
+        if frame is None:
+            return bare.streamed(cast("Any", attempt), original, self, arguments)
+        call = _call_of(frame, self, arguments, is_streamed=True)
+        return other_loops.brought(frame, model_asking.streamed(call, original))
 
     return hook
 
