@@ -26,6 +26,7 @@ from benchmarks.profile import profile
 from benchmarks.rescue import rescue
 from benchmarks.scenarios import LINES
 from benchmarks.sleepers import sleepers
+from benchmarks.streams import streams
 from worker.engine.database.urls import normal_url
 from worker.engine.embedded import Embedded
 from worker.engine.engine import Engine
@@ -50,6 +51,7 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "latency-near": (scenarios.latency_one_process, 200),
     "latency-far": (scenarios.latency_two_processes, 200),
     "journal": (journal, 200),
+    "streams": (streams, 40),
     "knowledge": (knowledge, 100_000),
     "knowledge-quality": (quality, 100_000),
     "rescue": (rescue, 20),

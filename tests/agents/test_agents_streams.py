@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from worker.agents.answers.errors import SilentModel
 from worker.agents.answers.reading import Reading
-from worker.agents.instrumentation.model_answers import NOT_IN_PIECES, joined, pack
+from worker.agents.instrumentation.model_answers import NOT_IN_PIECES, append_piece, pack
 from worker.agents.instrumentation.patience import read_stream
 from worker.agents.translation.values import unpacked
 from worker.testing import ScriptedModel
@@ -60,9 +60,7 @@ def message_of(deltas: list[ModelResponse]) -> dict[str, Any]:
 def test_joined_chunks_are_the_same_message(deltas: list[ModelResponse]) -> None:
     kept: list[dict[str, Any]] = []
     for each in deltas:
-        said = pack(each, NOT_IN_PIECES)
-        if not kept or not joined(kept[-1], said):
-            kept.append(said)
+        append_piece(kept, pack(each, NOT_IN_PIECES))
     assert message_of([ModelResponse(**unpacked(each)) for each in kept]) == message_of(deltas)
 
 
@@ -70,9 +68,11 @@ def test_joined_chunks_are_the_same_message(deltas: list[ModelResponse]) -> None
     "each", [{"content": "a"}, {"content": "a", "provider_data": {"id": "1"}}, {"reasoning_content": "a"}]
 )
 def test_a_row_holds_one_chunk_however_many_a_text_came_in(each: dict[str, Any]) -> None:
-    last = pack(ModelResponse(**each), NOT_IN_PIECES)
-    assert all(joined(last, pack(ModelResponse(**each), NOT_IN_PIECES)) for _ in range(9))
-    assert "a" * 10 in last.values()
+    kept: list[dict[str, Any]] = []
+    for _ in range(10):
+        append_piece(kept, pack(ModelResponse(**each), NOT_IN_PIECES))
+    assert len(kept) == 1
+    assert "a" * 10 in kept[0].values()
 
 
 async def test_each_chunk_with_text_gives_the_model_its_time_again() -> None:

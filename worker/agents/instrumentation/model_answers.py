@@ -54,24 +54,23 @@ def pack(answer: Any, left_out: frozenset[str]) -> dict[str, Any]:
     return {name: each if type(each) is str else packed(each) for name, each in fields.items() if name not in left_out}
 
 
-def joined(last: dict[str, Any], piece: dict[str, Any]) -> bool:
-    """Append a chunk's text to the chunk before it, and return True, if they differ in nothing but one text.
+def append_piece(pieces: list[dict[str, Any]], piece: dict[str, Any]) -> None:
+    """Append a packed chunk; a chunk that differs from the one before it in nothing but one text is joined to it.
 
     Agno concatenates the texts of chunks; of what else such chunks contain, it keeps the last.
-
-    Args:
-        last: The packed chunk before it.
-        piece: The packed chunk.
     """
-    if piece.keys() != last.keys() or len(texts := [*(piece.keys() - _REPEATED)]) != 1:
-        return False
-    name = texts[0]
-    if name not in _TEXTS or not (type(piece[name]) is type(last[name]) is str):
-        return False
-    if {**piece, name: ""} != {**last, name: ""} or _has_lists(piece.get("provider_data")):
-        return False
-    last[name] += piece[name]
-    return True
+    if pieces and (name := _text_of(piece)) and _text_of(pieces[-1]) == name:
+        last = pieces[-1]
+        if {**piece, name: ""} == {**last, name: ""} and not _has_lists(piece.get("provider_data")):
+            last[name] += piece[name]
+            return
+    pieces.append(piece)
+
+
+def _text_of(piece: dict[str, Any]) -> str | None:
+    """Return the name of a chunk's only text; None if the chunk contains anything that Agno adds up otherwise."""
+    names = piece.keys() - _REPEATED
+    return next((name for name in _TEXTS if names == {name} and type(piece[name]) is str), None)
 
 
 def _has_lists(provider_data: Any) -> bool:

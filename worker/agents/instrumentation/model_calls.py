@@ -17,10 +17,10 @@ from worker.agents.instrumentation.frames import Frame, Turn, current_turn
 from worker.agents.instrumentation.model_answers import (
     MADE_ANEW,
     NOT_IN_PIECES,
+    append_piece,
     as_asked,
     assembled,
     failure_of,
-    joined,
     pack,
 )
 from worker.agents.instrumentation.model_conversations import conversation_of, tool_names
@@ -151,9 +151,7 @@ class ModelCall:
         self._pieces += delta.tool_calls or []
         self._holds = self._holds or says_something(delta)
         self._add_usage(delta)
-        said = pack(delta, NOT_IN_PIECES)
-        if not self._deltas or not joined(self._deltas[-1], said):
-            self._deltas.append(said)
+        append_piece(self._deltas, pack(delta, NOT_IN_PIECES))
 
     def check_whole(self) -> None:
         """Check whether a streamed answer is valid, after its last chunk.
