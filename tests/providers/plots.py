@@ -134,7 +134,7 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "key": (401, "invalid_api_key"),
     "400": (400, "invalid_request_error"),
 }
-TAKE_NO_DOCUMENT = ("bedrock", "cohere", "mistral")  # in place of a stream: their clients say so
+TAKE_NO_DOCUMENT = ("bedrock", "cohere", "litellm", "mistral")  # in place of a stream: their clients say so
 BUSY = frozenset({"408", "429", "500", "503", "529"})
 """Of these, those that are charged to the task: a provider is away from the third in a row on."""
 

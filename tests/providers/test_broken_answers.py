@@ -161,7 +161,10 @@ async def test_an_answer_in_the_wrong_form_is_used_or_asked_for_again(name: str,
         check_whole(story)
         for error in story.errors:
             known = classify(error)
-            assert (known.code, known.is_retryable) == ("invalid_response", True), error
+            assert known.is_retryable, error
+            if name == "litellm":  # which has an exception of its own for it: a server's error
+                continue
+            assert known.code == "invalid_response", error
             assert "cannot be parsed: " in str(error) or "is empty" in str(error), error
 
 
