@@ -85,3 +85,23 @@ async def test_an_attempt_that_follows_is_told_the_same() -> None:
     await task.attempted(handle, dies_at=3)
     assert await task.attempted(handle) == "done"
     assert task.notes() == ["tool", "tool"]
+
+
+@pytest.mark.parametrize("levels", [90, 500])
+async def test_a_deeply_nested_result_is_given_as_text(levels: int) -> None:
+    task, model = Task(), ScriptedModel([Call("nested", id="a"), Call("fetch", id="b"), "done"])
+
+    def nested() -> dict[str, Any]:
+        """Nest."""
+        whole: dict[str, Any] = {}
+        for _ in range(levels):
+            whole = {"a": whole}
+        return whole
+
+    async def handle(run_agent: Any) -> Any:
+        return (await run_agent(Agent(name="ann", model=model, tools=[nested, fetch]))).content
+
+    await task.attempted(handle, dies_at=2)
+    assert await task.attempted(handle) == "done"
+    given = {str(each.content) for request in model.requests for each in request.messages if each.tool_call_id == "a"}
+    assert given == {str(nested())}

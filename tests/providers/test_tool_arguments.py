@@ -1,12 +1,13 @@
 """Arguments of tool calls that are cut or not JSON: the tool is not called with what is left of them."""
 
+import json
 from dataclasses import dataclass
 
 import pytest
 
 from tests.providers.answers import Raw, Says
 from tests.providers.standin import WIRES
-from tests.providers.stories import WHOLE, Story, alone
+from tests.providers.stories import WHOLE, Shape, Story, alone, in_one_piece
 from worker.testing import Call
 
 STREAMED = ("openai-chat", "openai-responses", "anthropic", "mistral", "groq", "cohere")
@@ -40,6 +41,18 @@ async def test_a_tool_is_not_called_with_a_part_of_its_arguments(name: str, brok
     trouble = Raw([each.replace(WRITTEN, broken) for each in events], wire.stream_type)
     story = await Paying(wire, alone, trouble).told(attempts=2)
     assert (story.result, story.effects) == (WHOLE, ["looked at 0"]), story.errors
+
+
+@pytest.mark.parametrize("name", [each for each in WIRES if each != "bedrock"])  # whose events have checksums
+@pytest.mark.parametrize("shape", [alone, in_one_piece])
+async def test_arguments_nested_without_end_are_no_error_for_good(name: str, shape: Shape) -> None:
+    wire, says = WIRES[name], Says(calls=[Call("look", {"n": "deep"}, "c2")])
+    parts = wire.events(says) if shape is alone else [json.dumps(wire.body(says)).encode()]
+    deep = b"[" * 3000 + b"]" * 3000
+    parts = [each.replace(rb"\"deep\"", deep).replace(b'"deep"', deep) for each in parts]
+    kind = wire.stream_type if shape is alone else "application/json"
+    story = await Story(wire, shape, Raw(parts, kind)).told()
+    assert (story.result, story.effects) == (WHOLE, ["looked"]), story.errors
 
 
 async def test_an_answer_that_is_cut_within_a_call_keeps_its_text() -> None:

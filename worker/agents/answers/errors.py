@@ -137,7 +137,8 @@ def unreadable_in(error: BaseException) -> AnswerError | None:
             return _error_among(each.errors(include_url=False)) or UnreadableAnswer(None, each)
         if isinstance(each, JSONDecodeError) and _is_of_client(each):
             return UnreadableAnswer(each.doc or None, each)
-        if isinstance(each, ValueError) and str(each).startswith(_ARGUMENTS) and _is_of_client(each):
+        is_unreadable = isinstance(each, RecursionError) or str(each).startswith(_ARGUMENTS)
+        if isinstance(each, ValueError | RecursionError) and is_unreadable and _is_of_client(each):
             return UnreadableAnswer(None, each)
         if isinstance(each, TypeError | AttributeError | RuntimeError) and (undescribed := _undescribed(each)):
             return undescribed

@@ -52,6 +52,7 @@ ADDRESSES = ("https://", "http://", "data:", "gs://")
 _UNCHANGED = frozenset({str, bool, int, type(None)})
 _TEXT = frozenset({str})
 PLAIN_TYPES = _UNCHANGED | {float}
+MAX_LEVELS = 100  # of nested values in JSON; more would exhaust Python's stack somewhere on the way
 _COMPARABLE = PLAIN_TYPES | {list}
 
 
@@ -67,14 +68,21 @@ def is_leaf(value: Any) -> bool:
     return kind in PLAIN_TYPES and (kind is not float or math.isfinite(value))
 
 
-def is_json(value: Any) -> bool:
-    """Return whether a JSON round trip preserves the value exactly."""
+def is_json(value: Any, levels: int = MAX_LEVELS) -> bool:
+    """Return whether a JSON round trip preserves the value exactly. A deeply nested value is none: it ends recursion.
+
+    Args:
+        value: The value.
+        levels: The levels of lists and dictionaries that it may have.
+    """
     kind = type(value)
     if kind in PLAIN_TYPES:
         return is_leaf(value)
-    if kind is list:
-        return all(is_json(each) for each in value)
-    return kind is dict and all(type(key) is str and is_json(each) for key, each in value.items())
+    if kind not in (list, dict) or levels == 0:
+        return False
+    inside = value if kind is list else value.values()
+    has_names = kind is list or all(type(key) is str for key in value)
+    return has_names and all(is_json(each, levels - 1) for each in inside)
 
 
 def packed(value: Any) -> Any:
