@@ -84,7 +84,7 @@ def answer_to(question: Question) -> Answer:
     schema = question.schema or _described(question.system)
     if schema is not None:
         return Answer(json.dumps(value_for(schema, question)))
-    told = " | ".join(each[:300] for each in question.results)
+    told = " | ".join(settled(each)[:300] for each in question.results)  # no id is cut in two
     before = " / ".join(each[:100] for each in question.users[-4:-1])
     said = f"Answer {question.mark} to {question.last[:600]} with {len(question.results)} results: {told}"
     return Answer(f"{said} Before that: {before}" if before else said)
