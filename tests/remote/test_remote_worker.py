@@ -7,6 +7,7 @@ import pytest
 from tests.remote.stories import KEY, OpenRemote, ServeRemote, all_end, none_twice
 from tests.supervisor.stories import Handlers
 from tests.support import wait_until
+from tests.workers import working
 from worker import Task
 from worker.contracts import Capabilities
 from worker.remote.http import heartbeats
@@ -15,7 +16,9 @@ from worker.remote.remote import Remote
 from worker.remote.timings import RemoteTimings
 from worker.settings import Settings
 from worker.supervisor import Supervisor
+from worker.supervisor.timings import WorkerTimings
 from worker.testing import StandIn
+from worker.testing.http import Answer, Request
 from worker.words.errors import ConfigurationError
 from worker.words.events import TaskUpdateEvent
 from worker.words.notices import Notice, PlatformTrouble, TaskRetried
@@ -44,6 +47,32 @@ async def test_a_task_is_done_and_its_result_lands_with_what_the_handler_set(
     assert saved["duration"] >= 0
     none_twice(platform, [task])
     assert [each["execution_id"] for each in platform.metrics] == [task]
+
+
+class SlowReports(StandIn):
+    """Answers the report of a run only when it is allowed to."""
+
+    def __init__(self) -> None:
+        super().__init__(key=KEY, comment_seconds=0.2)
+        self.asked, self.allowed = asyncio.Event(), asyncio.Event()
+
+    async def _handle(self, request: Request) -> Answer:
+        if "agents-metrics" in request.segments:
+            self.asked.set()
+            await self.allowed.wait()
+        return await super()._handle(request)
+
+
+async def test_a_worker_that_leaves_waits_for_its_last_reports(
+    handlers: Handlers, open_remote: OpenRemote, worker_timings: WorkerTimings
+) -> None:
+    handlers.bind(shout)
+    async with SlowReports() as platform:
+        async with working(await open_remote(platform.url), handlers, worker_timings):
+            task = platform.create()
+            await platform.asked.wait()
+            asyncio.get_running_loop().call_later(0.3, platform.allowed.set)
+        assert [each["execution_id"] for each in platform.metrics] == [task]
 
 
 async def test_a_bare_platform_declares_what_it_cannot_do(remote: Remote) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from worker.background import in_background
 from worker.contracts import Host
 from worker.contracts.secrets import Secrets
 from worker.contracts.waiting import Backoff, within
@@ -141,9 +142,7 @@ class Service:
 
     def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine in the background; ``stop`` waits for it."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        in_background(work, self._background, "background work of the server")
 
     def check_open(self) -> None:
         """Check that the database has been reached.

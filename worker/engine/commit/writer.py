@@ -8,10 +8,10 @@ notice.
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Sequence
-from contextvars import Context
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from worker.background import in_background
 from worker.contracts.bounds import remaining
 from worker.contracts.lease import OwnLease
 from worker.contracts.waiting import within
@@ -179,9 +179,7 @@ class Writer:
         waiting.give_up(error)
 
     def _beside(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name="a write beside the groups", context=Context())
-        self._later.add(task)
-        task.add_done_callback(self._later.discard)
+        in_background(work, self._later, "a write beside the groups")
 
     async def _write_alone(self, waiting: QueuedWrite) -> None:
         """Commit one item on a connection of its own; other large items get their turn while it waits."""

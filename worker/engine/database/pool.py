@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from worker.background import in_background
 from worker.contracts.waiting import SOON
 from worker.engine.database.connections import configure, options
 from worker.engine.database.server_identity import ServerIdentity
@@ -131,27 +131,19 @@ class ConnectionPool:
         A cancellation does not interrupt this: the pool would lose the connection, and never answer the caller that was
         to get it next.
         """
-        returning = _in_background(self._pool.putconn(connection), self._returns, "returning a connection")
+        returning = in_background(self._pool.putconn(connection), self._returns, "returning a connection")
         await asyncio.shield(returning)
 
     def drain(self) -> None:
         """Close and replace idle connections, and those in use once they are returned."""
-        _in_background(self._pool.drain(), self._probes, "closing connections")
+        in_background(self._pool.drain(), self._probes, "closing connections")
 
     async def _configure(self, connection: "AsyncConnection[Any]") -> None:
         await configure(connection, self._server, self._vault)
 
     def _probe_later(self, pool: "AsyncConnectionPool[Any]") -> None:
         """Make the pool try again soon: it does so when a connection is requested; earlier requests keep waiting."""
-        _in_background(_probe(pool), self._probes, "checking the database")
-
-
-def _in_background(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]], name: str) -> asyncio.Task[None]:
-    """Start a task that is kept in a set until it has ended."""
-    task = asyncio.get_running_loop().create_task(work, name=name, context=Context())
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)
-    return task
+        in_background(_probe(pool), self._probes, "checking the database")
 
 
 async def _probe(pool: "AsyncConnectionPool[Any]") -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from worker.background import in_background
 from worker.engine.commit.hints import DELIVERIES, WORK
 from worker.engine.commit.writer import Writer
 from worker.engine.database.access import DatabaseAccess
@@ -48,9 +49,7 @@ class Rescue:
     def _start(self, worker_id: str, name: str, sign: str) -> None:
         if self._is_closed or (not worker_id and self._running):  # a running rescue takes all orphans
             return
-        task = self._loop.create_task(self.rescue(worker_id, name, sign), name="rescue")
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        in_background(self.rescue(worker_id, name, sign), self._running, "rescue")
 
     async def close(self) -> None:
         """Finish running rescues, and start no new ones."""

@@ -7,10 +7,10 @@ starts, while it runs and before its result is written, and retries happen in th
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from contextvars import Context
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from worker.background import in_background
 from worker.contracts.waiting import STREAMS, until_done
 from worker.remote.bare.agent_streams import AgentStream
 from worker.remote.bare.holding import Held, Holding, WaitingTask
@@ -63,6 +63,7 @@ class BareWork:
         self._streams: dict[str, AgentStream] = {}
         self._answered = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
+        self._reports: set[asyncio.Task[None]] = set()  # of finished runs
         self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
 
     async def register(self, card: WorkerCard) -> None:
@@ -76,7 +77,9 @@ class BareWork:
         for agent_id in card.agents:
             self._open(agent_id)
         if card.any_agent:
-            self._later(until_done("listing agents", self._open_all, backoff=STREAMS))
+            in_background(
+                until_done("listing agents", self._open_all, backoff=STREAMS), self._background, "listing agents"
+            )
         await self._answered.wait()
         self._raise_failure()
 
@@ -201,7 +204,7 @@ class BareWork:
         self._holding.held.pop(task_id, None)
         if record.status is not outcome.status:
             raise LeaseLost(task_id, attempt)
-        self._later(self._report(record, outcome, held), f"reporting metrics of {task_id}")
+        in_background(self._report(record, outcome, held), self._reports, f"reporting metrics of {task_id}")
 
     async def _check_open(self, held: Held) -> None:
         """Raise LeaseLost if a task has ended or no longer exists, so that no write replaces its outcome."""
@@ -308,7 +311,7 @@ class BareWork:
             async with asyncio.timeout(LEAVE_SECONDS):
                 await asyncio.gather(*(self._leave_one(task_id) for task_id in self._left()))
                 await asyncio.gather(*(stream.leave() for stream in self._streams.values()))
-                await asyncio.gather(*self._reports())
+                await asyncio.gather(*self._reports)
         except TimeoutError:
             announce(PlatformTrouble(doing="leaving", error=TimeoutError("no answer")))
 
@@ -325,12 +328,9 @@ class BareWork:
         except ModuleException as error:
             announce(PlatformTrouble(doing=f"handing back task {task_id}", error=error))
 
-    def _reports(self) -> list[asyncio.Task[None]]:
-        return [each for each in self._background if each.get_name().startswith("metrics")]
-
     async def close(self) -> None:
         """Stop all background work."""
-        background = list(self._background)
+        background = [*self._background, *self._reports]
         for each in background:
             each.cancel()
         await asyncio.gather(*background, return_exceptions=True)
@@ -340,8 +340,3 @@ class BareWork:
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
         """Register a listener for changed tasks; return a function that removes it."""
         return self._flags.listen(wake)
-
-    def _later(self, work: Coroutine[Any, Any, None], name: str | None = None) -> None:
-        task = asyncio.create_task(work, name=name, context=Context())
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)

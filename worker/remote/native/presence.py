@@ -3,9 +3,9 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from contextvars import Context
 from typing import TYPE_CHECKING, Any, cast
 
+from worker.background import in_background
 from worker.contracts.lease import REMOTE_SECONDS, OwnLease, now
 from worker.contracts.waiting import STREAMS, until_done
 from worker.remote.flags import DELIVERIES, WORK, Flags
@@ -94,9 +94,7 @@ class NativePresence:
         if card.id not in self._streams or self._again:
             return
         again = until_done("registering again", lambda _: self._introduce(card), backoff=STREAMS)
-        task = asyncio.create_task(again, context=Context())
-        self._again.add(task)
-        task.add_done_callback(self._again.discard)
+        in_background(again, self._again, "registering again")
 
     async def _listen(self, worker_id: str) -> None:
         params = {"worker_id": worker_id, "native": 1}

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
-from contextvars import Context
 from typing import TYPE_CHECKING, Any, LiteralString, cast
 
+from worker.background import in_background
 from worker.engine.database.connections import connect, errors
 from worker.words.errors import ModuleException
 from worker.words.notices import PlatformTrouble, announce
@@ -97,9 +97,7 @@ class Vectors:
             await asyncio.wait(self._making)
 
     def _begin(self, making: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(making, name="index of vectors", context=Context())
-        self._making.add(task)
-        task.add_done_callback(self._making.discard)
+        in_background(making, self._making, "index of vectors")
 
     async def _index(self, base: int, dimensions: int) -> None:
         from psycopg import sql
