@@ -80,6 +80,12 @@ def _has_lists(provider_data: Any) -> bool:
     )
 
 
+def drops_calls() -> bool:
+    """Return whether the tool calls of the current answer are ignored."""
+    turn = current_turn.get()
+    return turn is not None and turn.drops_calls
+
+
 def as_asked(value: Any, form: Any) -> Any:
     """Return a parsed answer as the requested class; None if it does not fit, so that Agno parses the text again."""
     from pydantic import BaseModel, ValidationError

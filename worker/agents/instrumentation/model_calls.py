@@ -344,9 +344,3 @@ class ModelCall:
         if known.get("parsed") is not None:
             known["parsed"] = as_asked(known["parsed"], self.arguments.get("response_format"))
         return ModelResponse(**known)
-
-
-def drops_calls() -> bool:
-    """Return whether the tool calls of the current answer are ignored."""
-    turn = current_turn.get()
-    return turn is not None and turn.drops_calls

@@ -4,7 +4,7 @@ import functools
 import threading
 from typing import Any, cast
 
-from worker.agents.instrumentation import bare, bare_notes, media, model_answers, model_asking, model_calls, other_loops
+from worker.agents.instrumentation import bare, bare_notes, media, model_answers, model_asking, other_loops
 from worker.agents.instrumentation.askers import asker_of
 from worker.agents.instrumentation.frames import Frame, current_frame
 from worker.agents.instrumentation.hooks.places import Original
@@ -98,7 +98,7 @@ def parsed_calls(original: Original) -> Original:
 
     def hook(self: Any, assistant_message: Any, stream_data: Any) -> Any:
         calls = stream_data.response_tool_calls
-        if model_calls.drops_calls() if current_frame.get() is not None else bare.drops_calls():
+        if model_answers.drops_calls() if current_frame.get() is not None else bare.drops_calls():
             stream_data.response_tool_calls = calls = None
             assistant_message.tool_calls = None
         if not calls or (current_frame.get() is None and not model_answers.are_whole(calls)):
