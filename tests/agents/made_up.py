@@ -12,19 +12,22 @@ from typing import Any, Literal
 
 from agno.agent import Agent
 from agno.team import Team
-from agno.workflow import Loop, Parallel, Step, Workflow
+from agno.workflow import Condition, Loop, Parallel, Router, Step, Workflow
 
 from tests.agents.attempts import Effect, Task, current_attempt
 from worker.agents.runs.material import Material
 from worker.current import idempotency_key
 from worker.testing import Call, ScriptedModel
 
-Kind = Literal["agent", "team", "workflow", "agent as a tool"]
+Kind = Literal["agent", "team", "workflow", "agent as a tool", "broadcast", "routes", "agents side by side in a tool"]
 Difference = Literal["instructions", "dependencies", "session_state", "tools", "question"]
 RunAgent = Callable[..., Awaitable[Any]]
 
 NAMES = (None, None, "ann", "bob", "cy")  # few: several agents share one, with other instructions
-KINDS: tuple[Kind, ...] = ("agent", "agent", "agent", "team", "workflow", "agent as a tool")
+KINDS: tuple[Kind, ...] = (
+    *("agent", "agent", "agent", "agent", "team", "workflow", "agent as a tool"),
+    *("broadcast", "routes", "agents side by side in a tool"),
+)
 DIFFERENCES: tuple[Difference, ...] = (
     "instructions",
     "instructions",
@@ -182,6 +185,12 @@ class World:
                 return self._workflow(run)
             case "agent as a tool":
                 return self._outer(run)
+            case "broadcast":
+                return self._broadcast(run)
+            case "routes":
+                return self._routes(run)
+            case "agents side by side in a tool":
+                return self._asking_several(run)
 
     def _team(self, run: Run) -> Team:
         members: list[Any] = [self.agent(run, "a"), self.agent(run, "b")]
@@ -206,6 +215,49 @@ class World:
             Loop(name="again", steps=[self.agent(run, "c")], max_iterations=2),
         ]
         return Workflow(name=run.name or f"flow {run.number}", steps=steps)
+
+    def _broadcast(self, run: Run) -> Team:
+        def members() -> list[Any]:
+            return [self.agent(run, "a"), self.agent(run, "b")]
+
+        def leads(taken: int) -> Any:
+            return None if taken else Call("delegate_task_to_members", {"task": "your part"})
+
+        model = self.model(f"{run.number}", 0, before=leads)
+        instructions = f"You lead number {run.number}."
+        return Team(
+            name=run.name, instructions=instructions, model=model, members=members, delegate_to_all_members=True
+        )
+
+    def _routes(self, run: Run) -> Workflow:
+        judge = self.agent(run, "j")
+
+        async def is_due(step_input: Any) -> bool:
+            return bool((await judge.arun(f"due? {step_input.input}")).content)
+
+        async def select(step_input: Any) -> list[Any]:
+            await judge.arun(f"which? {step_input.input}")
+            return [Step(name="made", agent=self.agent(run, "m")), "inner"]
+
+        inner = Workflow(name="inner", steps=[self.agent(run, "b")])
+        choices: list[Any] = [Step(name="other", agent=self.agent(run, "o")), Step(name="inner", workflow=inner)]
+        condition: Any = Condition(name="if", evaluator=is_due, steps=[self.agent(run, "a")])
+        selector: Any = select
+        steps = [condition, Router(name="route", selector=selector, choices=choices)]
+        return Workflow(name=run.name or f"routes {run.number}", steps=steps)
+
+    def _asking_several(self, run: Run) -> Agent:
+        async def ask(question: str) -> str:
+            """Ask several agents, whoever answers first."""
+            asked = [self.agent(run, part).arun(question) for part in "xyz"]
+            said = [str((await each).content) for each in asyncio.as_completed(asked)]
+            return " ".join(sorted(said))
+
+        def asks(taken: int) -> Any:
+            return Call("ask", {"question": "what?"}) if taken < 2 else None
+
+        model = self.model(f"{run.number}", 0, before=asks)
+        return Agent(name=run.name, instructions=f"You ask number {run.number}.", model=model, tools=[ask])
 
     def _outer(self, run: Run) -> Agent:
         inner = self.agent(run, "i")
@@ -297,7 +349,14 @@ async def resumes_wherever_it_dies(seed: int, *, most_deaths: int) -> int:
         keys = {effect.key for effect in other.effects}
         assert len(keys) == len(world.effects), f"{where}: each call has its key, the same whenever it is made"
         assert again.notes() == [], where
+        assert _told(again) == _told(whole), f"{where}: each event once"
     return deaths
+
+
+def _told(task: Task) -> Counter[str]:
+    """The events, but for the ids of calls, which each model makes anew."""
+    kept = ("tool_name", "payload", "result", "is_error", "query")
+    return Counter(repr((kind, [data.get(name) for name in kept])) for kind, data in task.said())
 
 
 def _noted(task: Task) -> list[object]:

@@ -324,6 +324,9 @@ class _ActiveRun:
             "run_id": result.run_id,
             "duration": round(result.duration, 6),
         }
+        told = run.scope.all_told()
+        if told:
+            value["told"] = told
         return run.written(run.scope, "run", "", value, match="", what="The result of the run")
 
     def _frame_of(self, repairer: Any, frame: Frame) -> Frame:

@@ -199,7 +199,9 @@ def _announce(frame: Frame, child: Frame) -> None:
     arguments = frame.owner.arguments or {}
     query = arguments.get("task") or arguments.get("query") or (child.given if isinstance(child.given, str) else None)
     data = {"agent_id": child.member or "", "query": query}
-    frame.run.emit([NewEvent(type=TaskUpdateEventType.SubAgentTrigger, data=data)], frame.scope.parent)
+    frame.run.emit(
+        [NewEvent(type=TaskUpdateEventType.SubAgentTrigger, data=data)], frame.scope.parent, call=frame.scope
+    )
 
 
 def name_members(owner: Any) -> None:

@@ -90,7 +90,7 @@ class ToolCall:
         if not entry.is_counted:
             entry.is_counted = True
             run.emit(request, self._home)  # counts the earlier event as reached; the log has the result as well
-        self._skip_below()
+        self._skip_below(entry)
         if entry.value.get("stateful") or has_state(self.call.function):
             run.answered_toolkits.add(name_of_toolkit(self.call.function))
         self._restore(entry)
@@ -260,6 +260,9 @@ class ToolCall:
         events = self._result(result, has_failed=has_failed)
         if self.frame.has_scope:
             run.journal.end(self.frame.scope, failed=False)
+            told = self.frame.scope.all_told()
+            if told:
+                value["told"] = told
         if self._is_emitted and not self._helper:
             value["tool"] = self.name
         if self.is_redone:
@@ -317,8 +320,9 @@ class ToolCall:
 
     # nested work and state that cannot be restored
 
-    def _skip_below(self) -> None:
+    def _skip_below(self, entry: Entry) -> None:
         """Skip and count the nested work of a call that is answered as a whole."""
+        self._run.reached(self._home, entry.value.get("told", ()))
         found = self._home.match(self._identity) if self._home.available else None
         if found is not None:
             self._run.pass_over(found, self._run.count)

@@ -31,6 +31,9 @@ class Journal(StoredJournal):
             self._loaded = True
             self._read(stored)
             self._emitted.update(emitted)
+            for entry in self._entries:
+                if entry.kind == "run":  # it is answered as a whole, or the handler skips it
+                    self.reached(entry.value.get("told", ()))
             self.order.expect(self._entries)
 
     def close(self) -> None:
@@ -233,6 +236,16 @@ class Journal(StoredJournal):
             else:
                 fresh.append(event)
         return fresh
+
+    def reached(self, told: Sequence[str]) -> None:
+        """Count events that earlier attempts have emitted as reached, so that equal events of other calls are not.
+
+        Args:
+            told: The events' marks.
+        """
+        for each in told:
+            if self._emitted[each] > 0:
+                self._emitted[each] -= 1
 
     def is_unfinished(self, scope: Scope) -> bool:
         """Return whether an earlier attempt streamed text of an answer that was never completed."""

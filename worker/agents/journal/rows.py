@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from worker.words.digests import digest
+from worker.words.digests import digest, mark
+from worker.words.events import NewEvent
 from worker.words.limits import FILE_BYTES
 from worker.words.work import JournalEntry
 
@@ -34,6 +35,11 @@ Number = tuple[int, int]
 """The attempt's number, and the row's number within the attempt."""
 
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
+
+
+def marks_of(events: Sequence[NewEvent]) -> list[str]:
+    """Return marks of events that may equal those of another call: the others contain the id of a tool call."""
+    return [mark(each) for each in events if not (isinstance(each.data, dict) and "tool_call_id" in each.data)]
 
 
 @dataclass(slots=True, eq=False)

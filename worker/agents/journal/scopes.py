@@ -124,6 +124,7 @@ class Scope:
     available: list["Scope"] = field(default_factory=list["Scope"])  # children that may be opened again
     children: list["Scope"] = field(default_factory=list["Scope"])
     entries: dict[tuple[Kind, str, str], list[Entry]] = field(default_factory=dict[tuple[Kind, str, str], list[Entry]])
+    told: list[str] = field(default_factory=list[str])  # marks of the events emitted within it, see ``marks_of``
     labels: dict[str, int] = field(default_factory=dict[str, int])  # how often each label was used for children
 
     def __repr__(self) -> str:
@@ -157,6 +158,10 @@ class Scope:
         yield self
         for child in self.children:
             yield from child.below()
+
+    def all_told(self) -> list[str]:
+        """Return the marks of the events that were emitted in this scope and below."""
+        return [each for scope in self.below() for each in scope.told]
 
     def all_entries(self) -> Iterator[Entry]:
         """Yield the entries of this scope, but not of scopes below it."""

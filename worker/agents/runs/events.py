@@ -7,7 +7,7 @@ from typing import Any
 from worker.agents.event_buffer import Written
 from worker.agents.journal import Entry, Scope, discard_text, not_reused, too_large
 from worker.agents.journal.replaced import is_replaced
-from worker.agents.journal.rows import Kind, Number
+from worker.agents.journal.rows import Kind, Number, marks_of
 from worker.agents.runs.state import RunState
 from worker.words.events import NewEvent
 from worker.words.work import JournalEntry
@@ -17,14 +17,24 @@ from worker.words.work import JournalEntry
 class RunEvents(RunState):
     """A run that emits events and stores rows."""
 
-    def emit(self, events: Sequence[NewEvent], scope: Scope | None = None, *, at_once: bool = False) -> None:
+    def emit(
+        self,
+        events: Sequence[NewEvent],
+        scope: Scope | None = None,
+        *,
+        at_once: bool = False,
+        call: Scope | None = None,
+    ) -> None:
         """Emit events, except those that an earlier attempt has already emitted.
 
         Args:
             events: The events.
             scope: The scope of the events. If no earlier attempt has opened the scope, all its events are new.
             at_once: Whether to store the events immediately, rather than with the next ones.
+            call: The scope of the call that the events belong to, if it is another one.
         """
+        if self.journal.is_kept:
+            (call or scope or self.scope).told += marks_of(events)
         fresh = self.journal.unemitted(events, is_new=scope is not None and not scope.is_known)
         if fresh:
             (self.buffer.add if at_once else self.buffer.add_soon)(fresh)
@@ -95,6 +105,16 @@ class RunEvents(RunState):
         """Wait until a new answer may begin to stream; sync code that blocks the loop does not wait."""
         if not self.blocks_the_loop:
             await self.journal.order.stream(scope)
+
+    def reached(self, scope: Scope, told: Sequence[str]) -> None:
+        """Count events as reached that were emitted within a call which is answered as a whole.
+
+        Args:
+            scope: The scope that made the call.
+            told: The events' marks.
+        """
+        scope.told += told
+        self.journal.reached(told)
 
     def pass_over(self, scope: Scope, count: Callable[[Entry], None] | None = None) -> None:
         """Skip everything below a call that is answered as a whole, so that it is not repeated.
