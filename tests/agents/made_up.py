@@ -239,7 +239,8 @@ class World:
             await judge.arun(f"which? {step_input.input}")
             return [Step(name="made", agent=self.agent(run, "m")), "inner"]
 
-        inner = Workflow(name="inner", steps=[self.agent(run, "b")])
+        last: Any = self.agent(run, "b")
+        inner = Workflow(name="inner", steps=[last])
         choices: list[Any] = [Step(name="other", agent=self.agent(run, "o")), Step(name="inner", workflow=inner)]
         condition: Any = Condition(name="if", evaluator=is_due, steps=[self.agent(run, "a")])
         selector: Any = select
