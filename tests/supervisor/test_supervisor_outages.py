@@ -13,6 +13,7 @@ from tests.supervisor.stories import Handlers, Serve, create, finished
 from tests.support import wait_until
 from worker import Task, run_agent
 from worker.engine.engine import Engine
+from worker.engine.verbs.providers import look
 from worker.testing import ScriptedModel
 from worker.words.errors import NotFound
 from worker.words.notices import Notice, ProviderAway, ProviderBack
@@ -154,6 +155,57 @@ async def test_other_keys_and_other_models_go_on(engine: Engine, handlers: Handl
             provider.refusal = None
             task = await create(engine, text="other")
             assert (await finished(engine, task)).status is Status.Completed
+
+
+async def test_a_provider_that_nobody_asks_any_more_is_forgotten(
+    engine: Engine, handlers: Handlers, serve: Serve
+) -> None:
+    refusal = Refused(401, "no such key", "invalid_api_key")
+    an_hour_later = "update worker.providers set failed_at = now() - interval '2 hours', probe_at = null"
+    with StandIn(WIRES["openai-chat"], Provider(refusal)) as server:
+        agent = Agent(model=server.model())
+
+        async def handler(task: Task) -> Task:
+            return await run_agent(agent, task)
+
+        handlers.bind(handler)
+        task = await create(engine)
+        async with serve():
+            await away(engine, 1)
+        await engine.core.rows(an_hour_later)
+        await look(engine.core)
+        assert await engine.tasks.providers(), "a task waits for it"
+        await engine.tasks.stop(task.id)
+        await look(engine.core)
+        assert await engine.tasks.providers() == []
+        await server.close_clients()
+
+
+async def test_a_key_that_is_replaced_ends_the_wait(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    def answer(_: int, request: Request) -> Reply:
+        is_good = "good" in request.headers["authorization"]
+        return Says(("here",)) if is_good else Refused(401, "no such key", "invalid_api_key")
+
+    with StandIn(WIRES["openai-chat"], answer) as server:
+        keys = ("revoked", "good")
+        agents = [Agent(model=server.model(api_key=each)) for each in keys]
+
+        async def handler(task: Task) -> Task:
+            return await run_agent(agents[0], task)
+
+        handlers.bind(handler, retries=AGAIN)
+        tasks = [await create(engine) for _ in range(8)]
+        async with serve():
+            await away(engine, 8)
+            del agents[0]
+            ended = await all_finished(engine, tasks)
+
+            async def is_over() -> bool:
+                return not await engine.tasks.providers()
+
+            await wait_until(is_over, "nothing is away any more", SECONDS)
+        await server.close_clients()
+    assert {each.status for each in ended} == {Status.Completed}
 
 
 async def test_a_fallback_model_answers_while_the_first_is_away(

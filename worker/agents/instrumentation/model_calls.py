@@ -67,8 +67,7 @@ class ModelCall:
         self.in_hand()
         self._run.journal.order.moved(self._conversation.scope)
         self._digest = ""
-        self._is_known = False
-        self._in_flight = False
+        self._is_known = self._in_flight = False
         self._usage = [0, 0, 0, 0]
         self._deltas: list[dict[str, Any]] = []
         self._pieces: list[Any] = []
@@ -115,9 +114,8 @@ class ModelCall:
         if not is_shown:
             run.holds_back(self._frame.run_id, scope, entry.number, entry.value["answer"])
         answer = [self._answer(each, is_shown=is_shown) for each in entry.value["answer"]]
-        has_calls = any(each.tool_calls for each in answer)
-        reason = entry.value.get("finish", FinishReason.ToolCalls if has_calls else FinishReason.Stop)
-        self._end(FinishReason(reason), entry.value["answer"])
+        usual = FinishReason.ToolCalls if any(each.tool_calls for each in answer) else FinishReason.Stop
+        self._end(FinishReason(entry.value.get("finish", usual)), entry.value["answer"])
         return answer
 
     async def answered(self, answer: Any) -> None:

@@ -1,8 +1,8 @@
 """The circuit breaker for model providers: one row per provider and key, which every worker obeys at its next call.
 
 Tasks that wait for a provider are pending until far in the future, and name the provider. When a probe is due, the
-first process to notice releases the task that has waited longest; if its call is answered, the row is deleted, which
-ends the wait of all other tasks.
+first process to notice releases the task that has waited longest; if its call is answered, or it completes with another
+key, the row is deleted, which ends the wait of all other tasks.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from worker.words.notices import ProviderAway, ProviderBack, announce
 from worker.words.providers import (
     FAILURES,
     FAILURES_SECONDS,
+    IDLE_SECONDS,
     LONGEST_PROBE_SECONDS,
     PROBE_SECONDS,
     ProviderFailure,
@@ -63,7 +64,8 @@ _FAILED = f"""
 _LIST = f"""
     select {_STATE}, (
         select count(*) from (
-            select from worker.tasks t where t.organization_id = p.organization_id and t.waits_for = p.id limit 100000
+            select from worker.tasks t where t.organization_id = p.organization_id
+             and t.waits_for = p.id and t.status = 'pending' limit 100000
         ) waiting
     ) as waiting
     from worker.providers p where p.organization_id = %s order by p.opened_at nulls last, p.id
@@ -75,7 +77,8 @@ _PROBE = """
         select organization_id, id, probes from worker.providers where probe_at <= now() for update skip locked
     ), chosen as materialized (
         select d.*, (select t.id from worker.tasks t where t.organization_id = d.organization_id
-                        and t.waits_for = d.id order by t.available_at, t.id limit 1) as task_id
+                        and t.waits_for = d.id and t.status = 'pending'
+                      order by t.available_at, t.id limit 1) as task_id
         from due d
     ), put_off as (
         update worker.providers p set probe_task = c.task_id, probes = p.probes + 1,
@@ -93,6 +96,22 @@ _RELEASE = """
               where p.organization_id = t.organization_id and p.id = t.waits_for and p.opened_at is not null
          ) order by t.id limit %(batch)s for update skip locked
     ) returning id
+"""
+
+# Forgets providers that nobody has to wait for any more: whose probe has completed without them, because the key or the
+# address has changed since, and those that nobody has asked for an hour.
+_OUTDATED = """
+    delete from worker.providers p
+     where exists (
+           select from worker.tasks t
+            where t.id = p.probe_task and t.organization_id = p.organization_id and t.status = 'completed'
+     ) or p.failed_at < now() - %(idle)s * interval '1 second' and not exists (
+           select from worker.tasks t where t.organization_id = p.organization_id and (
+               t.waits_for = p.id and t.status = 'pending'
+               or t.id = p.probe_task and t.status in ('pending', 'executing')
+           )
+     )
+    returning p.id, p.opened_at is not null as was_away
 """
 
 _EXPIRED = "select organization_id, id from worker.providers where ends_at <= now()"
@@ -200,6 +219,9 @@ async def look(core: Core) -> None:
     """Run one round of ``look_after``."""
     for row in await core.rows(_EXPIRED):
         await Providers(core, row["organization_id"]).fail(row["id"])
+    for row in await core.rows(_OUTDATED, {"idle": IDLE_SECONDS}):
+        if row["was_away"]:
+            announce(ProviderBack(row["id"]))
     probe: dict[str, Any] = {"probe": PROBE_SECONDS, "longest": LONGEST_PROBE_SECONDS}
     async with core.connection() as connection:
         probed = (await connection.execute(_PROBE, probe)).rowcount
