@@ -281,6 +281,25 @@ async def test_tools_that_one_function_makes_are_told_apart_by_whom_they_are_mad
     assert (world, task.notes()) == (["a", "b"], [])
 
 
+async def test_of_two_equal_runs_each_keeps_its_events_wherever_the_second_dies() -> None:
+    async def handle(run_agent: RunAgent) -> None:
+        for _ in range(2):
+            lead = ScriptedModel([Call("delegate_task_to_member", {"member_id": "ann", "task": "t"}), "done"])
+            member: Any = Agent(name="ann", model=ScriptedModel(["done"]))
+            await run_agent(Team(name="crew", model=lead, members=[member]))
+            await run_agent(flow(Agent(name="bob", model=ScriptedModel(["done"]))))
+
+    whole = Task()
+    await whole.attempted(handle)
+    kinds = [str(event.type) for event in whole.events]
+    assert {kind: kinds.count(kind) for kind in ("sub_agent_trigger", "step")} == {"sub_agent_trigger": 2, "step": 4}
+    for moment in range(whole.writes):
+        task = Task()
+        await task.attempted(handle, dies_at=moment)
+        await task.attempted(handle)
+        assert Counter(str(event.type) for event in task.events) == Counter(kinds), f"dead at write {moment}"
+
+
 # what a deploy changes
 
 
