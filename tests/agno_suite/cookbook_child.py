@@ -59,14 +59,16 @@ def _surroundings(seed: int, folder: str) -> tuple[dict[str, str], Any]:
         os.close(read)
         from tests.agno_suite.provider import Provider
 
-        made: Any = None
+        made, server = None, None
         with contextlib.suppress(OSError):  # another measurement has the port, and with it the database
-            made = Database.start(Path(folder))
+            made, server = Database.start(Path(folder))
         told = json.dumps([Provider(seed).environment(), made and [made.url, str(made.used)]])
         os.write(write, told.encode())
         os.close(write)
         while os.getppid() == parent:
             time.sleep(1)
+        if made is not None and server is not None:
+            made.end(server, Path(folder))
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(0)
     os.close(write)

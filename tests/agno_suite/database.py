@@ -1,6 +1,7 @@
 """The PostgreSQL that programs of the cookbook expect on a port of their machine; each pass finds it empty."""
 
 import contextlib
+import shutil
 import socket
 import threading
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class Database:
     used: Path
 
     @classmethod
-    def start(cls, home: Path) -> "Database":
+    def start(cls, home: Path) -> tuple["Database", Embedded]:
         """Start the server and listen, for as long as this process lives. At most one process of a machine can.
 
         Args:
@@ -51,13 +52,23 @@ class Database:
         made.used.touch()
         made.empty()
         threading.Thread(target=made._listen, args=(listener,), daemon=True).start()
-        return made
+        return made, server
 
     def empty(self) -> None:
         """Give the next pass a new database, if one was used."""
         if self.used.exists():
             self._do("drop database if exists ai with (force)", "create database ai template empty")
             self.used.unlink()
+
+    def end(self, server: Embedded, home: Path) -> None:
+        """Stop the server and remove its data, which lies elsewhere for root.
+
+        Args:
+            server: That ``start`` has started.
+            home: The same folder.
+        """
+        server.close()
+        shutil.rmtree((home / "postgres" / "18").resolve().parent, ignore_errors=True)
 
     def _do(self, *statements: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
