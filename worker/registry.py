@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
 from worker import scripts
-from worker.signatures import ArgumentBinding, filling_of, is_async, is_generator, name_of, place, takes_nothing
+from worker.signatures import ArgumentBinding, filling_of, is_async, is_generator, name_of, place, takes_no_arguments
 from worker.toolbox import Toolbox
 from worker.words.conversations import Mode
 from worker.words.errors import ConfigurationError, ValidationError
@@ -151,7 +151,7 @@ class Registry:
 
     def _unfit_hooks(self) -> Iterator[str]:
         for hook in (*self.boot_hooks, *self.shutdown_hooks):
-            if not takes_nothing(hook):
+            if not takes_no_arguments(hook):
                 yield f"{place(hook)}: hooks are called without arguments, but {name_of(hook)} requires some"
             elif is_generator(hook):
                 yield (

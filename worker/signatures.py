@@ -227,7 +227,7 @@ def name_of(function: Callable[..., Any]) -> str:
     return f"{known.__module__}.{known.__qualname__}"
 
 
-def takes_nothing(function: Callable[..., Any]) -> bool:
+def takes_no_arguments(function: Callable[..., Any]) -> bool:
     """Return whether a function can be called without arguments."""
     own = _parameters(function)
     return all(each.kind in _VARIABLE or each.default is not each.empty for each in own)

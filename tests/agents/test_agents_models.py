@@ -29,7 +29,7 @@ from worker.agents.models.capabilities import (
     declare_capabilities,
     of_model,
 )
-from worker.agents.models.clients import leave_retries
+from worker.agents.models.clients import disable_retries
 from worker.agents.models.models import (
     default_model,
     knows_effort,
@@ -413,14 +413,14 @@ def test_litellm_makes_one_request_of_one_unless_it_is_told_to(options: dict[str
             return self.client or module
 
     model = Model()
-    leave_retries(model, "async_client")
+    disable_retries(model, "async_client")
     assert model.get_client().completion(**options).get("max_retries") == retries
 
 
 def test_coheres_clients_make_one_request_of_one() -> None:
     model = Cohere(id="m", api_key="k")
     for attribute in ("client", "async_client"):
-        leave_retries(model, attribute)
+        disable_retries(model, attribute)
         client: Any = getattr(model, attribute)
         assert client._client_wrapper.httpx_client.base_max_retries == 0
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from tests.agents.runs import Runner, flow
 from worker.agents.answers import schemas
 from worker.agents.answers.results import UnfitResult, Wanted, unfenced
-from worker.agents.answers.schemas import asking
+from worker.agents.answers.schemas import schema_request
 from worker.agents.errors import ResultInvalid
 from worker.testing import Pieces, ScriptedModel
 from worker.words.errors import ValidationError
@@ -163,18 +163,18 @@ async def test_the_form_is_told_to_the_model(running: Runner, form: str, word: s
 
 def test_each_provider_is_asked_in_its_own_way() -> None:
     form = {"type": "json_schema", "json_schema": {"name": "result", "schema": SCHEMA}}
-    assert asking(OpenAIChat(id="gpt-5"), SCHEMA).setting == form
-    assert asking(OpenAIResponses(id="gpt-5"), SCHEMA).setting == form
-    claude = asking(Claude(id="claude-sonnet-4-5"), SCHEMA).setting
+    assert schema_request(OpenAIChat(id="gpt-5"), SCHEMA).setting == form
+    assert schema_request(OpenAIResponses(id="gpt-5"), SCHEMA).setting == form
+    claude = schema_request(Claude(id="claude-sonnet-4-5"), SCHEMA).setting
     assert claude is not None
     assert claude["type"] == "json_schema"
     assert claude["schema"]["additionalProperties"] is False
     large = {**SCHEMA, "properties": {f"field-{n}": {"type": "string"} for n in range(5000)}}
-    assert asking(Claude(id="claude-sonnet-4-5"), large).setting is None, "that would hold up the event loop"
-    older = asking(Claude(id="claude-3-haiku-20240307"), SCHEMA)
+    assert schema_request(Claude(id="claude-sonnet-4-5"), large).setting is None, "that would hold up the event loop"
+    older = schema_request(Claude(id="claude-3-haiku-20240307"), SCHEMA)
     assert older.setting is None
     assert "JSON Schema" in (older.instruction or "")
-    assert asking(ScriptedModel([]), SCHEMA).json_mode
+    assert schema_request(ScriptedModel([]), SCHEMA).json_mode
 
 
 @given(

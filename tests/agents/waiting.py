@@ -109,7 +109,7 @@ async def asked(task: Task, program: Callable[[], Any]) -> list[InputRequest]:
 def answer(task: Task, requests: list[InputRequest], given: Mapping[str, InputAnswer] | InputAnswer = YES) -> None:
     for each in requests:
         said = given if isinstance(given, InputAnswer) else given[each.tool_name or ""]
-        row = answer_row(each.id, said.said())
+        row = answer_row(each.id, said.stored())
         task.rows[row.key] = row.value
 
 

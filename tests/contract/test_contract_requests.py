@@ -17,16 +17,16 @@ from worker.words.work import Assignment, WorkerCard
 
 Kind = RequestKind
 
-DANGER = InputRequest.asked(
+DANGER = InputRequest.create(
     ["here"], Kind.Confirmation, agent="analyst", tool_name="danger", arguments={"x": 1}, question="May it?"
 )
-FORM = InputRequest.asked(
+FORM = InputRequest.create(
     ["there"],
     Kind.UserInput,
     tool_name="book",
     value_schema={"type": "object", "properties": {"seats": {"type": "integer"}}, "required": ["seats"]},
 )
-ROUTE = InputRequest.asked(["where"], Kind.RouteSelection, choices=["left", "right"])
+ROUTE = InputRequest.create(["where"], Kind.RouteSelection, choices=["left", "right"])
 YES = InputAnswer(approve=True, note="go on")
 
 

@@ -25,8 +25,8 @@ from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
 from worker.words.work import DeliveryDemand, Subscription
 
-PAY = InputRequest.asked(["a"], RequestKind.Confirmation, agent="payer", tool_name="pay", arguments={"amount": 5})
-SEATS = InputRequest.asked(["b"], RequestKind.UserInput, tool_name="book", value_schema={"type": "integer"})
+PAY = InputRequest.create(["a"], RequestKind.Confirmation, agent="payer", tool_name="pay", arguments={"amount": 5})
+SEATS = InputRequest.create(["b"], RequestKind.UserInput, tool_name="book", value_schema={"type": "integer"})
 YES = {"request": PAY.id, "decision": "yes"}
 
 

@@ -23,8 +23,8 @@ from worker.words.tasks import TaskRecord
 
 Kind = RequestKind
 
-PAY = InputRequest.asked(["a"], Kind.Confirmation, agent="payer", tool_name="pay", arguments={"amount": 5})
-FORM = InputRequest.asked(
+PAY = InputRequest.create(["a"], Kind.Confirmation, agent="payer", tool_name="pay", arguments={"amount": 5})
+FORM = InputRequest.create(
     ["b"],
     Kind.UserInput,
     tool_name="book",
@@ -42,10 +42,10 @@ FORM = InputRequest.asked(
         "required": ["seats"],
     },
 )
-ROUTE = InputRequest.asked(["c"], Kind.RouteSelection, question="Which <b>way</b>?", choices=["left", "right"])
-RESULT = InputRequest.asked(["d"], Kind.ExternalExecution, tool_name="measure", arguments={"what": "it"})
-REVIEW = InputRequest.asked(["e"], Kind.OutputReview, agent="writer", arguments={"output": "a draft"})
-QUESTION = InputRequest.asked(["f"], Kind.Question, question="May it be sent?")
+ROUTE = InputRequest.create(["c"], Kind.RouteSelection, question="Which <b>way</b>?", choices=["left", "right"])
+RESULT = InputRequest.create(["d"], Kind.ExternalExecution, tool_name="measure", arguments={"what": "it"})
+REVIEW = InputRequest.create(["e"], Kind.OutputReview, agent="writer", arguments={"output": "a draft"})
+QUESTION = InputRequest.create(["f"], Kind.Question, question="May it be sent?")
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "internals" / "state-machi
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OF = ("o", "t")
 NOTE = NewEvent(type=TaskUpdateEventType.Note, data={"text": "x"})
-ASKED = InputRequest.asked(["here"], RequestKind.Question, question="?", agent="a")
+ASKED = InputRequest.create(["here"], RequestKind.Question, question="?", agent="a")
 
 CHANGES: dict[str, Change] = {
     "`Append`, of the owner": Append(*OF, 1, [NOTE]),

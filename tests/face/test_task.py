@@ -321,7 +321,7 @@ async def test_a_task_names_the_model_that_counts() -> None:
     harder = await Tasks().acreate("ann", "x", think_mode="harder")
     for task in (plain, await Task.aload(plain.id), await plain.asave()):
         assert (task.llm_model_provider, task.llm_model_name, task.llm_reasoning_effort) == ("openai", "gpt-5", "low")
-        assert task.asked("llm_model_name") is None  # a handler's own model is not replaced by it
+        assert task.own_setting("llm_model_name") is None  # a handler's own model is not replaced by it
         assert task.reasoning_effort is None
         assert task.unsaved() == {}
     loaded = await Task.aload(own.id)

@@ -127,6 +127,6 @@ def test_the_operator_names_what_is_loaded(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("WORKER_EMBEDDER", name)
     monkeypatch.setitem(embedders.KNOWN, "sentence-transformers", ("agno.knowledge.embedder.openai", "OpenAIEmbedder"))
     try:
-        assert getattr(embedders._made(name), "id", None) == "small"
+        assert getattr(embedders._embedder_named(name), "id", None) == "small"
     finally:
         embedders._known.pop(name, None)

@@ -13,10 +13,10 @@ SECONDS = 60  # of a machine that is busy
 
 BLOCKED = """
 import asyncio, signal, time
-from worker.supervisor.signals import LastExit, hear
+from worker.supervisor.signals import LastExit, handle_signals
 async def main():
     last = LastExit(0.5)
-    hear((signal.SIGTERM,), lambda number: last.begin())
+    handle_signals((signal.SIGTERM,), lambda number: last.begin())
     print("ready", flush=True)
     time.sleep(600)
 asyncio.run(main())

@@ -68,7 +68,7 @@ async def test_a_finished_task_is_posted_signed_and_without_what_is_secret() -> 
 
 
 async def test_a_question_is_posted_with_its_link_to_the_operators_url_alone() -> None:
-    asked = InputRequest.asked(["here"], RequestKind.Question, question="May it?").model_copy(
+    asked = InputRequest.create(["here"], RequestKind.Question, question="May it?").model_copy(
         update={"answer_url": "https://worker.example/ui/answer?token=canary", "asked_at": NOW}
     )
     event = TaskUpdateEvent(type=Type.InputRequested, task_id="task-1", number=5, time=NOW, data=asked)

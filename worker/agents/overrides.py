@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from worker.agents.answers.results import FORMATS, Wanted
-from worker.agents.answers.schemas import asking, in_words
+from worker.agents.answers.schemas import in_words, schema_request
 from worker.agents.instrumentation.off_loop import with_async_attributes
 from worker.agents.models.clients import open_client
 from worker.agents.models.models import default_model, knows_effort, named_model, set_effort, shared_model, stand_in
@@ -155,7 +155,7 @@ class Overrides:
             own.model = copy.copy(given)
             set_effort(own.model, effort)
         if effort is not None and not knows_effort(own.model):
-            self.ignored = "llm_reasoning_effort" if self._record.asked("llm_reasoning_effort") else "think_mode"
+            self.ignored = "llm_reasoning_effort" if self._record.own_setting("llm_reasoning_effort") else "think_mode"
         if own.model is not given:
             self._replaced = given, own.model
             self._hand_on(own, given)
@@ -200,7 +200,7 @@ class Overrides:
         """Ask the model for the wanted schema in its provider's format."""
         wanted = self._wanted
         if wanted.schema is not None:
-            ask = asking(own.parser_model or own.model, wanted.schema)
+            ask = schema_request(own.parser_model or own.model, wanted.schema)
             own.output_schema = ask.setting
             own.use_json_mode = ask.json_mode or own.use_json_mode
             self._add_context(own, [ask.instruction])

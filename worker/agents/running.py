@@ -203,7 +203,7 @@ class _ActiveRun:
         self._run.leave()
         buffer = self._run.buffer
         if isinstance(error, AgentFailed | ResultInvalid):
-            self._run.note_what_was_said(error)
+            self._run.note_last_text(error)
         if error is None or isinstance(error, Exception):
             deferring = error is None and self._defers
             if error is None:
@@ -268,7 +268,7 @@ class _ActiveRun:
                         continue
                     if is_ending(name) and item.run_id == run_id:
                         last = item
-                    await self._pass_on(translation.said(item), item.run_id)
+                    await self._pass_on(translation.translate(item), item.run_id)
             await self._pass_on(translation.rest(), run_id)
             self._run.check()
         except asyncio.CancelledError:

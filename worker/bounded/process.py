@@ -68,7 +68,7 @@ class Child:
         """
         self._is_fit = False
         try:
-            kind, content = self._asked(module, name, arguments, bounds)
+            kind, content = self._exchange(module, name, arguments, bounds)
         except BaseException:
             self.close()
             raise
@@ -87,7 +87,7 @@ class Child:
         self._process.wait()
         self._stream.close()
 
-    def _asked(self, module: str, name: str, arguments: tuple[Any, ...], bounds: Bounds) -> tuple[bytes, bytes]:
+    def _exchange(self, module: str, name: str, arguments: tuple[Any, ...], bounds: Bounds) -> tuple[bytes, bytes]:
         starting = countdown(START_SECONDS)
         self._expect(frames.READY if not self._is_ready else b"", starting, bounds)
         self._is_ready = True

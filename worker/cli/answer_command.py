@@ -115,7 +115,7 @@ def list_requests(agents: Sequence[str] | None, limit: int, after: str | None, *
             each.agent_id,
             each.kind,
             each.asked_at.astimezone().isoformat(" ", "seconds") if each.asked_at else "",
-            output.one_line(output.asked(each)),
+            output.one_line(output.question_line(each)),
         )
         for each in requests
     )

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from worker.cli.output import asked, one_line
+from worker.cli.output import one_line, question_line
 from worker.words.events import (
     CustomData,
     Note,
@@ -49,7 +49,8 @@ def line_of(event: TaskUpdateEvent) -> str:
 def _line_of_others(event: TaskUpdateEvent) -> str:
     match event.data:
         case InputRequest() as request:
-            return f"? {one_line(asked(request), VALUE_CHARACTERS)}  (worker task answer {event.task_id} {request.id})"
+            question = one_line(question_line(request), VALUE_CHARACTERS)
+            return f"? {question}  (worker task answer {event.task_id} {request.id})"
         case ReceivedAnswer() as answer:
             value = answer.value if answer.value is not None else "yes" if answer.approve else "no"
             return f"! {answer.answered_by or 'someone'} answered {answer.tool_name or answer.kind}: {_value(value)}"

@@ -136,13 +136,13 @@ def _ask_database(settings: "Settings", found: list[str]) -> Database | None:
     from worker import wiring
 
     try:
-        return asyncio.run(_asked(wiring.engine(settings)))
+        return asyncio.run(_read_database(wiring.engine(settings)))
     except ModuleException as error:
         found.append(f"DATABASE_URL: {error.description}; {THERE}")
         return None
 
 
-async def _asked(engine: "Engine") -> Database:
+async def _read_database(engine: "Engine") -> Database:
     try:
         await engine.open()
         has_key = None if await engine.pending_migrations() else await engine.keys.exist()

@@ -189,13 +189,13 @@ def request_fields(hitl_request: dict[str, Any] | None) -> list[tuple[str, str |
 
     listed: list[str] = []
     for each in open_requests(hitl_request):
-        listed.append(f"{each.id} ({each.kind}) {one_line(asked(each), 200)}")
+        listed.append(f"{each.id} ({each.kind}) {one_line(question_line(each), 200)}")
         listed += [f"  {each.answer_url}"] if each.answer_url else []
     whole = json.dumps(hitl_request, ensure_ascii=False) if hitl_request else None
     return [("waits for", "\n".join(f"  {each}" for each in listed) or whole)]
 
 
-def asked(request: "InputRequest") -> str:
+def question_line(request: "InputRequest") -> str:
     """Return a request's question in one line."""
     call = (
         f"{request.tool_name}({json.dumps(request.arguments or {}, ensure_ascii=False)})" if request.tool_name else ""

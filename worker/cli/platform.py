@@ -45,10 +45,10 @@ def ask(call: "Callable[[Platform], Awaitable[T]]", *, quiet: bool = False, **ch
     Raises:
         ModuleException: The platform cannot be reached, or ``call`` raised it.
     """
-    return asyncio.run(_asked(call, quiet=quiet, **changes))
+    return asyncio.run(_on_platform(call, quiet=quiet, **changes))
 
 
-async def _asked(call: "Callable[[Platform], Awaitable[T]]", *, quiet: bool, **changes: Any) -> T:
+async def _on_platform(call: "Callable[[Platform], Awaitable[T]]", *, quiet: bool, **changes: Any) -> T:
     from worker import wiring
 
     platform = wiring.choose(read_settings(**changes))

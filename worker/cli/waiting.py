@@ -38,7 +38,7 @@ class TaskWait:
 
     async def wait(self) -> int:
         """Wait for the end, showing only a spinner; print the result and return the exit code."""
-        with self._sign_of_life(), self._said_on_interrupt():
+        with self._sign_of_life(), self._hint_on_interrupt():
             async for _ in self.events():
                 pass
         task = await self._platform.tasks.get(self._task.id)
@@ -57,7 +57,7 @@ class TaskWait:
                 output.print_json(event)
             return exit_code(await self._platform.tasks.get(self._task.id))
         output.say(self._task.id)
-        with LiveView() as view, self._said_on_interrupt():
+        with LiveView() as view, self._hint_on_interrupt():
             async for event in self.events():
                 view.take(event)
         task = await self._platform.tasks.get(self._task.id)
@@ -72,7 +72,7 @@ class TaskWait:
                 return
 
     @contextmanager
-    def _said_on_interrupt(self) -> Generator[None]:
+    def _hint_on_interrupt(self) -> Generator[None]:
         try:
             yield
         except asyncio.CancelledError:

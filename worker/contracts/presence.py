@@ -158,7 +158,7 @@ class Presence(Protocol):
         """Release what a worker has neither begun nor settled, uncharged, after its stream has ended."""
         ...
 
-    async def heard(self, worker_id: str) -> None:
+    async def record_heartbeat(self, worker_id: str) -> None:
         """Renew the lease of a bare worker that has sent a heartbeat.
 
         Raises:

@@ -46,10 +46,10 @@ class Secrets:
         now = period(seconds)
         known = self._known.get(name)
         if known is None or known[0] != now:
-            known = self._known[name] = now, await self._made(name, now)
+            known = self._known[name] = now, await self._current_secrets(name, now)
         return known[1]
 
-    async def _made(self, name: str, now: int) -> tuple[bytes, ...]:
+    async def _current_secrets(self, name: str, now: int) -> tuple[bytes, ...]:
         names = [f"{name} {each}" for each in (now, now - 1)]
         if self._given:
             return tuple(_derived(secret, each) for secret in self._given for each in names)

@@ -98,7 +98,7 @@ class Timeline:
             Type.Step: self._step,
             Type.Custom: self._custom,
             Type.Note: self._note,
-            Type.InputRequested: self._asked,
+            Type.InputRequested: self._input_requested,
             Type.InputReceived: self._answered,
             Type.MessageReceived: self._message,
             Type.SignalReceived: self._signal,
@@ -224,7 +224,7 @@ class Timeline:
             return self._other(event)
         return self._add(event, "note", "Note" if note.kind == "note" else note.kind.capitalize(), text=note.text)
 
-    def _asked(self, event: TaskUpdateEvent) -> list[TimelineChange]:
+    def _input_requested(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         request = event.data
         if not isinstance(request, InputRequest):
             return self._other(event)

@@ -86,21 +86,21 @@ def _values_of_others() -> set[int]:
     return values
 
 
-def _held(values: Iterable[Any], modules: Modules, depth: int = 0) -> Iterator[Any]:
+def _values_in(values: Iterable[Any], modules: Modules, depth: int = 0) -> Iterator[Any]:
     """Yield all values of modules, also those in containers, in the modules' own classes and in their instances."""
     for value in list(values):
         yield value
         if depth == DEEPEST:
             continue
         if type(value) in (list, tuple, set, frozenset):
-            yield from _held(value, modules, depth + 1)
+            yield from _values_in(value, modules, depth + 1)
         elif type(value) is dict:
-            yield from _held(value.values(), modules, depth + 1)
+            yield from _values_in(value.values(), modules, depth + 1)
         elif isinstance(value, type):
             if value.__module__ in modules:
-                yield from _held(vars(value).values(), modules, depth + 1)
+                yield from _values_in(vars(value).values(), modules, depth + 1)
         elif type(value).__module__ in modules:
-            yield from _held(getattr(value, "__dict__", {}).values(), modules, depth + 1)
+            yield from _values_in(getattr(value, "__dict__", {}).values(), modules, depth + 1)
 
 
 def _take_out_metrics(place: str) -> Iterator[Undo]:
@@ -122,7 +122,7 @@ def _take_out_tables(modules: Modules) -> Iterator[Undo]:
     if library is None:
         return
     imported, mapped = _values_of_others(), [each for each in _mapped_classes() if each.__module__ in modules]
-    held = [value for each in modules.values() for value in _held(each.values(), modules)]
+    held = [value for each in modules.values() for value in _values_in(each.values(), modules)]
     own = [each for each in (*held, *map(_table, mapped)) if id(each) not in imported]
     leaving = {id(each) for each in own if isinstance(each, library.MetaData)}  # created again, with its tables
     staying = [

@@ -211,7 +211,7 @@ class Core:
 
     async def search(self, sql: LiteralString, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Run a statement that no index supports, isolated from others; raise ValidationError if it takes too long."""
-        return await self._again(
+        return await self._retry(
             lambda: self.bounds.within(lambda: self._searches.rows(sql, parameters, pooled=self.pooled), remaining()),
             patient=False,
         )
@@ -234,11 +234,11 @@ class Core:
         """
         if patient and seconds is None:
             seconds = CALL_SECONDS
-        return await self._again(lambda: self.rows(sql, parameters, seconds=seconds), patient=patient)
+        return await self._retry(lambda: self.rows(sql, parameters, seconds=seconds), patient=patient)
 
     async def read_each(self, *asked: Asked) -> list[list[dict[str, Any]]]:
         """Return the rows of several statements that may run twice, with one wait for all of them."""
-        return await self._again(lambda: self.bounds.within(lambda: self._rows_each(asked), remaining()), patient=False)
+        return await self._retry(lambda: self.bounds.within(lambda: self._rows_each(asked), remaining()), patient=False)
 
     async def _rows_each(self, asked: Iterable[Asked]) -> list[list[dict[str, Any]]]:
         from psycopg.rows import dict_row
@@ -247,7 +247,7 @@ class Core:
             cursors = [await connection.cursor(row_factory=dict_row).execute(*each) for each in asked]
             return [await cursor.fetchall() for cursor in cursors]
 
-    async def _again(self, ask: Callable[[], Awaitable[Rows]], *, patient: bool) -> Rows:
+    async def _retry(self, ask: Callable[[], Awaitable[Rows]], *, patient: bool) -> Rows:
         until = time.monotonic() + min(self.timings.reading, remaining())
         pauses = SOON.pauses()
         while True:

@@ -119,7 +119,7 @@ class Engine:
         self._embedded: Embedded | None = None
         self._retention_days = retention_days
         self._audit_days = audit_days
-        self._core: Core | None = self._made(url) if url else None
+        self._core: Core | None = self._create_core(url) if url else None
         self._organizations: dict[str, EngineOrganization] = {}
         self._opening = asyncio.Lock()
 
@@ -136,7 +136,7 @@ class Engine:
         """
         async with self._opening:
             if self._core is None:
-                self._core = self._made(await self._start_embedded())
+                self._core = self._create_core(await self._start_embedded())
                 await self.migrate()
             if await self._core.open():
                 self._organizations.clear()
@@ -145,7 +145,7 @@ class Engine:
                 self._work, self._deliveries = organization.work, organization.deliveries
                 self._knowledge = organization.knowledge
 
-    def _made(self, url: str) -> Core:
+    def _create_core(self, url: str) -> Core:
         core = Core(url, poll=self._poll, vault=self._vault, timings=self._timings)
         core.links = self._links
         days = self._retention_days

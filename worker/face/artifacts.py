@@ -84,7 +84,7 @@ async def keep_produced(platform: Platform, run: Run, made: "Sequence[Produced]"
     kept, notes = list[Artifact](), list[NewEvent]()
     for each in made:
         try:
-            kept.append(await _kept(platform, each))
+            kept.append(await _store_artifact(platform, each))
         except (TooLarge, ValidationError, Unsupported, OSError) as error:
             why = error.description if isinstance(error, TooLarge | ValidationError | Unsupported) else str(error)
             text = f"{each.name}, which the agent created, could not be stored: {why}"
@@ -98,7 +98,7 @@ async def keep_produced(platform: Platform, run: Run, made: "Sequence[Produced]"
     return notes
 
 
-async def _kept(platform: Platform, made: "Produced") -> Artifact:
+async def _store_artifact(platform: Platform, made: "Produced") -> Artifact:
     name = file_name(made.name)
     media_type = made.media_type if is_media_type(made.media_type) else UNKNOWN
     if isinstance(made.content, str):

@@ -36,7 +36,7 @@ def request_of(
     until = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
     place = ["handler", journal.step(f"ask {question}")]
     what = {"question": question, "value_schema": schema, "choices": choices, "agent": run.agent_id}
-    return InputRequest.asked(place, RequestKind.Question, **what, answer_by=until)
+    return InputRequest.create(place, RequestKind.Question, **what, answer_by=until)
 
 
 async def ask(run: Run, request: InputRequest) -> Any:
@@ -59,10 +59,10 @@ def _answer(run: Run, request: InputRequest) -> Any:
     answer = journal_of(run).answer(request.id)
     if answer is None:
         raise run.pause([request])
-    return said(request, answer)
+    return result_of(request, answer)
 
 
-def said(request: InputRequest, answer: InputAnswer) -> Any:
+def result_of(request: InputRequest, answer: InputAnswer) -> Any:
     """Return the handler's result: True or False for an approval, else the value, which is None if the person declined.
 
     Args:

@@ -34,15 +34,15 @@ def pending(task: TaskRecord, saved: Snapshot, *, copied: bool = True) -> Snapsh
     found: Snapshot = {}
     for name, value in task.__dict__.items():
         before = saved.get(name, _NEVER)
-        if value is before or (isinstance(value, BaseModel) and _holds(value, before)):
+        if value is before or (isinstance(value, BaseModel) and _equals_saved(value, before)):
             continue
         now = _copied(value) if isinstance(value, BaseModel) else value
         if before is _NEVER or _differs(now, before):
-            found[name] = _kept(name, value) if copied and now is value else now
+            found[name] = _copy_to_send(name, value) if copied and now is value else now
     return found
 
 
-def _kept(name: str, value: Any) -> Any:
+def _copy_to_send(name: str, value: Any) -> Any:
     """Copy a value to be sent. Raise ValidationError if it cannot be copied, and so cannot be put into JSON either."""
     try:
         return _copied(value)
@@ -52,7 +52,7 @@ def _kept(name: str, value: Any) -> Any:
         ) from None
 
 
-def _holds(model: BaseModel, saved: Any) -> bool:
+def _equals_saved(model: BaseModel, saved: Any) -> bool:
     """Return whether a model without nested models equals its saved value, without copying it."""
     return model.__dict__ == saved and not model.__pydantic_extra__
 

@@ -84,7 +84,7 @@ class Invocation:
             if run.attempt is not None:
                 return await self._in_run(run)
         if self.task_id is not None:
-            return await self._told_from_outside(self.task_id)
+            return await self._call_for_other_task(self.task_id)
         return await self._called()
 
     async def make_unlogged(self) -> ToolInvocationResult:
@@ -138,7 +138,7 @@ class Invocation:
         if not any(self._name in each.tools for each in run.used):
             run.used.append(Usage(tools={self._name: None}))
 
-    async def _told_from_outside(self, task_id: str) -> ToolInvocationResult:
+    async def _call_for_other_task(self, task_id: str) -> ToolInvocationResult:
         """Make the call for a task that this process is not running, and log it there unless the task has finished."""
         request_id = f"call_{new_id()}"
         await self._push(task_id, self._request(request_id))
@@ -173,7 +173,7 @@ class Invocation:
             seconds += AWAY_SECONDS
         token = current_call_key.set(None if self.key is None else partial(str, self.key))
         try:
-            call = asyncio.create_task(_caught(self._made(payload)))
+            call = asyncio.create_task(_caught(self._make_call(payload)))
         finally:
             current_call_key.reset(token)
         try:
@@ -205,7 +205,7 @@ class Invocation:
         result.execution_time = took
         return result
 
-    async def _made(self, payload: dict[str, Any]) -> Any:
+    async def _make_call(self, payload: dict[str, Any]) -> Any:
         if self.tool.local is not None:
             return await self.tool.local.call(payload)
         return await bridge.across(

@@ -40,7 +40,7 @@ class TaskFileStore:
         """Return the stored content of a URL, if an earlier attempt has stored it."""
         from worker.inputs import Fetched
 
-        file = (await self._kept()).get(url_digest(url))
+        file = (await self._stored_files()).get(url_digest(url))
         if file is None:
             return None
         try:
@@ -63,11 +63,11 @@ class TaskFileStore:
         if not files or self._attempt is None or not self._platform.capabilities.keeps_files or not most:
             return
         try:
-            left = most - sum(file.size for file in (await self._kept()).values())
+            left = most - sum(file.size for file in (await self._stored_files()).values())
             kept, refused = await self._stored(files, left)
             await self._platform.work.keep_files(self._task_id, self._attempt, kept)
             if refused:
-                await self._platform.work.emit(self._task_id, self._attempt, [_not_kept(refused, most)])
+                await self._platform.work.emit(self._task_id, self._attempt, [_not_stored_note(refused, most)])
         except Unavailable as error:
             announce(PlatformTrouble(doing="storing a task's files", error=error))
 
@@ -96,7 +96,7 @@ class TaskFileStore:
         except TooLarge:
             return None
 
-    async def _kept(self) -> dict[str, KeptFile]:
+    async def _stored_files(self) -> dict[str, KeptFile]:
         async with self._asking:
             if self._known is None:
                 self._known = {file.url_digest: file for file in await self._ask()}
@@ -113,7 +113,7 @@ class TaskFileStore:
             return []
 
 
-def _not_kept(names: Sequence[str], most: int) -> NewEvent:
+def _not_stored_note(names: Sequence[str], most: int) -> NewEvent:
     """Return the event that names the files that a retry would have to fetch again."""
     from worker.inputs import size_words
 

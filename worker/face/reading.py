@@ -46,12 +46,12 @@ async def read(platform: Platform, urls: Sequence[str], keeper: "Keeper | None")
 def _reader(platform: Platform) -> "Reader":
     reader = _readers.get(id(platform))
     if reader is None:
-        reader = _readers[id(platform)] = _made(platform)
+        reader = _readers[id(platform)] = _create_reader(platform)
         bridge.before_closing(lambda: closed(platform))
     return reader
 
 
-def _made(platform: Platform) -> "Reader":
+def _create_reader(platform: Platform) -> "Reader":
     from worker.inputs import Reader
 
     async def open_stored(reference: str) -> Any:

@@ -85,7 +85,7 @@ async def run_agent(agent: Any, task: Task, **given: Any) -> Task:
         return await _perform(agent, task, None, None, place=place, given=given)
     caller = asyncio.current_task()
     return await bridge.across(
-        lambda platform: _perform_in_hand(agent, task, run, platform, place=place, given=given, caller=caller),
+        lambda platform: _perform_within(agent, task, run, platform, place=place, given=given, caller=caller),
         task.origin,
     )
 
@@ -97,7 +97,7 @@ def run_agent_sync(agent: Any, task: Task, **given: Any) -> Task:
         if run is None:
             return bridge.block(lambda _: _perform(agent, task, None, None, place=place, given=given), task.origin)
         return bridge.block(
-            lambda platform: _perform_in_hand(agent, task, run, platform, place=place, given=given), task.origin
+            lambda platform: _perform_within(agent, task, run, platform, place=place, given=given), task.origin
         )
     except Unavailable:
         if run is not None and run.stopping:
@@ -111,7 +111,7 @@ def _place() -> Callable[[], CodePlace]:
     return call_site(run.home if run is not None else None)
 
 
-async def _perform_in_hand(
+async def _perform_within(
     agent: Any,
     task: Task,
     run: Run,

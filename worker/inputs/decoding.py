@@ -67,7 +67,7 @@ _LABELS = {  # labels that Python does not know, from WHATWG, *Encoding*, 4.2, a
     "unicode": "utf-16",
     "unicode-1-1-utf-8": "utf-8",
 }
-_SAID_BY_ITSELF = (  # XML 1.0, 4.3.3; HTML, ``<meta charset>`` and its older form; PEP 263; CSS Syntax, 3.2
+_SELF_DECLARATIONS = (  # XML 1.0, 4.3.3; HTML, ``<meta charset>`` and its older form; PEP 263; CSS Syntax, 3.2
     re.compile(rb"""\A\s*<\?xml[^>]{0,200}?\bencoding\s*=\s*["']([\w.:-]{1,40})["']""", re.IGNORECASE),
     re.compile(rb"""<meta\s[^>]{0,300}?\bcharset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE),
     re.compile(rb"""\A(?:[^\n]{0,200}\n)?[ \t\f]*#[^\n]{0,80}?coding[:=][ \t]*([-\w.]{1,40})"""),
@@ -158,7 +158,7 @@ def text_encoding(content: bytes, charset: str = "", among: tuple[str, ...] = _G
     if _share(content, _CONTROLS) > CONTROL_SHARE:
         return _wide(content, charset)
     is_utf8 = _misfits(content, "utf-8") == 0
-    for said in (_said_by_itself(content), charset):
+    for said in (_self_declared_encoding(content), charset):
         name = _declared_encoding(said)
         if name is not None and name not in _WIDE and not (is_utf8 and name in _WESTERN):
             found = _fitting(content, name)
@@ -286,9 +286,9 @@ def _is_iso_2022_jp(content: bytes) -> bool:
     return b"\x1b" in content and (b"\x1b$B" in content or b"\x1b$@" in content)  # the first test is fast
 
 
-def _said_by_itself(content: bytes) -> str:
+def _self_declared_encoding(content: bytes) -> str:
     head = content[:_HEAD]
-    said = next((found for pattern in _SAID_BY_ITSELF if (found := pattern.search(head))), None)
+    said = next((found for pattern in _SELF_DECLARATIONS if (found := pattern.search(head))), None)
     return said.group(1).decode("ascii", "replace") if said else ""
 
 

@@ -127,7 +127,7 @@ async def embed_all(name: str, texts: Sequence[str]) -> list[tuple[float, ...]]:
 async def _here(name: str) -> "Embedder":
     """Return a copy of the embedder for this event loop, since connections belong to the loop that opened them."""
     mine = _of_loops.setdefault(asyncio.get_running_loop(), {})
-    made = await asyncio.to_thread(_made, name)
+    made = await asyncio.to_thread(_embedder_named, name)
     known = mine.get(name)
     if known is None or known[0] is not made:
         known = mine[name] = made, copy.copy(made)
@@ -158,7 +158,7 @@ def _checked(vectors: Sequence[Any]) -> list[tuple[float, ...]]:
     return checked
 
 
-def _made(name: str) -> "Embedder":
+def _embedder_named(name: str) -> "Embedder":
     """Return the embedder of a name, created once per process.
 
     Raises:

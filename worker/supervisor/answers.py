@@ -128,7 +128,7 @@ class _Said:
 
     async def event(self, event: Any) -> None:
         """Add an event of Agno: its text, or the events that it translates to."""
-        await self._take(self._translation.said(event))
+        await self._take(self._translation.translate(event))
 
     async def rest(self) -> None:
         """Add everything that the translation still holds back."""

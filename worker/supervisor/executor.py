@@ -139,7 +139,7 @@ class Executor:
         error: BaseException | None = None
         try:
             decision: Verdict = await self._decide(execution)
-            if verdict.comes_late(decision, task):
+            if verdict.is_late_result(decision, task):
                 announce(ResultDiscarded(task.id, task.agent_id, execution.attempt))
         except GeneratorExit:
             raise  # the loop has ended, and this coroutine is being closed
@@ -334,4 +334,4 @@ def _taken(execution: Execution) -> int:
     """Return how many of the task's messages its agents have read, in this attempt or an earlier one."""
     journal, run = execution.run.journal, execution.run
     was_sent = run.inbox.messages or execution.task.messages_sent
-    return len(journal.said()) if journal is not None and was_sent else 0
+    return len(journal.read_messages()) if journal is not None and was_sent else 0

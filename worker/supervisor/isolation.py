@@ -141,13 +141,13 @@ class Isolation:
     ) -> "HandBack | Outcome | str":
         if limits.overdue is not None:
             return Outcome(AgentExecutionStatus.Failed, {"result": str(limits.overdue), "error_code": ErrorCode.Limit})
-        if await self._was_told(execution, code):
+        if await self._was_asked_to_end(execution, code):
             return HandBack()
         if code == AWAY and not child.begun.is_set():
             return HandBack(AGAIN_SECONDS)
         return limits.stuck or describe_exit(code, child.unfit)
 
-    async def _was_told(self, execution: Execution, code: int) -> bool:
+    async def _was_asked_to_end(self, execution: Execution, code: int) -> bool:
         """Return whether the child ended because it, or the whole worker, was asked to: the task is not at fault."""
         patience = SIGNALLED_SECONDS if -code in NOT_CHARGED else 0.0
         while not (execution.run.stopping or self._draining()):

@@ -8,7 +8,7 @@ from worker.registry import Registry
 from worker.settings import Settings
 from worker.supervisor import forks, garbage
 from worker.supervisor.departure import run_to_exit
-from worker.supervisor.signals import EXIT_SECONDS, LastExit, hear
+from worker.supervisor.signals import EXIT_SECONDS, LastExit, handle_signals
 from worker.supervisor.supervisor import Supervisor
 from worker.telemetry import logs, output
 from worker.telemetry.scraping import scraped
@@ -66,7 +66,7 @@ def with_signals(supervisor: Supervisor, last_exit: LastExit) -> None:
     """Make signals stop the supervisor. If its loop is blocked, ``last_exit`` ends the process in time."""
     interrupts = 0
 
-    def heard(number: int) -> None:
+    def on_signal(number: int) -> None:
         nonlocal interrupts
         at_once()
         interrupts += number == signal.SIGINT
@@ -78,4 +78,4 @@ def with_signals(supervisor: Supervisor, last_exit: LastExit) -> None:
         supervisor.stop()
 
     forks.leave_signals(signal.SIGTERM, signal.SIGINT)
-    hear((signal.SIGTERM, signal.SIGINT), heard, at_once=at_once)
+    handle_signals((signal.SIGTERM, signal.SIGINT), on_signal, at_once=at_once)

@@ -49,7 +49,7 @@ def share(loop: asyncio.AbstractEventLoop) -> None:
         _factory.set(factory)
         if run_in_hand.get() is None:
             _factories[loop] = factory
-        set_factory(_made)
+        set_factory(_make_task)
 
     with suppress(AttributeError):  # attributes of a loop written in C cannot be replaced
         loop.shutdown_default_executor = shutdown_default_executor
@@ -57,12 +57,12 @@ def share(loop: asyncio.AbstractEventLoop) -> None:
         loop.set_task_factory = set_task_factory
         loop.time = steady
     if not TELLS_CONTEXT:
-        set_factory(_made)
+        set_factory(_make_task)
     _loops.add(loop)
     asyncio.all_tasks = asyncio.tasks.all_tasks = _seen
 
 
-def _made(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
+def _make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
     """Make a task. A factory that user code has set makes only tasks of runs: its own, or all if a hook has set it."""
     context: Context | None = options.get("context")
     run = run_in_hand.get() if context is None else context.get(run_in_hand)

@@ -19,7 +19,7 @@ EXIT_SECONDS = 5.0
 if a database does not answer, a handler blocks the loop, or no process reads its output."""
 
 
-def hear(
+def handle_signals(
     numbers: Collection[signal.Signals], heard: Callable[[int], None], *, at_once: Callable[[], None] | None = None
 ) -> None:
     """Call a function for each of these signals, in a thread. Must be called on the main thread.
@@ -39,7 +39,7 @@ def hear(
 def keep() -> None:
     """Restore the reception of signals, since libraries and event loops replace handlers and the wake-up descriptor.
 
-    Does nothing before ``hear``, or outside the main thread, which alone may change signal handlers.
+    Does nothing before ``handle_signals``, or outside the main thread, which alone may change signal handlers.
     """
     if _hearing is None or threading.current_thread() is not threading.main_thread():
         return

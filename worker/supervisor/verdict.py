@@ -85,7 +85,7 @@ def _of_value(value: Any, task: Task, run: Run) -> Outcome | HandBack:
     return Outcome(status if ends else Status.Completed, changes)
 
 
-def comes_late(decision: Verdict, task: Task) -> bool:
+def is_late_result(decision: Verdict, task: Task) -> bool:
     """Return whether a handler returned another result than the one with which it had already ended the task itself."""
     if not isinstance(decision, Outcome) or task.status not in TERMINAL or "status" in task.unsaved(by_handler=True):
         return False
@@ -101,9 +101,9 @@ def of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, dr
 
 
 def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, draining: bool) -> Verdict:
-    if run.stopping.reason == REASON_CUT_OFF or _holds(error, CutOff, task.id):
+    if run.stopping.reason == REASON_CUT_OFF or _reports_loss_of(error, CutOff, task.id):
         return HandBack()  # refused if another attempt really owns the task
-    if run.stopping.reason == REASON_LOST or _holds(error, LeaseLost, task.id):
+    if run.stopping.reason == REASON_LOST or _reports_loss_of(error, LeaseLost, task.id):
         return Taken()
     if run.stopping.reason == REASON_DRAIN:
         return HandBack()  # even if the time limit passed while the run was ending: the first reason counts
@@ -134,7 +134,7 @@ def _waits(task: Task, run: Run) -> Outcome | HandBack | None:
     return run.stopping.cause if run.stopping.reason == REASON_SUSPEND else None
 
 
-def _holds(error: BaseException, kind: type[CutOff | LeaseLost], task_id: str) -> bool:
+def _reports_loss_of(error: BaseException, kind: type[CutOff | LeaseLost], task_id: str) -> bool:
     """Return whether an error reports that the run lost this task, or is an exception group with such an error."""
     return any(isinstance(each, kind) and each.task_id == task_id for each in members(error))
 

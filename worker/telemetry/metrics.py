@@ -61,7 +61,7 @@ class Metrics:
 
     def listen(self) -> None:
         """Start counting."""
-        notices.subscribe(self.hear)
+        notices.subscribe(self.count)
         watching.watch(self.begin)
 
     def add(self, name: str, amount: float = 1, **labels: str) -> None:
@@ -87,7 +87,7 @@ class Metrics:
         bounds = self.bounds.get(label)
         return value if bounds is None else bounds(value)
 
-    def hear(self, notice: notices.Notice) -> None:
+    def count(self, notice: notices.Notice) -> None:
         """Count a notice."""
         count = _COUNTERS.get(type(notice))
         if count is not None:

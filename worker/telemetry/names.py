@@ -30,20 +30,20 @@ class MetricSpec(NamedTuple):
     asked: bool = False
 
 
-def _asked(name: str, help: str, *labels: str) -> MetricSpec:  # noqa: A002 - Prometheus's name for it
+def _on_scrape(name: str, help: str, *labels: str) -> MetricSpec:  # noqa: A002 - Prometheus's name for it
     return MetricSpec("gauge", name, help, labels, asked=True)
 
 
 METRICS = (
-    _asked("tasks", "Unfinished tasks by status: pending, executing, paused.", "agent", "status"),
-    _asked("queue_depth", "Tasks ready to start, counted up to 100,000.", "agent"),
-    _asked("queue_oldest_seconds", "Time that the oldest task ready to start has waited, in seconds.", "agent"),
-    _asked("workers", "Running workers."),
-    _asked("deliveries_due", "Pairs of a handler and a task with an event to deliver."),
-    _asked("deliveries_failing", "Such pairs whose last delivery failed and will be retried."),
-    _asked("deliveries_set_aside", "Events set aside until they are retried manually."),
-    _asked("providers_away", "Model providers that tasks are waiting for."),
-    _asked("platform_up", "1 if the platform answered this scrape, else 0."),
+    _on_scrape("tasks", "Unfinished tasks by status: pending, executing, paused.", "agent", "status"),
+    _on_scrape("queue_depth", "Tasks ready to start, counted up to 100,000.", "agent"),
+    _on_scrape("queue_oldest_seconds", "Time that the oldest task ready to start has waited, in seconds.", "agent"),
+    _on_scrape("workers", "Running workers."),
+    _on_scrape("deliveries_due", "Pairs of a handler and a task with an event to deliver."),
+    _on_scrape("deliveries_failing", "Such pairs whose last delivery failed and will be retried."),
+    _on_scrape("deliveries_set_aside", "Events set aside until they are retried manually."),
+    _on_scrape("providers_away", "Model providers that tasks are waiting for."),
+    _on_scrape("platform_up", "1 if the platform answered this scrape, else 0."),
     MetricSpec("gauge", "runs", "Attempts that this process is running.", ("agent",)),
     MetricSpec("counter", "runs_started_total", "Attempts started.", ("agent",)),
     MetricSpec("counter", "tasks_ended_total", "Tasks that an attempt finished or paused.", ("agent", "status")),

@@ -59,7 +59,7 @@ def start(settings: Settings) -> None:
     if _watching or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return
     _watching = True
-    if _is_asked_for() and _given() is None:
+    if _is_requested() and _given() is None:
         _set_up()
     watching.watch(_Lazily(settings))
 
@@ -68,7 +68,7 @@ def is_missing() -> bool:
     """Return whether OpenTelemetry's variables ask for traces although it is not installed."""
     from importlib.util import find_spec
 
-    return _is_asked_for() and find_spec("opentelemetry") is None
+    return _is_requested() and find_spec("opentelemetry") is None
 
 
 def flush() -> None:
@@ -78,7 +78,7 @@ def flush() -> None:
         provider.force_flush(FLUSH_MILLISECONDS)
 
 
-def _is_asked_for() -> bool:
+def _is_requested() -> bool:
     exporter = os.environ.get("OTEL_TRACES_EXPORTER", "")
     if exporter:
         return exporter in ("otlp", "console")

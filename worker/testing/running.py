@@ -236,16 +236,16 @@ class _Stage:
         executor = Executor(self._engine, caller, lambda: False, lambda _: None)
         ends: list[TaskEnded | TaskRetried] = []
 
-        def hear(notice: Notice) -> None:
+        def on_notice(notice: Notice) -> None:
             if isinstance(notice, TaskEnded | TaskRetried) and notice.task_id == assignment.task.id:
                 ends.append(notice)
 
-        end_hearing = subscribe(hear)
+        unsubscribe = subscribe(on_notice)
         try:
             with nullcontext() if model is None else _standing_in(model):
                 await executor.execute(executor.prepare(assignment, self._handler))
         finally:
-            end_hearing()
+            unsubscribe()
             caller.close()
         return ends[-1] if ends else None
 

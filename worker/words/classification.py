@@ -29,7 +29,7 @@ from worker.words.error_codes import (
 )
 from worker.words.error_facts import OURS, Facts, attribute, facts_of, is_wrapper
 from worker.words.groups import exceptions_of, group_message
-from worker.words.wait_hints import wait_asked_for
+from worker.words.wait_hints import requested_wait
 
 MAX_CAUSES = 50  # of one error, and members of one group; more add nothing new
 CANCELLED = "CancelledError"  # in a group: a member cancelled because another member failed
@@ -131,7 +131,7 @@ def _classified(error: BaseException, depth: int) -> Classified | None:
         return None
     wait = found.wait
     for each, said in zip(chain, facts, strict=True):
-        wait = wait_asked_for(each, said) if wait is None else wait
+        wait = requested_wait(each, said) if wait is None else wait
     quota = _is_quota(facts) and found.code is not ErrorCode.Quota
     code = ErrorCode.Quota if quota else found.code
     is_retryable = found.is_retryable and not quota

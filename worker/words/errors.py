@@ -28,10 +28,10 @@ class ModuleException(Exception):  # noqa: N818 - the public name comes from the
         return f"{self.description} ({self.status_code})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), self.args, vars(self))
+        return _recreate, (type(self), self.args, vars(self))
 
 
-def _again(kind: type[ModuleException], args: tuple[Any, ...], fields: dict[str, Any]) -> ModuleException:
+def _recreate(kind: type[ModuleException], args: tuple[Any, ...], fields: dict[str, Any]) -> ModuleException:
     """Recreate an unpickled error without calling its constructor: errors travel between processes."""
     error = kind.__new__(kind, *args)
     error.__dict__.update(fields)

@@ -23,7 +23,7 @@ def answer_row(request_id: str, said: Mapping[str, Any]) -> JournalEntry:
 
     Args:
         request_id: The request that was answered.
-        said: The answer as returned by ``InputAnswer.said``.
+        said: The answer as returned by ``InputAnswer.stored``.
     """
     body = {ANSWER: {"id": request_id, **said}}
     return JournalEntry(f"{ANSWER}/{request_id}#0.0", json.dumps(body, separators=(",", ":")))

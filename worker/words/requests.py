@@ -81,7 +81,7 @@ class InputRequest(Words):
     answer_url: str | None = None
 
     @classmethod
-    def asked(cls, place: Sequence[Any], kind: RequestKind, **what: Any) -> "InputRequest":
+    def create(cls, place: Sequence[Any], kind: RequestKind, **what: Any) -> "InputRequest":
         """Create a request and derive its id.
 
         Args:
@@ -123,7 +123,7 @@ class InputAnswer(Words):
     arguments: dict[str, Any] | None = None
     unanswered: bool | None = None
 
-    def said(self) -> dict[str, Any]:
+    def stored(self) -> dict[str, Any]:
         """Return the answer in its stored form."""
         return self.model_dump(mode="json", exclude={"id"}, exclude_none=True)
 

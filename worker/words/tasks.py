@@ -167,9 +167,9 @@ class TaskSettings(Words):
     def reasoning_effort(self) -> LLMReasoningEffort | None:
         """How long the model may think: the task's own setting, else high if it asks to think harder."""
         harder = LLMReasoningEffort.High if self.think_mode is ThinkMode.Harder else None
-        return self.asked("llm_reasoning_effort") or harder
+        return self.own_setting("llm_reasoning_effort") or harder
 
-    def asked(self, name: str) -> Any:
+    def own_setting(self, name: str) -> Any:
         """Return one of the task's own model settings; None if it is unset or comes from the agent."""
         return None if name in getattr(self, "llm_of_agent", ()) else getattr(self, name)
 

@@ -37,7 +37,7 @@ DURATION = re.compile(r"(\d{1,7}(?:\.\d{1,9})?)\s?([a-z]+)", re.IGNORECASE)
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
-def wait_asked_for(error: BaseException, facts: Facts) -> float | None:
+def requested_wait(error: BaseException, facts: Facts) -> float | None:
     """Return the seconds that an exception asks to wait, 0 to a day; None if it does not ask.
 
     Args:

@@ -119,7 +119,7 @@ def cut_short(reason: FinishReason, whose: str) -> NewEvent:
     return NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="incomplete").model_dump())
 
 
-async def asked(original: Any, model: Any, arguments: dict[str, Any]) -> Any:
+async def call_model(original: Any, model: Any, arguments: dict[str, Any]) -> Any:
     """Call a model as Agno does.
 
     Raises:
@@ -133,8 +133,8 @@ async def asked(original: Any, model: Any, arguments: dict[str, Any]) -> Any:
         raise
 
 
-def asked_sync(original: Any, model: Any, arguments: dict[str, Any]) -> Any:
-    """Sync version of ``asked``."""
+def call_model_sync(original: Any, model: Any, arguments: dict[str, Any]) -> Any:
+    """Sync version of ``call_model``."""
     try:
         return original(model, **arguments)
     except Exception as error:

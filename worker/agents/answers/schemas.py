@@ -84,7 +84,7 @@ class SchemaRequest:
     instruction: str | None = None
 
 
-def asking(model: Any, schema: dict[str, Any]) -> SchemaRequest:
+def schema_request(model: Any, schema: dict[str, Any]) -> SchemaRequest:
     """Convert a schema to the format of a model's provider.
 
     OpenAI and compatible providers take ``{"type": "json_schema", "json_schema": {"name", "schema"}}``, Claude

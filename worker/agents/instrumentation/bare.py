@@ -8,8 +8,8 @@ from typing import Any
 
 from worker.agents.answers.completeness import (
     Answered,
-    asked,
-    asked_sync,
+    call_model,
+    call_model_sync,
     cut_short,
     provider_error,
     says_something,
@@ -19,13 +19,13 @@ from worker.agents.answers.completeness import (
 from worker.agents.answers.errors import AnswerError
 from worker.agents.answers.reading import Reading, current_reading, read_answers_of
 from worker.agents.errors import ensure_message, is_prevented_call, provider_is_away
-from worker.agents.instrumentation.askers import asker_of
 from worker.agents.instrumentation.bare_notes import failed, usage_of
 from worker.agents.instrumentation.bare_runs import owners
+from worker.agents.instrumentation.callers import caller_of
 from worker.agents.instrumentation.frames import has_configured_recovery
 from worker.agents.instrumentation.patience import AT_ONCE, read_stream, read_stream_sync, within, within_sync
 from worker.agents.models import providers
-from worker.agents.models.clients import leave_retries, prepare_client
+from worker.agents.models.clients import disable_retries, prepare_client
 from worker.agents.runs.bounds import bounds_of
 from worker.agents.runs.loops import keeps_tools, reason_to_end
 from worker.current import Run
@@ -52,7 +52,7 @@ class BareCall:
         self._bounds = bounds_of(run)
         self.silence = self._bounds.silence
         self._provider = providers.provider_of(model)
-        self._is_answer = asker_of(arguments).gives_answer
+        self._is_answer = caller_of(arguments).is_answer
         self._last = self._reason_to_end(arguments)
         self.arguments = arguments
         if self._last is not None and not keeps_tools(model):
@@ -68,7 +68,7 @@ class BareCall:
         if self.run.stopping:
             raise asyncio.CancelledError(self.run.stopping.reason)
 
-    async def begins(self) -> None:
+    async def begin(self) -> None:
         """Check whether the provider is available.
 
         Raises:
@@ -82,7 +82,7 @@ class BareCall:
         """Report a successful call to the provider's state."""
         await providers.answered(self.run, self._provider)
 
-    def hear(self, answer: Any) -> None:
+    def add_chunk(self, answer: Any) -> None:
         """Record an answer, or a chunk of one."""
         self._holds = self._holds or says_something(answer)
         self._has_calls = self._has_calls or bool(answer.tool_calls)
@@ -180,13 +180,13 @@ def _on_loop(run: Run, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 async def whole(run: Run, original: Any, model: Any, arguments: dict[str, Any]) -> Any:
     """Make a call whose answer is not streamed."""
     call = BareCall(run, model, arguments, is_streamed=False)
-    await call.begins()
+    await call.begin()
     prepare_client(model)
-    leave_retries(model, "async_client")
+    disable_retries(model, "async_client")
     token = current_reading.set(call.reading)
     try:
-        answer = await within(asked(original, model, call.arguments), call.silence * AT_ONCE)
-        call.hear(answer)
+        answer = await within(call_model(original, model, call.arguments), call.silence * AT_ONCE)
+        call.add_chunk(answer)
         call.check()
     except Exception as error:
         await call.failed(error)
@@ -200,14 +200,14 @@ async def whole(run: Run, original: Any, model: Any, arguments: dict[str, Any]) 
 def whole_sync(run: Run, original: Any, model: Any, arguments: dict[str, Any]) -> Any:
     """Sync version of ``whole``."""
     call = BareCall(run, model, arguments, is_streamed=False)
-    _on_loop(run, call.begins)
-    leave_retries(model, "client")
+    _on_loop(run, call.begin)
+    disable_retries(model, "client")
     token = current_reading.set(call.reading)
     try:
         answer = within_sync(
-            partial(asked_sync, original, model, call.arguments), call.silence * AT_ONCE, call.check_run
+            partial(call_model_sync, original, model, call.arguments), call.silence * AT_ONCE, call.check_run
         )
-        call.hear(answer)
+        call.add_chunk(answer)
         call.check()
     except Exception as error:
         _on_loop(run, partial(call.tell, error))
@@ -228,13 +228,13 @@ def _without_calls(call: BareCall, answer: Any) -> Any:
 async def streamed(run: Run, original: Any, model: Any, arguments: dict[str, Any]) -> AsyncGenerator[Any]:
     """Make a call whose answer is streamed."""
     call = BareCall(run, model, arguments, is_streamed=True)
-    await call.begins()
+    await call.begin()
     prepare_client(model)
-    leave_retries(model, "async_client")
+    disable_retries(model, "async_client")
     try:
         stream = original(model, **call.arguments)
         async for delta in read_stream(stream, model, call.reading, call.silence):
-            call.hear(delta)
+            call.add_chunk(delta)
             yield delta
         call.check()
     except Exception as error:
@@ -246,12 +246,12 @@ async def streamed(run: Run, original: Any, model: Any, arguments: dict[str, Any
 def streamed_sync(run: Run, original: Any, model: Any, arguments: dict[str, Any]) -> Iterator[Any]:
     """Sync version of ``streamed``."""
     call = BareCall(run, model, arguments, is_streamed=True)
-    _on_loop(run, call.begins)
-    leave_retries(model, "client")
+    _on_loop(run, call.begin)
+    disable_retries(model, "client")
     try:
         stream = original(model, **call.arguments)
         for delta in read_stream_sync(stream, model, call.reading, call.silence, call.check_run):
-            call.hear(delta)
+            call.add_chunk(delta)
             yield delta
         call.check()
     except Exception as error:

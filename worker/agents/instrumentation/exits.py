@@ -17,7 +17,7 @@ from worker.words.errors import Escaped
 
 
 @contextmanager
-def held(*, with_cancelled: bool = False) -> Generator[None]:
+def guarded(*, with_cancelled: bool = False) -> Generator[None]:
     """End the current run if an exception that is not an ``Exception`` leaves the block.
 
     Args:
@@ -40,8 +40,8 @@ def held(*, with_cancelled: bool = False) -> Generator[None]:
         raise asyncio.CancelledError(REASON_RETRY) from error
 
 
-def held_in(result: Any, *, with_cancelled: bool = True) -> Any:
-    """Apply ``held`` to the awaiting of a result, or to each item that it yields."""
+def guarded_result(result: Any, *, with_cancelled: bool = True) -> Any:
+    """Apply ``guarded`` to the awaiting of a result, or to each item that it yields."""
     if run_in_hand.get() is None:
         return result
     if inspect.isawaitable(result):
@@ -49,8 +49,8 @@ def held_in(result: Any, *, with_cancelled: bool = True) -> Any:
     return _each(result, with_cancelled=with_cancelled) if hasattr(result, "__anext__") else result
 
 
-def held_apart(result: Any) -> Any:
-    """Apply ``held`` to the items of a tool, which Agno reads in a separate task that only the tool's code can cancel.
+def guarded_items(result: Any) -> Any:
+    """Apply ``guarded`` to a tool's items, which Agno reads in a separate task that only the tool's code can cancel.
 
     Agno waits for that task's final message, which a cancelled task never sends.
     """
@@ -88,13 +88,13 @@ def _is_over(run: Run) -> bool:
 
 
 async def _awaited(result: Awaitable[Any], *, with_cancelled: bool) -> Any:
-    with held(with_cancelled=with_cancelled):
+    with guarded(with_cancelled=with_cancelled):
         return await result
 
 
 async def _each(items: AsyncIterator[Any], *, with_cancelled: bool) -> AsyncIterator[Any]:
     try:
-        with held(with_cancelled=with_cancelled):
+        with guarded(with_cancelled=with_cancelled):
             async for item in items:
                 yield item
     finally:

@@ -150,7 +150,7 @@ class _Execution:
 
         Steps that run alongside may end before, so that what they have paid for is in the journal.
         """
-        if self._frame is not None and not self._goes_on:
+        if self._frame is not None and not self._is_tolerated:
             await self._frame.run.wait_for_concurrent_steps(self._frame)
         return self.end_sync(failed)
 
@@ -158,13 +158,13 @@ class _Execution:
         """Sync version of ``end``; Agno waits for its threads by itself."""
         if asks_about_errors(self._step):
             raise failed.__cause__ or failed
-        if self._frame is None or not self._goes_on:
+        if self._frame is None or not self._is_tolerated:
             raise passing()(failed) from failed
         run = self._frame.run
         return run.call(run.skip_step, self._step, self._frame.scope, failed)
 
     @property
-    def _goes_on(self) -> bool:
+    def _is_tolerated(self) -> bool:
         return tolerated(self._step) or asks_about_errors(self._step)
 
 

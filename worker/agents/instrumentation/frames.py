@@ -87,7 +87,7 @@ class Frame:
             yield frame
             frame = frame.parent
 
-    def goes_live(self) -> None:
+    def mark_live(self) -> None:
         """Mark the frame and its parents as making a call that no earlier attempt has completed."""
         for each in self.path():
             if each.is_live:
@@ -98,7 +98,7 @@ class Frame:
         """Return whether the user has configured what follows a failed call: another model, or Agno's retries."""
         return has_configured_recovery([each.owner for each in self.path()][::-1])
 
-    def begins_again(self) -> None:
+    def restart(self) -> None:
         """Restart the scope when Agno repeats the run within this attempt, so that completed calls are replayed."""
         if self.conversations or (self.has_scope and any(each.identity for each in self.scope.children)):
             self.scope.has_failed = True
@@ -130,7 +130,7 @@ class Frame:
     def _references(self) -> list[Any]:
         return getattr(self.response, "references", None) or []
 
-    def hook_begins(self, name: str) -> None:
+    def set_hook_key(self, name: str) -> None:
         """Set the idempotency key of a sync run's hook that is about to be called."""
         current_call_key.set(self._next_key(name))
 

@@ -49,13 +49,13 @@ def config_of(owner: Any) -> Callable[[], str]:
         A function that computes a digest of the configuration.
     """
     outline = _outline(owner, SITUATION)
-    return lambda: digest(outline.said())
+    return lambda: digest(outline.as_json())
 
 
 def character_of(owner: Any) -> Callable[[], str]:
     """Capture the configuration without the situation, from which an agent with neither name nor id gets an id."""
     outline = _outline(owner, ())
-    return lambda: digest(outline.said())
+    return lambda: digest(outline.as_json())
 
 
 def model_of(owner: Any) -> str:
@@ -95,7 +95,7 @@ class _Outline:
     form: Any
     parts: "list[_Outline]"
 
-    def said(self) -> list[Any]:
+    def as_json(self) -> list[Any]:
         settings = [_setting(each) for each in self.settings]
         return [
             self.kind,
@@ -103,7 +103,7 @@ class _Outline:
             settings,
             _tools(self.tools),
             _form(self.form),
-            [each.said() for each in self.parts],
+            [each.as_json() for each in self.parts],
         ]
 
 
@@ -138,20 +138,20 @@ def _setting(value: Any) -> Any:
         return {str(key): _setting(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_setting(each) for each in value]
-    return _code(value) if callable(value) else _said(value)
+    return _code(value) if callable(value) else _as_json(value)
 
 
 def _input_digest(given: Any, media: list[Any], situation: list[Any], contents: Contents) -> str:
-    said = [_said(given), [digest_of_medium(each, contents) for each in media]]
+    said = [_as_json(given), [digest_of_medium(each, contents) for each in media]]
     return digest([*said, *([_setting(situation)] if any(each is not None for each in situation) else [])])
 
 
-def _said(given: Any) -> Any:
+def _as_json(given: Any) -> Any:
     """Convert a value to JSON: a message without its generated fields, other objects by their class."""
     if isinstance(given, list | tuple):
-        return [_said(each) for each in given]
+        return [_as_json(each) for each in given]
     if hasattr(given, "role") and hasattr(given, "content"):
-        return [given.role, _said(given.content)]
+        return [given.role, _as_json(given.content)]
     if given is None or isinstance(given, str | bool | int):
         return given
     try:
@@ -170,13 +170,13 @@ def _tool(tool: Any) -> str:
         is_connected_later = "MCP" in type(tool).__name__  # its functions are unknown until it connects
         return digest([name, [] if is_connected_later else sorted(functions)])
     if isinstance(tool, dict):
-        return digest(_said(tool))
+        return digest(_as_json(tool))
     return digest([name, _code(getattr(tool, "entrypoint", None) or tool)])
 
 
 def _form(form: Any) -> Any:
     if not isinstance(form, type):
-        return _said(form)
+        return _as_json(form)
     known = _forms.get(form)
     if known is None:
         known = _forms[form] = digest([form.__qualname__, _schema_of(form)])

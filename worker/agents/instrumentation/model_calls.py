@@ -12,7 +12,7 @@ from worker.agents.answers.whole import ParsedCall
 from worker.agents.errors import ensure_message
 from worker.agents.event_buffer import Written
 from worker.agents.instrumentation import steering
-from worker.agents.instrumentation.askers import ANSWERING, Asker
+from worker.agents.instrumentation.callers import ANSWERING, Caller
 from worker.agents.instrumentation.frames import Frame, Turn, current_turn
 from worker.agents.instrumentation.model_answers import (
     MADE_ANEW,
@@ -44,19 +44,19 @@ class ModelCall:
         model: The model.
         arguments: The arguments with which Agno calls the model.
         is_streamed: Whether the answer is streamed.
-        asker: The caller, if the stack does not show it.
+        caller: The caller, if the stack does not show it.
     """
 
     def __init__(
-        self, frame: Frame, model: Any, arguments: dict[str, Any], *, is_streamed: bool, asker: Asker | None = None
+        self, frame: Frame, model: Any, arguments: dict[str, Any], *, is_streamed: bool, caller: Caller | None = None
     ) -> None:
         self._run = frame.run
         self._run.join()
         self.model = stand_in.get() or model
         self._frame = frame
         self._is_streamed = is_streamed
-        self._conversation = conversation_of(frame, self.model, arguments, asker)
-        self._position, self._said = steering.read_again(frame, self._conversation)
+        self._conversation = conversation_of(frame, self.model, arguments, caller)
+        self._position, self._said = steering.follow_again(frame, self._conversation)
         self._tools: list[Any] | None = arguments.get("tools")
         self.arguments = {**arguments, "tools": copy.copy(self._tools)}  # some providers' models add tools of their own
         self._last = self._reason_to_end()
@@ -64,7 +64,7 @@ class ModelCall:
             self._tools = None
             self.arguments |= {"tools": None, "tool_choice": None}
         self._turn = Turn(self._conversation, self._position)
-        self.in_hand()
+        self.set_turn()
         self._run.journal.order.moved(self._conversation.scope)
         self._digest = ""
         self._is_known = self._in_flight = False
@@ -79,11 +79,11 @@ class ModelCall:
         self._provider = provider_of(self.model)
         self.stretch = Stretch(model=str(self.model.id), provider=name, streamed=is_streamed)
 
-    def in_hand(self) -> None:
+    def set_turn(self) -> None:
         """Set the call's answer as the source of the tool calls that follow."""
         current_turn.set(self._turn)
 
-    async def known(self) -> list[Any] | None:
+    async def from_journal(self) -> list[Any] | None:
         """Return an earlier attempt's answer in its chunks, or raise its failure again; None if there is neither."""
         run, scope = self._run, self._conversation.scope
         entry = run.journal.take(scope, "model", self._at, self._match) if scope.entries else None
@@ -91,7 +91,7 @@ class ModelCall:
             if self._is_streamed:
                 await run.turn_to_stream(scope)
             await run.check_provider(self._provider, has_configured_recovery=self._frame.has_configured_recovery())
-            self._frame.goes_live()
+            self._frame.mark_live()
             run.journal.order.in_flight += 1
             self._in_flight = True
             run.discard_unfinished_text()
@@ -112,7 +112,7 @@ class ModelCall:
             self._count(entry.value["usage"])
         is_shown = not run.shows_text or run.journal.is_shown(entry)
         if not is_shown:
-            run.holds_back(self._frame.run_id, scope, entry.number, entry.value["answer"])
+            run.defer_text(self._frame.run_id, scope, entry.number, entry.value["answer"])
         answer = [self._answer(each, is_shown=is_shown) for each in entry.value["answer"]]
         usual = FinishReason.ToolCalls if any(each.tool_calls for each in answer) else FinishReason.Stop
         self._end(FinishReason(entry.value.get("finish", usual)), entry.value["answer"])
@@ -120,7 +120,7 @@ class ModelCall:
 
     async def answered(self, answer: Any) -> None:
         """Journal an answer that was not streamed."""
-        self.landed()
+        self.leave_flight()
         await self._run.provider_answered(self._provider)
         self._conversation.give_ids(answer.tool_calls or [], self._position)
         await self._run.turn(self._conversation.scope)
@@ -138,13 +138,13 @@ class ModelCall:
         if self._turn.drops_calls:
             answer.tool_calls = []
 
-    def landed(self) -> None:
+    def leave_flight(self) -> None:
         """Record that the call is no longer in flight."""
         if self._in_flight:
             self._in_flight = False
             self._run.journal.order.in_flight -= 1
 
-    def hear(self, delta: Any) -> None:
+    def add_chunk(self, delta: Any) -> None:
         """Record a chunk of the answer before other code can change it."""
         self._pieces += delta.tool_calls or []
         self._holds = self._holds or says_something(delta)
@@ -161,9 +161,9 @@ class ModelCall:
         if self._turn.drops_calls:
             self._pieces = []
 
-    async def heard(self) -> None:
+    async def complete_stream(self) -> None:
         """Journal a streamed answer that is complete and valid."""
-        self.landed()
+        self.leave_flight()
         await self._run.provider_answered(self._provider)
         calls = assembled(self.model, self._pieces)
         self._conversation.give_ids(calls, self._position)
@@ -173,9 +173,9 @@ class ModelCall:
         closes = self._run.end_stream(self._frame.run_id, complete=True)
         self._note(self._deltas, has_calls=bool(calls), closes=closes)
 
-    def broke_off(self) -> None:
+    def abort_stream(self) -> None:
         """Record that the stream has ended before its answer was complete."""
-        self.landed()
+        self.leave_flight()
         if not self._is_known:
             self._run.end_stream(self._frame.run_id, complete=False)
 
@@ -192,13 +192,13 @@ class ModelCall:
 
     def failed(self, error: Exception) -> None:
         """Record that no answer came. A team's leader continues after a member's failure, as after any result."""
-        self.landed()
+        self.leave_flight()
         ensure_message(error)
         if self._is_known:
             self._run.failures.append(error)
             return
         if self._is_answer:
-            self._run.hear(self._frame, self._deltas)
+            self._run.record_answer(self._frame, self._deltas)
         if any(self._usage):
             self._run.spend(self._conversation.scope, self._usage)
         if self._frame.parent is not None and self._run.is_leaving:
@@ -252,7 +252,7 @@ class ModelCall:
         self._end(self._finish, answer)
         number = self._run.journal.next_number()  # the row is created later, if at all
         if (self._is_streamed and not closes) or self._becomes_text:
-            self._run.holds_back(self._frame.run_id, self._conversation.scope, number, answer)
+            self._run.defer_text(self._frame.run_id, self._conversation.scope, number, answer)
         write = partial(self._written, answer, closes=closes, number=number)
         if has_calls:  # the requested tools are about to start, and wait for this row
             self._run.buffer.add_soon(*write())

@@ -4,53 +4,57 @@ from functools import partial
 from typing import Any
 
 from worker.agents.event_buffer import plain
-from worker.agents.instrumentation.askers import Asker, asker_of
+from worker.agents.instrumentation.callers import Caller, caller_of
 from worker.agents.instrumentation.frames import Frame
 from worker.agents.journal import Identity
 from worker.agents.runs.conversation import Conversation, counts, is_system, said_in, system_text
 from worker.words.digests import as_it_is, digest
 
 
-def conversation_of(frame: Frame, model: Any, arguments: dict[str, Any], asker: Asker | None) -> Conversation:
+def conversation_of(frame: Frame, model: Any, arguments: dict[str, Any], caller: Caller | None) -> Conversation:
     """Return the conversation with exactly this list of messages, or a new one."""
     messages = arguments["messages"]
     known = frame.conversations.get(id(messages))
     if known is None:
-        asker = asker or asker_of(arguments)
-        known = frame.conversations[id(messages)] = _opened(frame, model, messages, arguments, asker)
+        caller = caller or caller_of(arguments)
+        known = frame.conversations[id(messages)] = _opened(frame, model, messages, arguments, caller)
     return known
 
 
-def _opened(frame: Frame, model: Any, messages: list[Any], arguments: dict[str, Any], asker: Asker) -> Conversation:
+def _opened(frame: Frame, model: Any, messages: list[Any], arguments: dict[str, Any], caller: Caller) -> Conversation:
     run = frame.run
-    if asker.is_agent:
+    if caller.is_agent:
         frame.response = arguments.get("run_response")
-    scope = run.journal.open(frame.scope, _identity(asker, model, messages, arguments, frame), asker.label)
+    scope = run.journal.open(frame.scope, _identity(caller, model, messages, arguments, frame), caller.label)
     if scope.is_known and scope.opening is not None:
-        _begin_again(messages, scope.opening, with_system=asker.helper is not None or frame.scope.is_unchanged)
-        if asker.is_agent:
+        _restore_opening(messages, scope.opening, with_system=caller.helper is not None or frame.scope.is_unchanged)
+        if caller.is_agent:
             frame.response.references = None
             frame.restore_references(scope.opening["references"])
     else:
         scope.opening = {
             "system": [as_it_is(each) for each in system_text(messages)],
             "asked": [_own_words(each, frame.given) for each in messages if counts(each)],
-            "references": frame.new_references() if asker.is_agent else None,
+            "references": frame.new_references() if caller.is_agent else None,
         }
     role = model.assistant_message_role
-    return Conversation(messages, scope, role, run.contents, asker.helper, is_agent=asker.is_agent)
+    return Conversation(messages, scope, role, run.contents, caller.helper, is_agent=caller.is_agent)
 
 
-def _identity(asker: Asker, model: Any, messages: list[Any], arguments: dict[str, Any], frame: Frame) -> Identity:
+def _identity(caller: Caller, model: Any, messages: list[Any], arguments: dict[str, Any], frame: Frame) -> Identity:
     """Return a conversation's identity: the agent itself has a single conversation, helpers may have several."""
-    if asker.is_agent:
-        return Identity("conversation", asker.label, str, str)
+    if caller.is_agent:
+        return Identity("conversation", caller.label, str, str)
     contents = frame.run.contents
     form = [model.id, tool_names(arguments.get("tools")), _form_name(arguments.get("response_format"))]
     asked = [*form, [said_in(each, contents) for each in messages if counts(each)]]
     strict = [*form, [plain(each) for each in system_text(messages)]]
     return Identity(
-        "conversation", asker.label, partial(digest, strict), partial(digest, asked), is_pinned=asker.helper is not None
+        "conversation",
+        caller.label,
+        partial(digest, strict),
+        partial(digest, asked),
+        is_pinned=caller.helper is not None,
     )
 
 
@@ -60,7 +64,7 @@ def _own_words(message: Any, given: Any) -> Any:
     return None if isinstance(content, str) and content == given else as_it_is(content)
 
 
-def _begin_again(messages: list[Any], opening: dict[str, list[Any]], *, with_system: bool) -> None:
+def _restore_opening(messages: list[Any], opening: dict[str, list[Any]], *, with_system: bool) -> None:
     """Restore the messages of the first attempt: context that Agno adds from elsewhere may have changed since.
 
     Args:

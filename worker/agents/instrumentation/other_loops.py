@@ -14,7 +14,7 @@ from worker.agents.instrumentation.frames import Frame
 _END = object()
 
 
-def brought(frame: Frame, result: Any) -> Any:
+def on_run_loop(frame: Frame, result: Any) -> Any:
     """Return the result of a run or model call; in another thread, it is awaited or iterated on the run's loop."""
     if threading.get_ident() == frame.run.thread:
         return result

@@ -226,7 +226,7 @@ def _asker(frame: Frame, call: Any) -> Callable[..., InputRequest]:
     where = [place.home.key, place.at]
 
     def asked(kind: RequestKind, **more: Any) -> InputRequest:
-        return InputRequest.asked(where, kind, **what, **more)
+        return InputRequest.create(where, kind, **what, **more)
 
     return asked
 

@@ -102,7 +102,7 @@ class Review:
                 raise self._cancelled(f"step {asked.step_name!r} was rejected {self._tries + 1} times")
             self._tries += 1
             self.goes_on = True
-            self._again(asked, output)
+            self._repeat_execution(asked, output)
         else:
             self.output = self._skipped(asked)
 
@@ -117,7 +117,7 @@ class Review:
             output.content = content
             output = output.steps[-1] if output.steps else None  # what follows a group reads its last step's output
 
-    def _again(self, asked: Any, output: Any) -> None:
+    def _repeat_execution(self, asked: Any, output: Any) -> None:
         """Prepare another execution after a rejection."""
         self._add(rejection_feedback=asked.rejection_feedback, previous_output=str(output.content or ""))
 
@@ -134,7 +134,7 @@ class Review:
             [self._frame.scope.key, f"failed {self._errors}"], self.owner.create_error_requirement(0, error)
         )
         if self._answers([request])[0].approve:
-            self._frame.begins_again()
+            self._frame.restart()
         else:
             self.goes_on, self.output = False, self._passed(f"{request.agent} failed: {error}. Passed over.")
 
@@ -255,7 +255,7 @@ class _RouterReview(Review):
         else:
             self._choose()
 
-    def _again(self, asked: Any, output: Any) -> None:
+    def _repeat_execution(self, asked: Any, output: Any) -> None:
         del asked, output
         self._choose()
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from worker.agents.instrumentation import failed_steps, step_functions, step_pauses, step_reviews
-from worker.agents.instrumentation.askers import is_agno
+from worker.agents.instrumentation.callers import is_agno
 from worker.agents.instrumentation.frames import Frame, step_retries, streamed, streamed_sync, within
 from worker.agents.instrumentation.identities import character_of, config_of, input_of, model_of, name_of
 from worker.agents.instrumentation.run_outcomes import (

@@ -31,7 +31,7 @@ def as_found(frame: Frame, owner: Any, session: Any) -> Any:
     """
     run = frame.run
     if frame.run_id:
-        frame.begins_again()
+        frame.restart()
     if not run.journal.is_kept or session is None:
         return session
     runs: list[Any] = session.runs or []

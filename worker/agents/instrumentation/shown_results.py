@@ -21,7 +21,7 @@ class ShownResult:
         self._run, self._run_id, self._home = owner.run, owner.run_id, home
         self.is_shown = bool(function.show_result)
 
-    def begins(self) -> None:
+    def begin(self) -> None:
         """Record that the result is about to be streamed."""
         if self.is_shown:
             self._run.begin_stream(self._run_id)
@@ -38,7 +38,7 @@ class ShownResult:
             return False
         is_told = is_streamed and self._run.end_stream(self._run_id, complete=True)
         if not is_told:
-            self._holds_back(result, number)
+            self._defer_text(result, number)
         return is_told
 
     def again(self, result: Any, entry: Entry) -> Any:
@@ -53,14 +53,14 @@ class ShownResult:
         if result is None:
             result = str(result)  # which Agno shows, also of a call that failed
         if self._run.shows_text and not self._run.journal.is_shown(entry):
-            self._holds_back(result, entry.number)
+            self._defer_text(result, entry.number)
             return result
         if not hasattr(result, "content"):
             return ReplayedText(result)
         result.content = ReplayedText(result.content)  # Agno's ToolResult, which may contain media
         return result
 
-    def _holds_back(self, result: Any, number: Number) -> None:
+    def _defer_text(self, result: Any, number: Number) -> None:
         """Note a result that Agno will show, and that is not in the log yet."""
         text = str(getattr(result, "content", result))
-        self._run.holds_back(self._run_id, self._home, number, [{"content": text}])
+        self._run.defer_text(self._run_id, self._home, number, [{"content": text}])

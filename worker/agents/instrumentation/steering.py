@@ -23,7 +23,7 @@ POLL_SECONDS = 2.0  # poll interval without a hint
 WHAT = "A message"
 
 
-def read_again(frame: Frame, conversation: Conversation) -> tuple[int, list[list[Any]]]:
+def follow_again(frame: Frame, conversation: Conversation) -> tuple[int, list[list[Any]]]:
     """Follow a conversation, and add the messages that an earlier attempt read at this place.
 
     Returns:
@@ -73,12 +73,12 @@ def answered(original: Callable[..., Any]) -> Callable[..., Any]:
         def again() -> AsyncIterator[Any]:
             return original(self, messages=messages, **options)
 
-        return _going_on(frame, messages, self.assistant_message_role, made, again)
+        return _until_no_new_messages(frame, messages, self.assistant_message_role, made, again)
 
     return hook
 
 
-async def _going_on(
+async def _until_no_new_messages(
     frame: Frame, messages: list[Any], role: str, made: AsyncIterator[Any], again: Callable[[], AsyncIterator[Any]]
 ) -> AsyncIterator[Any]:
     """Pass on an agent's answer, and ask the model again as long as new messages have arrived."""
@@ -93,7 +93,7 @@ async def _going_on(
         if conversation is None or last.role != role or last.tool_calls or frame.run.asked:
             return
         before, _ = conversation.follow()
-        position, _ = read_again(frame, conversation)
+        position, _ = follow_again(frame, conversation)
         if position == before and not await read(frame, conversation, position):
             return
         if frame.run.has_streamed:
@@ -113,7 +113,7 @@ async def _unread(run: AgentRun, attempt: Run) -> list[ReceivedMessage]:
             inbox.waits = True  # read the messages before the next call instead
     if not inbox.messages:
         return []
-    known = run.journal.said()
+    known = run.journal.read_messages()
     return [each for each in inbox.messages if each.number not in known]
 
 

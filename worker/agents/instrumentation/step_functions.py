@@ -42,12 +42,12 @@ def kept(frame: Frame, step: Any, options: dict[str, Any]) -> Any:
     @functools.wraps(function)
     async def call(step_input: Any, **given: Any) -> Any:
         one = kept_one(step_input)
-        return one.known() or one.keep(await function(step_input, **given))
+        return one.from_journal() or one.keep(await function(step_input, **given))
 
     @functools.wraps(function)
     def call_plain(step_input: Any, **given: Any) -> Any:
         one = frame.run.call(kept_one, step_input)
-        return frame.run.call(one.known) or frame.run.call(one.keep, function(step_input, **given))
+        return frame.run.call(one.from_journal) or frame.run.call(one.keep, function(step_input, **given))
 
     own = copy(step)
     own.active_executor = call if inspect.iscoroutinefunction(function) else call_plain
@@ -72,7 +72,7 @@ class _KeptFunction:
         self._before: Any = None
         self._found: Any = None
 
-    def known(self) -> Any:
+    def from_journal(self) -> Any:
         """Return the result from an earlier attempt, or None if the function has to be called."""
         run, scope, state = self._frame.run, self._frame.scope, self._context.session_state
         entry = run.journal.take(scope, "step", "", self._match)

@@ -63,7 +63,7 @@ def session(original: Original) -> Original:
     """Make the hook for reading a continued workflow's session, which may have no database to be read from."""
 
     async def hook(self: Any, *arguments: Any, **options: Any) -> Any:
-        held = _held_of(self)
+        held = _paused_workflow_of(self)
         return await original(self, *arguments, **options) if held is None else held.session
 
     return hook
@@ -73,13 +73,13 @@ def session_sync(original: Original) -> Original:
     """Sync version of ``session``."""
 
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
-        held = _held_of(self)
+        held = _paused_workflow_of(self)
         return original(self, *arguments, **options) if held is None else held.session
 
     return hook
 
 
-def _held_of(workflow: Any) -> PausedWorkflow | None:
+def _paused_workflow_of(workflow: Any) -> PausedWorkflow | None:
     frame = current_frame.get()
     return next((each.held for each in frame.path() if each.owner is workflow), None) if frame is not None else None
 
@@ -140,7 +140,7 @@ def answered(frame: Frame) -> Any:
     if held is None:
         return None
     frame.pauses += 1
-    found = list(_asked(frame, held.output))
+    found = list(_requests_of(frame, held.output))
     open_ones = [request for request, _ in found if frame.run.journal.answer(request.id) is None]
     if not found or open_ones:
         if open_ones:
@@ -157,7 +157,7 @@ def answered(frame: Frame) -> Any:
 Apply = Callable[[InputAnswer], None]
 
 
-def _asked(frame: Frame, output: Any) -> Iterator[tuple[InputRequest, Apply]]:
+def _requests_of(frame: Frame, output: Any) -> Iterator[tuple[InputRequest, Apply]]:
     """Yield the requests of a paused workflow, each with a function that applies the answer."""
     where = [frame.scope.key, "step", frame.pauses]
     for each in output.error_requirements or ():
@@ -175,7 +175,7 @@ def request_of_error(where: Sequence[Any], error: Any) -> InputRequest:
         error: The requirement.
     """
     question = f"{error.step_name} failed: {error.error_message} Try it again?"
-    return InputRequest.asked(where, Kind.Confirmation, agent=error.step_name, question=question)
+    return InputRequest.create(where, Kind.Confirmation, agent=error.step_name, question=question)
 
 
 def requests_of_step(where: Sequence[Any], step: Any) -> Iterator[tuple[InputRequest, Apply]]:
@@ -189,15 +189,15 @@ def requests_of_step(where: Sequence[Any], step: Any) -> Iterator[tuple[InputReq
     if step.requires_output_review:
         shown = {"output": getattr(step.step_output, "content", None)}
         said = {**what, "question": step.output_review_message, "arguments": shown}
-        yield InputRequest.asked(where, Kind.OutputReview, **said), partial(_in_time, step, _review)
+        yield InputRequest.create(where, Kind.OutputReview, **said), partial(_in_time, step, _review)
     elif step.requires_confirmation:
         said = {**what, "question": step.confirmation_message}
-        yield InputRequest.asked(where, Kind.Confirmation, **said), partial(_in_time, step, _confirm)
+        yield InputRequest.create(where, Kind.Confirmation, **said), partial(_in_time, step, _confirm)
     if step.requires_user_input:
         fields = [_field(each) for each in step.user_input_schema or ()]
         schema = form(fields) if fields else {"type": "object", "minProperties": 1}
         said = {**what, "question": step.user_input_message, "value_schema": schema}
-        yield InputRequest.asked(where, Kind.UserInput, **said), partial(_in_time, step, _fill_in)
+        yield InputRequest.create(where, Kind.UserInput, **said), partial(_in_time, step, _fill_in)
     if step.requires_route_selection:
         said = {
             **what,
@@ -205,7 +205,7 @@ def requests_of_step(where: Sequence[Any], step: Any) -> Iterator[tuple[InputReq
             "choices": step.available_choices or [],
             "several": step.allow_multiple_selections,
         }
-        yield InputRequest.asked(where, Kind.RouteSelection, **said), partial(_select, step)
+        yield InputRequest.create(where, Kind.RouteSelection, **said), partial(_select, step)
 
 
 def _field(each: Any) -> AskedField:

@@ -61,7 +61,7 @@ class ToolCall:
         """The tool's name."""
         return self.call.function.name
 
-    async def begins(self) -> None:
+    async def begin(self) -> None:
         """Emit that the tool is called.
 
         Returns when the event is stored, together with the answer that requested the call and holds the call's id.
@@ -73,7 +73,7 @@ class ToolCall:
         if self._run.journal.is_kept and not self._run.blocks_the_loop:
             await self._run.buffer.all_stored()
 
-    async def known(self) -> Entry | None:
+    async def from_journal(self) -> Entry | None:
         """Return an earlier attempt's entry for the call; None if the call has to be made."""
         run = self._run
         entry = run.journal.take(self._home, "tool", self._at, self._match) if self._home.entries else None
@@ -81,7 +81,7 @@ class ToolCall:
             self._said = entry
             return None
         if entry is None:
-            self.frame.goes_live()
+            self.frame.mark_live()
             self._warn_of_lost_state()
             return None
         request = self._request()  # counts the tool as used, in the order of the calls, not in that of their ends
@@ -212,7 +212,7 @@ class ToolCall:
     async def _followed(self, source: Any) -> AsyncIterator[Any]:
         """Pass on the items that a tool yields; the text that Agno makes of them is the result."""
         text = ToolText(self._said)
-        self._shown.begins()
+        self._shown.begin()
         try:
             items = each_of(source)
             if self._deadline is not None:
@@ -230,7 +230,7 @@ class ToolCall:
     def _followed_sync(self, source: Iterator[Any]) -> Iterator[Any]:
         """Sync version of ``_followed``."""
         text = ToolText(self._said)
-        self._run.call(self._shown.begins)
+        self._run.call(self._shown.begin)
         try:
             if self._deadline is not None:
                 source = until_sync(self._deadline, source, self.too_long, self._run.loop, self._run.thread)

@@ -32,13 +32,13 @@ class ToolText:
         """Add an item and return whether to pass it on now."""
         text = text_of(item)
         self.shown += "" if is_custom(item) else text
-        if not text or not self._is_again or self._goes_on(item, text):
+        if not text or not self._is_again or self._continues(item, text):
             self.passed += text
             return True
         self.held += text
         return False
 
-    def _goes_on(self, item: Any, text: str) -> bool:
+    def _continues(self, item: Any, text: str) -> bool:
         return self.before is not None and is_event(item) and self.before.startswith(text, len(self.passed))
 
 

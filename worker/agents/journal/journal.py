@@ -159,7 +159,7 @@ class Journal(StoredJournal):
         """Return a person's answer to a request; None if there is none yet."""
         return self._answers.get(request_id)
 
-    def said(self) -> set[int]:
+    def read_messages(self) -> set[int]:
         """Return the numbers of the messages that the task's agents have read."""
         read = (entry.value for entry in self._entries if entry.kind == "said" and not entry.is_dropped)
         return {each["number"] for value in read for each in value}

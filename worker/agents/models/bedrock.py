@@ -17,7 +17,7 @@ _DEFAULT = {"mode": "legacy"}
 """Botocore's retry setting if nothing configures it: no argument, no file, no environment variable."""
 
 
-def leave_retries(model: Any) -> None:
+def disable_retries(model: Any) -> None:
     """Make the clients that Agno opens for a Bedrock model send a single request per call.
 
     The user's configuration takes precedence (``AWS_MAX_ATTEMPTS``, ``AWS_RETRY_MODE``, a profile, their own client).

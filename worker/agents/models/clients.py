@@ -39,11 +39,11 @@ def open_client(model: Any) -> None:
     for attribute, getter in ATTRIBUTES.items():
         if attribute in model.__dict__ and hasattr(model, getter):
             if model.__dict__[attribute] is None:
-                leave_retries(model, attribute)
+                disable_retries(model, attribute)
             return
 
 
-def leave_retries(model: Any, attribute: str) -> None:
+def disable_retries(model: Any, attribute: str) -> None:
     """Open a model's client, unless it is open, and turn off its retries: only one layer, the worker, should retry.
 
     Its responses are examined for documents in place of streams, which the client would not notice.
@@ -59,7 +59,7 @@ def leave_retries(model: Any, attribute: str) -> None:
     if attribute not in model.__dict__:
         attribute = "client"  # Google's client serves sync and async calls
     if hasattr(model, "async_session"):
-        bedrock.leave_retries(model)
+        bedrock.disable_retries(model)
         return
     getter = ATTRIBUTES[attribute]
     if model.__dict__.get(attribute, model) is not None or not hasattr(model, getter):

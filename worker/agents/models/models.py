@@ -123,7 +123,7 @@ def shared_model(name: str, effort: LLMReasoningEffort | None = None) -> "Model"
     Raises:
         ConfigurationError: As for ``model_by_name``.
     """
-    return _kept((name, effort), lambda: model_by_name(name) if effort is None else _thinking(name, effort))
+    return _shared_model((name, effort), lambda: model_by_name(name) if effort is None else _thinking(name, effort))
 
 
 def _thinking(name: str, effort: LLMReasoningEffort) -> "Model":
@@ -142,7 +142,7 @@ def forget_shared_models() -> None:
     _agnos_default.cache_clear()
 
 
-def _kept(key: "_Key", make: Callable[[], "Model"]) -> "Model":
+def _shared_model(key: "_Key", make: Callable[[], "Model"]) -> "Model":
     """Return a model that is created once per event loop, since its client's connections belong to one loop."""
     try:
         models = _models.setdefault(asyncio.get_running_loop(), {})
@@ -182,8 +182,8 @@ def named_model(task: TaskRecord | None, record: AgentRecord | None = None) -> s
     Raises:
         ValidationError: The name is an address.
     """
-    if task is not None and (name := task.asked("llm_model_name")):
-        return _full_name(task.asked("llm_model_provider"), name)
+    if task is not None and (name := task.own_setting("llm_model_name")):
+        return _full_name(task.own_setting("llm_model_provider"), name)
     if record is not None and record.model_name:
         return _full_name(record.model_provider, record.model_name)
     return None

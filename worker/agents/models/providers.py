@@ -55,7 +55,7 @@ def provider_of(model: Any) -> str:
     return f"{plain}-{digest([*asked_with, behind] if model_name else asked_with)[:8]}"
 
 
-def tells_of_provider(known: Classified) -> bool:
+def concerns_provider(known: Classified) -> bool:
     """Return whether an error affects all users of the provider, rather than this task alone."""
     return known.is_outage or known.code is ErrorCode.Quota or known.is_key_refused
 
@@ -74,7 +74,7 @@ async def failed(run: Run, provider_id: str, error: BaseException) -> ProviderSt
     """
     known = classify(error)
     minutes = Settings().outage_minutes
-    if not tells_of_provider(known) or not minutes:
+    if not concerns_provider(known) or not minutes:
         return None
     blocked = known.is_blocked
     failure = ProviderFailure(

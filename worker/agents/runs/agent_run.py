@@ -21,7 +21,7 @@ TURNS = 5  # of the event loop, until steps that Agno starts concurrently have a
 class AgentRun(RunTroubles):
     """A run of an agent, team or workflow, and of all nested runs."""
 
-    def hear(self, frame: "Frame", answer: Sequence[dict[str, Any]]) -> None:
+    def record_answer(self, frame: "Frame", answer: Sequence[dict[str, Any]]) -> None:
         """Record the text of an answer of the run's own agent, or of a workflow's step."""
         text = "".join(said for each in answer if isinstance(said := each.get("content"), str))
         if text and frame.member is None:
@@ -32,7 +32,7 @@ class AgentRun(RunTroubles):
 
         A workflow's steps contribute to one result, for which the first incomplete answer counts.
         """
-        self.hear(frame, answer)
+        self.record_answer(frame, answer)
         if reason is FinishReason.ToolCalls or frame.member is not None:
             return
         *_, root = frame.path()

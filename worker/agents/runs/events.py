@@ -177,7 +177,7 @@ class RunEvents(RunState):
         row = self.journal.row(self.scope, "open", "")
         return [row] if row else []
 
-    def holds_back(self, run_id: str, scope: Scope, number: Number, answer: Sequence[dict[str, Any]]) -> None:
+    def defer_text(self, run_id: str, scope: Scope, number: Number, answer: Sequence[dict[str, Any]]) -> None:
         """Note a complete answer of which no text is in the log yet.
 
         Args:

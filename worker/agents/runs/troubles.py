@@ -160,7 +160,7 @@ class RunTroubles(RunEvents):
         self.skipped_steps.add(text)
         return StepOutput(step_name=name, step_id=step.step_id, content=text, success=False, error=failed.why)
 
-    def note_what_was_said(self, error: AgentFailed | ResultInvalid) -> None:
+    def note_last_text(self, error: AgentFailed | ResultInvalid) -> None:
         """Emit a note with what the agent of a run that has failed said before, if the log does not have it yet."""
         if self.attempt is not None and self.attempt.has_tries and classify(error).is_retryable:
             return  # another attempt says it again

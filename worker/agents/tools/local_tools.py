@@ -47,7 +47,7 @@ class LocalTool:
             raise ConfigurationError(f"{tool.place}: {message_of(error)}") from error
         if tool.description is not None:
             self.function.description = tool.description
-        self._given = _given_by_agno(tool.function, self.function.parameters.get("properties", {}))
+        self._given = _agno_parameters(tool.function, self.function.parameters.get("properties", {}))
         if tool.resume or tool.is_bounded:
             declare_tool(tool.function, resume=tool.resume, seconds=tool.timeout if tool.is_bounded else None)
 
@@ -148,7 +148,7 @@ def _joined(items: list[Any]) -> Any:
     return "".join(items) if all(isinstance(each, str) for each in items) else items
 
 
-def _given_by_agno(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _agno_parameters(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return None for each parameter that Agno fills in when an agent calls (the agent, its state): there is none."""
     parameters = inspect.signature(function).parameters.values()
     missing = [each for each in parameters if each.name not in arguments and each.kind not in VARIABLE]

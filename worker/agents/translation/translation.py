@@ -55,7 +55,7 @@ class Translation:
         self._thoughts: dict[str, list[str]] = {}  # by run, until the reasoning is complete
         self._steps = WorkflowSteps()
 
-    def said(self, event: Any) -> Iterator[Said]:
+    def translate(self, event: Any) -> Iterator[Said]:
         """Yield the task's events and text for an Agno event; mostly none."""
         name: str = event.event
         if name in CONTENT or name in DELTAS:
@@ -69,8 +69,8 @@ class Translation:
             yield _custom(event, type(event).__name__, _own_fields(event), event.__dict__.get("tool_call_id"))
         elif name.endswith("FollowupsCompleted") and event.followups:
             yield _custom(event, "followups", event.followups)
-        elif self._steps.tells(event):
-            yield from (each for each in self._steps.said(event) if self._streams or not isinstance(each, str))
+        elif self._steps.is_about_step(event):
+            yield from (each for each in self._steps.translate(event) if self._streams or not isinstance(each, str))
         if name in ENDS:
             yield from self._thought(event.run_id)
             if name in COMPLETED:

@@ -78,11 +78,11 @@ class WorkflowSteps:
         self._speaker: str | None = None
         self._waiting: dict[str, None] = {}  # steps whose text is held back, in the order of their first text
 
-    def tells(self, event: Any) -> bool:
+    def is_about_step(self, event: Any) -> bool:
         """Return whether an Agno event is about a step."""
         return event.event in _NAMES
 
-    def said(self, event: Any) -> Iterator[Said]:
+    def translate(self, event: Any) -> Iterator[Said]:
         """Yield the task's event for a step event, and any text that is no longer held back."""
         kind, phase = _NAMES[event.event]
         step_id = event.step_id or f"{event.step_name} {event.step_index}"

@@ -222,11 +222,11 @@ class Writer:
         if is_lost(connection, error) or is_unusable_server(error):
             self._server.suspect()
             await connection.close()
-            await self._again(group, error, LOSS_SECONDS * 2 ** max(each.losses for each in group))
+            await self._requeue_group(group, error, LOSS_SECONDS * 2 ** max(each.losses for each in group))
         elif isinstance(error, locked()) and min(each.locked for each in group) < LOCK_TRIES:
             for each in group:
                 each.locked += 1
-            await self._again(group, error, self._timings.reconnect.first)
+            await self._requeue_group(group, error, self._timings.reconnect.first)
         elif len(group) > 1:
             half = len(group) // 2
             await self._commit_group(connection, group[:half])
@@ -239,7 +239,7 @@ class Writer:
         else:
             group[0].refuse(platform_error(error) or error)
 
-    async def _again(self, group: list[QueuedWrite], error: Exception, seconds: float) -> None:
+    async def _requeue_group(self, group: list[QueuedWrite], error: Exception, seconds: float) -> None:
         """Put a whole group back into the queue, and wait a moment."""
         self._queue.put_back(group)
         failure = platform_error(error)

@@ -33,7 +33,7 @@ class AgentModels:
         missing = [agent for agent, (until, _) in found.items() if until <= now]
         if missing:
             rows = await self._core.read(sql_agents.GET_MODELS, (organization_id, missing))
-            said = {row["id"]: _said(row) for row in rows}
+            said = {row["id"]: _model_fields(row) for row in rows}
             if len(self._known) > AGENTS_KEPT:
                 self._known.clear()
             for agent in missing:
@@ -46,5 +46,5 @@ class AgentModels:
         self._known.pop((organization_id, agent_id), None)
 
 
-def _said(row: Mapping[str, object]) -> Mapping[str, str]:
+def _model_fields(row: Mapping[str, object]) -> Mapping[str, str]:
     return {name: value for known, name in NAMES.items() if isinstance(value := row[known], str)}

@@ -114,7 +114,7 @@ def server_account(data: Path) -> Account:
     """
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid(), other=False)
-    return _owner(data) or _named(OWN) or _made() or _unprivileged()
+    return _owner(data) or _named(OWN) or _create_account() or _unprivileged()
 
 
 def _owner(data: Path) -> Account | None:
@@ -135,7 +135,7 @@ def _named(name: str) -> Account | None:
     return Account(entry.pw_uid, entry.pw_gid, other=True) if entry.pw_uid != 0 else None
 
 
-def _made() -> Account | None:
+def _create_account() -> Account | None:
     """Create the server's own account; return None if that is not possible here. Concurrent calls create one."""
     for program, *options in MAKERS:
         found = shutil.which(program, path=SYSTEM_PATH)

@@ -25,7 +25,7 @@ def compose(task: TaskRecord, events: Iterable[TaskUpdateEvent]) -> words.AgentA
         if isinstance(event.data, TaskRecord) and event.data.turn > turn:  # a finished task got its next question
             turn = event.data.turn
             messages.append(_question(event, event.data))
-        message = _said(event) if event.type is Type.MessageReceived else _message(event, calls)
+        message = _steering_message(event) if event.type is Type.MessageReceived else _message(event, calls)
         if message is not None:
             messages.append(message)
     return words.AgentActivityThread(id=task.id, created_at=task.created_at, user=task.input.user, messages=messages)
@@ -64,7 +64,7 @@ def _message(
             return None
 
 
-def _said(event: TaskUpdateEvent) -> words.AgentActivityThreadMessage:
+def _steering_message(event: TaskUpdateEvent) -> words.AgentActivityThreadMessage:
     """Return the entry for a message sent to the agent while it was working."""
     content = words.AgentActivityThreadMessageContent(text=getattr(event.data, "text", None))
     return words.AgentActivityThreadMessage(

@@ -123,7 +123,7 @@ class AnswerRequests:
                 fresh.append((request, answer))
             elif request_id not in given:
                 raise no_request(request_id, waits)
-            elif given[request_id] != plain(answer.said()):
+            elif given[request_id] != plain(answer.stored()):
                 raise Conflict(f"Request {request_id!r} of task {row.id!r} has already been answered differently.")
         return _answered(row, fresh, clean(self.by)) if fresh else Effect()
 
@@ -168,7 +168,7 @@ def _hours(request: InputRequest) -> str:
 
 
 def _answered(row: Row, fresh: Sequence[tuple[InputRequest, InputAnswer]], by: str | None) -> Effect:
-    said = {request.id: plain(answer.said()) for request, answer in fresh}
+    said = {request.id: plain(answer.stored()) for request, answer in fresh}
     events = [_received(row, request, answer, by) for request, answer in fresh]
     hitl_request: dict[str, Any] = row.state["hitl_request"]
     left = [

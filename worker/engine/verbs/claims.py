@@ -91,7 +91,7 @@ class ClaimVerbs:
         others = min(demand.others, demand.total)
         if not wanted and not others:
             return []
-        await self._give_back_unheard(worker_id)
+        await self._requeue_unanswered(worker_id)
         fault("claim.asked")
         asked, look = now(), self._positions.look()
         named = demand.agents.keys() | {KNOWLEDGE}  # a handler for any agent does not read documents
@@ -125,7 +125,7 @@ class ClaimVerbs:
         return await self._assigned(worker_id, rows, asked)
 
     async def _assigned(self, worker_id: str, rows: Sequence[Mapping[str, Any]], asked: float) -> list[Assignment]:
-        said = await self._said_of(worker_id, [row["agent_id"] for row in rows])
+        said = await self._model_fields_of(worker_id, [row["agent_id"] for row in rows])
         if worker_id in self._local:
             self._core.writer.owned_rows.learn(rows, worker_id, asked)
             self._given.update((row["id"], row["attempt"]) for row in rows)
@@ -141,7 +141,7 @@ class ClaimVerbs:
             for task, row in zip(tasks, rows, strict=True)
         ]
 
-    async def _said_of(self, worker_id: str, agent_ids: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+    async def _model_fields_of(self, worker_id: str, agent_ids: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """Return the model fields of the agents of a claim, or nothing if the database is unavailable."""
         try:
             return await self._core.models.of(self._organization, agent_ids)
@@ -151,7 +151,7 @@ class ClaimVerbs:
             self._unheard.add(worker_id)  # the claim is committed, but the worker never gets its tasks
             raise
 
-    async def _give_back_unheard(self, worker_id: str) -> None:
+    async def _requeue_unanswered(self, worker_id: str) -> None:
         """Queue again the tasks of a claim that was committed but never answered."""
         if worker_id not in self._unheard or worker_id not in self._local:
             return

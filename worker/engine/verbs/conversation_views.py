@@ -54,7 +54,7 @@ async def conversation(
     Raises:
         NotFound: The conversation has no task.
     """
-    asked = {**_asked(organization_id, query), "conversation": clean(conversation_id)}
+    asked = {**_parameters(organization_id, query), "conversation": clean(conversation_id)}
     rows = await core.read(_TASKS, asked)
     if not rows:
         raise NotFound(f"There is no conversation {conversation_id!r}.")
@@ -67,11 +67,11 @@ async def conversation(
 
 async def listed(core: Core, organization_id: str, query: ConversationQuery) -> list[ConversationItem]:
     """Return the conversations, the one with the newest task first."""
-    asked = {**_asked(organization_id, query), "window": ConversationQuery.WINDOW}
+    asked = {**_parameters(organization_id, query), "window": ConversationQuery.WINDOW}
     return [_item(row) for row in await core.read(_LIST, asked)]
 
 
-def _asked(organization_id: str, query: ConversationQuery) -> dict[str, Any]:
+def _parameters(organization_id: str, query: ConversationQuery) -> dict[str, Any]:
     return {
         "organization": organization_id,
         "agents": None if query.wanted is None else [clean(each) for each in query.wanted],

@@ -63,7 +63,7 @@ class DeliveryQueue:
             if wanted.total <= 0:
                 return []
             limits = {key: most for key, wish in wishes.items() if (most := wanted.most(wish)) > 0}
-            await self._give_back_unheard(worker_id)
+            await self._requeue_unanswered(worker_id)
             try:
                 rows = await self._claim(worker_id, limits, wanted.total)
                 composed = [await self._delivery(worker_id, row, wishes) for row in rows]
@@ -85,7 +85,7 @@ class DeliveryQueue:
         keys = {"ids": list(limits), "limits": list(limits.values()), "limit": total, "worker": worker_id}
         return await self._core.rows(sql_deliveries.CLAIM_DELIVERIES, keys)
 
-    async def _give_back_unheard(self, worker_id: str) -> None:
+    async def _requeue_unanswered(self, worker_id: str) -> None:
         """Make deliveries due again that were claimed without an answer, or could not be settled."""
         if worker_id in self._unheard and worker_id in self._subscriptions:
             await self.give_back([each for each in await self.held(worker_id) if each not in self._given])

@@ -42,7 +42,7 @@ class EventVerbs(ClientVerbs):
         if follow:
             self._core.listen()
         with self._core.wakeups.watch(task_id) as changed:
-            found, changes, rows = await self._core.read_each(*self._asked(task_id, after), log())
+            found, changes, rows = await self._core.read_each(*self._history_statements(task_id, after), log())
             history = await self._composed(task_id, found, changes)
             while True:
                 for row in rows:
@@ -68,10 +68,10 @@ class EventVerbs(ClientVerbs):
 
     async def _history(self, task_id: str, upto: int) -> History:
         """Return the task's history up to an event, ready to fold later ones."""
-        found, changes = await self._core.read_each(*self._asked(task_id, upto))
+        found, changes = await self._core.read_each(*self._history_statements(task_id, upto))
         return await self._composed(task_id, found, changes)
 
-    def _asked(self, task_id: str, upto: int) -> tuple[Asked, Asked]:
+    def _history_statements(self, task_id: str, upto: int) -> tuple[Asked, Asked]:
         """Return the statements that read a history: the task, and its changes up to an event."""
         known = clean(task_id)
         return (sql_tasks.GET_TASK, (known, self._organization)), (sql_log.READ_CHANGES, (known, upto))

@@ -55,7 +55,7 @@ _OVERDUE = """
 def answering(organization_id: str, record: TaskRecord, answers: Sequence[InputAnswer]) -> AnswerRequests:
     """Return the change that stores answers to a task's requests, on behalf of the current actor."""
     return AnswerRequests(
-        organization_id, record.id, answers, _who(), sum(len(encode(each.said())) for each in answers)
+        organization_id, record.id, answers, _who(), sum(len(encode(each.stored())) for each in answers)
     )
 
 

@@ -117,7 +117,7 @@ class EnginePresence:
             await self.give_back([each for each in held if not each.begun])
             await self.give_back_deliveries(held_deliveries)
 
-    async def heard(self, worker_id: str) -> None:
+    async def record_heartbeat(self, worker_id: str) -> None:
         """Record a worker's heartbeat, and renew its lease."""
         await self._work.renew(worker_id)
         await self._core.rows(sql_presence.HEARD, (worker_id, self._organization))

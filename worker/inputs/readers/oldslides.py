@@ -103,7 +103,7 @@ class _Presentation:
         notes = dict(self._notes())
         for number, (key, place, outline) in enumerate(self._listed(0), 1):
             slide = self._at(self._places.get(place, -1))
-            said = list(self._said(slide.content, outline))
+            said = list(self._page_texts(slide.content, outline))
             titles = [words for kind, words in said if kind in _TITLES]
             heading = " ".join(" ".join(titles[:1]).split())
             parts = [f"## Slide {number}: {heading}" if heading else f"## Slide {number}"]
@@ -180,9 +180,9 @@ class _Presentation:
             atom = next((each for each in _records(page.content) if each.type == _NOTES_ATOM), None)
             if page.type == _NOTES and atom is not None:
                 key = struct.unpack_from("<I", atom.content)[0]
-                yield key, "\n\n".join(words for _, words in self._said(page.content, outline))
+                yield key, "\n\n".join(words for _, words in self._page_texts(page.content, outline))
 
-    def _said(self, page: memoryview, outline: list[_Text]) -> Iterator[tuple[int, str]]:
+    def _page_texts(self, page: memoryview, outline: list[_Text]) -> Iterator[tuple[int, str]]:
         """Iterate over the texts and tables of a page in order, each with its type."""
         waiting = [(each, 0) for each in reversed(list(_records(page)))]
         while waiting:

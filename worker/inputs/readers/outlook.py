@@ -55,12 +55,12 @@ class _Message:
 
     def text(self) -> str:
         """Return its headers and body."""
-        name, address = self._said(_SENDER), self._said(_ADDRESS) or self._said(_OLD_ADDRESS)
+        name, address = self._property(_SENDER), self._property(_ADDRESS) or self._property(_OLD_ADDRESS)
         sender = f"{name} <{address}>" if name and "@" in address and address != name else name or address
-        named = {"From": sender, "To": self._said(_TO), "Cc": self._said(_CC), "Date": self._moment()}
-        named["Subject"] = self._said(_SUBJECT)
+        named = {"From": sender, "To": self._property(_TO), "Cc": self._property(_CC), "Date": self._moment()}
+        named["Subject"] = self._property(_SUBJECT)
         head = [f"{key}: {one_line(value, mail.LONGEST_HEADER)}" for key, value in named.items() if value.strip()]
-        body = self._said(_BODY).replace("\r\n", "\n").strip() or self._page()
+        body = self._property(_BODY).replace("\r\n", "\n").strip() or self._page()
         self.has_body = bool(body)
         return "\n\n".join(each for each in ("\n".join(head), body) if each)
 
@@ -72,15 +72,15 @@ class _Message:
             if len(entry) != depth or entry[:-1] != self._path or not entry[-1].lower().startswith(_ATTACHED):
                 continue
             part = _Message(self._storage, entry, self._answer)
-            name = file_name(part._said(_NAME) or part._said(_SHORT_NAME))
+            name = file_name(part._property(_NAME) or part._property(_SHORT_NAME))
             inner = [*entry, f"{_STREAM}{_DATA}{_STORAGE}"]
             if self._storage.exists(inner) and depth < 2 * DEEPEST:
                 message = _Message(self._storage, inner, self._answer)
                 said = message.text()
-                found.append(Inner(f"{name or one_line(message._said(_SUBJECT)) or 'message'}.txt", said.encode()))
+                found.append(Inner(f"{name or one_line(message._property(_SUBJECT)) or 'message'}.txt", said.encode()))
                 found += message.attached()
             else:
-                found.append(Inner(name or "attachment", part._bytes(_DATA), part._said(_KIND)))
+                found.append(Inner(name or "attachment", part._bytes(_DATA), part._property(_KIND)))
         return found
 
     def _page(self) -> str:
@@ -88,9 +88,9 @@ class _Message:
         found = text_encoding(content) if content else None
         if found is not None and found.is_guess:
             self._answer.notes.append(f"its text does not declare its encoding; it was read as {found.spoken}, a guess")
-        return web.markdown(content.decode(found.name, "replace")) if found is not None else self._said(_HTML)
+        return web.markdown(content.decode(found.name, "replace")) if found is not None else self._property(_HTML)
 
-    def _said(self, what: str) -> str:
+    def _property(self, what: str) -> str:
         content = self._stream(what, _TEXT)
         if content is not None:
             return content.decode("utf-16-le", "replace").rstrip("\0")

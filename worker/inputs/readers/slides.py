@@ -46,7 +46,9 @@ def _pictures(presentation: Any) -> Iterator[tuple[str, bytes]]:
 def _slide(number: int, slide: Any) -> str:
     title = slide.shapes.title
     heading = " ".join(title.text_frame.text.split()) if title is not None and title.has_text_frame else ""
-    said = [text for shape in slide.shapes if not heading or shape != title for text in _said(shape) if text.strip()]
+    said = [
+        text for shape in slide.shapes if not heading or shape != title for text in _texts_of(shape) if text.strip()
+    ]
     said += [*_diagrams(slide), *_comments(slide)]
     notes = slide.notes_slide.notes_text_frame.text.strip() if _has_notes(slide) else ""
     parts = [f"## Slide {number}: {heading}" if heading else f"## Slide {number}", *said]
@@ -57,7 +59,7 @@ def _has_notes(slide: Any) -> bool:
     return slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None
 
 
-def _said(shape: Any) -> Iterator[str]:
+def _texts_of(shape: Any) -> Iterator[str]:
     """Iterate over the texts of a shape; an unreadable shape does not affect the others."""
     with suppress(ValueError, TypeError, AttributeError, NotImplementedError, LookupError, ET.ParseError):
         yield from _shape(shape)
@@ -67,7 +69,7 @@ def _shape(shape: Any) -> Iterator[str]:
     kind = _type_of(shape)
     if kind == _GROUP:
         for each in shape.shapes:
-            yield from _said(each)
+            yield from _texts_of(each)
     elif getattr(shape, "has_table", False):
         yield as_table([[cell.text_frame.text for cell in row.cells] for row in shape.table.rows])
     elif getattr(shape, "has_chart", False):

@@ -20,16 +20,16 @@ class RemoteDeliveries:
     async def find(self, query: DeliveryQuery) -> list[FailedDelivery]:
         """Return failed deliveries, those of the newest tasks first."""
         params = query.model_dump(mode="json", exclude={"agents"}, exclude_none=True)
-        rows = await self._asked("GET", self._url, "list deliveries", params=params)
+        rows = await self._request("GET", self._url, "list deliveries", params=params)
         return [FailedDelivery.model_validate(row) for row in cast("list[Any]", rows)]
 
     async def retry(self, wish: DeliveryRetry) -> int:
         """Retry deliveries that were set aside, and return their number."""
         body = wish.model_dump(mode="json", exclude={"agents"}, exclude_none=True)
-        answer = await self._asked("POST", f"{self._url}/retry", "retry deliveries", body=body)
+        answer = await self._request("POST", f"{self._url}/retry", "retry deliveries", body=body)
         return int(answer["retried"])
 
-    async def _asked(self, method: str, url: str, what: str, *, body: Any = None, params: Any = None) -> Any:
+    async def _request(self, method: str, url: str, what: str, *, body: Any = None, params: Any = None) -> Any:
         try:
             answer = await self._transport.call(method, url, body=body, params=params)
         except ModuleException as error:

@@ -167,7 +167,7 @@ class Transport:
             seconds=seconds,
         )
         tries = AsyncRetrying(
-            retry=retry_if_exception(lambda error: isinstance(error, Failed) and _again(error, repeat)),
+            retry=retry_if_exception(lambda error: isinstance(error, Failed) and _may_repeat(error, repeat)),
             wait=_wait,
             stop=stop_after_attempt(TRIES) | stop_after_delay(TOTAL_SECONDS),
             reraise=True,
@@ -217,7 +217,7 @@ class Transport:
                 await events.aclose()
         except (httpx.TransportError, SSEError) as error:
             raise Unavailable(
-                f"The event stream of {self.addresses.shown} was interrupted: {self._said(error)}"
+                f"The event stream of {self.addresses.shown} was interrupted: {self._describe(error)}"
             ) from error
         finally:
             await response.aclose()
@@ -263,10 +263,10 @@ class Transport:
             finally:
                 await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            away = Unavailable(f"{self.addresses.shown} cannot be reached: {self._said(error)}")
+            away = Unavailable(f"{self.addresses.shown} cannot be reached: {self._describe(error)}")
             raise Failed(away, 0, acted=False) from error
         except (httpx.TransportError, httpx.DecodingError) as error:
-            unanswered = Unanswered(f"{self.addresses.shown} did not respond: {self._said(error)}")
+            unanswered = Unanswered(f"{self.addresses.shown} did not respond: {self._describe(error)}")
             raise Failed(unanswered, 0, acted=True) from error
         if not response.is_success:
             raise self._failure(response, subject)
@@ -296,7 +296,7 @@ class Transport:
         error = refusal(status, body, subject, self.addresses.shown)
         return Failed(error, status, acted=status not in NOT_ACTED)
 
-    def _said(self, error: Exception) -> str:
+    def _describe(self, error: Exception) -> str:
         return self._without_key(str(error)) or type(error).__name__
 
     def _without_key(self, text: str) -> str:
@@ -326,7 +326,7 @@ def next_request(request: "httpx.Request", response: "httpx.Response") -> "httpx
     return following if following is not None and following.url.host == request.url.host else None
 
 
-def _again(failed: Failed, repeat: Repeat) -> bool:
+def _may_repeat(failed: Failed, repeat: Repeat) -> bool:
     if failed.status and failed.status not in AGAIN:
         return False
     return repeat is Repeat.ALWAYS or (repeat is Repeat.UNSENT and not failed.acted)

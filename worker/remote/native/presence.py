@@ -83,13 +83,13 @@ class NativePresence:
 
         def answered(status: int, content: bytes) -> None:
             if is_unknown(status, content) and not loop.is_closed():
-                loop.call_soon_threadsafe(self._introduce_again, card)
+                loop.call_soon_threadsafe(self._register_again, card)
             elif is_well(status, content) and card.id in self._streams:
                 self._lease.renewed(sent, seconds)
 
         return Beat(self._url, next_body, answered)
 
-    def _introduce_again(self, card: WorkerCard) -> None:
+    def _register_again(self, card: WorkerCard) -> None:
         """Register a worker again that was considered dead. Its tasks belong to others, but it can claim new ones."""
         if card.id not in self._streams or self._again:
             return

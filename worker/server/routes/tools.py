@@ -59,7 +59,7 @@ async def invoke(
     payload = await _arguments(request)
     await service_of(request).queues.enter(access.organization, agent_id)
     call = _Told(access, x_execution_id, tool_id, payload)
-    await call.begins()
+    await call.begin()
     result = await _unless_closing(
         service_of(request), access.organization.tasks.invoke_tool(agent_id, tool_id, payload, key=idempotency_key)
     )
@@ -113,7 +113,7 @@ class _Told:
         self._payload = payload
         self._id = f"call_{new_id()}"
 
-    async def begins(self) -> None:
+    async def begin(self) -> None:
         """Record the request."""
         if self._task_id is not None:
             await self._access.check_task(self._task_id)

@@ -102,7 +102,7 @@ async def _take(access: Access, claims: Claims, worker_id: str, body: WorkerRepo
     presence = access.organization.presence
     match body.event:
         case "worker-heartbeat":
-            await presence.heard(worker_id)
+            await presence.record_heartbeat(worker_id)
         case "worker-capacity-update":
             await presence.busy(worker_id, is_busy=isinstance(body.data, dict) and bool(body.data.get("is_busy")))
         case bare_deliveries.DONE:

@@ -144,7 +144,7 @@ class BareSession:
 
     async def work(self) -> AsyncGenerator[bytes]:
         """Register the worker, then assign tasks to it, one at a time."""
-        end_listening = self.access.organization.work.on_change(self._hear)
+        end_listening = self.access.organization.work.on_change(self._on_change)
         pauses = SOON.pauses()
         try:
             while not self.service.closing.is_set():
@@ -204,7 +204,7 @@ class BareSession:
         with suppress(ModuleException):  # otherwise its lease expires
             await self.access.organization.presence.drop(worker_id, self.stream)
 
-    def _hear(self, task_ids: Collection[str]) -> None:
+    def _on_change(self, task_ids: Collection[str]) -> None:
         if not self.held.keys().isdisjoint(task_ids):
             self.changed.set()
 

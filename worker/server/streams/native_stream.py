@@ -31,7 +31,7 @@ async def serve(service: Service, access: Access, worker: WorkerState) -> AsyncG
     service.holdings.setdefault(worker.id, {})
     stream = NativeStream(service, access, worker.id)
     yield registration(worker, access.organization.organization_id, None)
-    end_listening = access.organization.work.on_change(stream.hear)
+    end_listening = access.organization.work.on_change(stream.on_change)
     hints = [
         asyncio.create_task(stream.listen(name, seen)) for name, seen in access.organization.presence.seen().items()
     ]
@@ -57,7 +57,7 @@ class NativeStream:
     changed: set[str] = field(default_factory=set[str])  # held tasks with changes that were not sent yet
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def hear(self, task_ids: Collection[str]) -> None:
+    def on_change(self, task_ids: Collection[str]) -> None:
         """Record that tasks changed, if the worker holds them."""
         held = self.service.holdings.get(self.worker_id, {})
         changed = held.keys() & set(task_ids)

@@ -98,7 +98,7 @@ class VerbRunner(RunVerbs, PresenceVerbs, ProviderVerbs):
         given = result.get("value") or ()
         with suppress(ModuleException):
             held_deliveries = [each for each in given if "claim" in each]
-            await self._organization.presence.give_back_deliveries([_held(each) for each in held_deliveries])
+            await self._organization.presence.give_back_deliveries([_delivery_of(each) for each in held_deliveries])
         for each in given:
             if "attempt" in each:
                 with suppress(ModuleException):
@@ -134,5 +134,5 @@ VERBS: dict[str, tuple[type[Form], Callable[[VerbRunner, Any], Awaitable[Any]]]]
 }
 
 
-def _held(held: dict[str, Any]) -> HeldDelivery:
+def _delivery_of(held: dict[str, Any]) -> HeldDelivery:
     return HeldDelivery(held["subscription_id"], held["task"]["id"], held["claim"])

@@ -4,8 +4,8 @@ import functools
 import threading
 from typing import Any, cast
 
-from worker.agents.instrumentation import bare, bare_notes, media, model_answers, model_asking, other_loops
-from worker.agents.instrumentation.askers import asker_of
+from worker.agents.instrumentation import bare, bare_notes, calling_models, media, model_answers, other_loops
+from worker.agents.instrumentation.callers import caller_of
 from worker.agents.instrumentation.frames import Frame, current_frame
 from worker.agents.instrumentation.hooks.places import Original
 from worker.agents.instrumentation.model_calls import ModelCall
@@ -25,7 +25,7 @@ def model_call(original: Original) -> Original:
             made = original(self, **arguments) if attempt is None else bare.whole(attempt, original, self, arguments)
             return await made
         call = _call_of(frame, self, arguments, is_streamed=False)
-        return await other_loops.brought(frame, model_asking.whole(call, original))
+        return await other_loops.on_run_loop(frame, calling_models.whole(call, original))
 
     return hook
 
@@ -43,7 +43,7 @@ def model_call_sync(original: Original) -> Original:
             if attempt is None:
                 return original(self, **arguments)
             return bare.whole_sync(attempt, original, self, arguments)
-        return model_asking.whole_sync(_call_of(frame, self, arguments, is_streamed=False), original, frame.run)
+        return calling_models.whole_sync(_call_of(frame, self, arguments, is_streamed=False), original, frame.run)
 
     return hook
 
@@ -60,7 +60,7 @@ def model_stream(original: Original) -> Original:
         if frame is None:
             return bare.streamed(cast("Any", attempt), original, self, arguments)
         call = _call_of(frame, self, arguments, is_streamed=True)
-        return other_loops.brought(frame, model_asking.streamed(call, original))
+        return other_loops.on_run_loop(frame, calling_models.streamed(call, original))
 
     return hook
 
@@ -78,18 +78,18 @@ def model_stream_sync(original: Original) -> Original:
         if frame is None:
             yield from bare.streamed_sync(cast("Any", attempt), original, self, arguments)
             return
-        yield from model_asking.streamed_sync(_call_of(frame, self, arguments, is_streamed=True), original, frame.run)
+        yield from calling_models.streamed_sync(_call_of(frame, self, arguments, is_streamed=True), original, frame.run)
 
     return hook
 
 
 def _call_of(frame: Frame, model: Any, arguments: dict[str, Any], *, is_streamed: bool) -> ModelCall:
-    """Create a call on the run's loop; for other threads, the asker is determined here, from the calling stack."""
+    """Create a call on the run's loop; for other threads, the caller is determined here, from the calling stack."""
     if threading.get_ident() == frame.run.thread:
         return ModelCall(frame, model, arguments, is_streamed=is_streamed)
-    asker = asker_of(arguments)
-    call = frame.run.call(functools.partial(ModelCall, frame, model, arguments, is_streamed=is_streamed, asker=asker))
-    call.in_hand()
+    caller = caller_of(arguments)
+    call = frame.run.call(functools.partial(ModelCall, frame, model, arguments, is_streamed=is_streamed, caller=caller))
+    call.set_turn()
     return call
 
 

@@ -20,11 +20,13 @@ def run(original: Original) -> Original:
             attempt = bare_notes.current_attempt()
             if attempt is None:
                 return original(self, *arguments, **options)
-            return exits.held_in(bare_runs.made(attempt, original, self, arguments, options), with_cancelled=False)
+            return exits.guarded_result(
+                bare_runs.made(attempt, original, self, arguments, options), with_cancelled=False
+            )
         if frame.owner is self:  # the frame's own run, not a nested one
             return original(self, *arguments, **options)
-        made = other_loops.brought(frame, runs.run(frame, original, self, arguments, options))
-        return exits.held_in(made, with_cancelled=False)
+        made = other_loops.on_run_loop(frame, runs.run(frame, original, self, arguments, options))
+        return exits.guarded_result(made, with_cancelled=False)
 
     return hook
 
@@ -58,7 +60,7 @@ def step(original: Original) -> Original:
             result = failed_steps.ending(self, partial(original, own, *arguments, **options), None, options)
         else:
             result = runs.step(frame, original, own, arguments, options)
-        return exits.held_in(result)
+        return exits.guarded_result(result)
 
     return hook
 

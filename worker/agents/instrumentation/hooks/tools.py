@@ -3,7 +3,7 @@
 import inspect
 from typing import Any
 
-from worker.agents.instrumentation import bare_notes, exits, tool_making
+from worker.agents.instrumentation import bare_notes, calling_tools, exits
 from worker.agents.instrumentation.frames import Frame, current_frame
 from worker.agents.instrumentation.hooks.places import Original
 
@@ -14,12 +14,12 @@ def tool_call(original: Original) -> Original:
     async def hook(self: Any, function_call: Any) -> Any:
         frame = current_frame.get()
         if frame is None:
-            with exits.held():
+            with exits.guarded():
                 success, timer, call, outcome = await original(self, function_call)
         else:
-            with exits.held():
-                success, timer, call, outcome = await tool_making.called(frame, original, self, function_call)
-        call.result = exits.held_apart(call.result)
+            with exits.guarded():
+                success, timer, call, outcome = await calling_tools.called(frame, original, self, function_call)
+        call.result = exits.guarded_items(call.result)
         return success, timer, call, outcome
 
     return hook
@@ -32,9 +32,9 @@ def tool_execution(original: Original) -> Original:
         frame = current_frame.get()
         if frame is None:
             bare_notes.called(self.function)
-        if frame is None or tool_making.is_current_call(self):
+        if frame is None or calling_tools.is_current_call(self):
             return await original(self, *arguments, **options)
-        return await tool_making.executed(frame, original, self)
+        return await calling_tools.executed(frame, original, self)
 
     return hook
 
@@ -46,9 +46,9 @@ def tool_execution_sync(original: Original) -> Original:
         frame = current_frame.get()
         if frame is None:
             bare_notes.called(self.function)
-        if frame is None or tool_making.is_current_call(self):
+        if frame is None or calling_tools.is_current_call(self):
             return original(self, *arguments, **options)
-        return tool_making.executed_sync(frame, original, self)
+        return calling_tools.executed_sync(frame, original, self)
 
     return hook
 
@@ -59,7 +59,7 @@ def hook_arguments(original: Original) -> Original:
     def hook(function: Any, all_arguments: Any) -> Any:
         frame: Frame | None = current_frame.get()
         if frame is not None and not inspect.iscoroutinefunction(function):  # that of an async run gets it when called
-            frame.hook_begins(getattr(function, "__name__", type(function).__name__))
+            frame.set_hook_key(getattr(function, "__name__", type(function).__name__))
         return original(function, all_arguments)
 
     return hook

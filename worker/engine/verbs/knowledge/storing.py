@@ -46,7 +46,7 @@ class Storing:
             keys = {"base": base, "document": part.document_id, "task": task_id, "attempt": attempt}
             if part.is_unreadable:
                 await connection.execute(
-                    statements.UNREADABLE, {**keys, **_said(part), "status": DocumentStatus.Unreadable}
+                    statements.UNREADABLE, {**keys, **_name_and_note(part), "status": DocumentStatus.Unreadable}
                 )
                 await _drop(connection, base, await _unfinished(connection, keys), place)
                 return
@@ -61,7 +61,7 @@ class Storing:
                 former = await _rows(connection, statements.FORMER, {**keys, "edition": edition})
                 counted = {**keys, "edition": edition, "language": language, "skip": len(mark_of(base, language)) + 1}
                 await connection.execute(statements.COUNT, counted)
-                await connection.execute(statements.GO_LIVE, {**keys, **_said(part), "edition": edition})
+                await connection.execute(statements.GO_LIVE, {**keys, **_name_and_note(part), "edition": edition})
                 await _drop(connection, base, [row[0] for row in former], place)
         if part.is_last and known is not None:
             self.vectors.index(base, known)
@@ -181,7 +181,7 @@ def _searched(chunk: Chunk) -> str:
     return searchable(clean(f"{heading}\n{chunk.content[:CONTENT_CHARACTERS]}"))
 
 
-def _said(part: DocumentPart) -> dict[str, Any]:
+def _name_and_note(part: DocumentPart) -> dict[str, Any]:
     note = clean(part.note[:NOTE_CHARACTERS]) if part.note else None
     return {"name": clean(part.name[:NOTE_CHARACTERS]), "note": note}
 

@@ -5,11 +5,11 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-from worker.agents.answers.completeness import asked, asked_sync
+from worker.agents.answers.completeness import call_model, call_model_sync
 from worker.agents.answers.reading import current_reading
 from worker.agents.instrumentation.model_calls import ModelCall
 from worker.agents.instrumentation.patience import AT_ONCE, read_stream, read_stream_sync, within, within_sync
-from worker.agents.models.clients import leave_retries, prepare_client
+from worker.agents.models.clients import disable_retries, prepare_client
 from worker.words.watching import watched
 
 
@@ -17,14 +17,14 @@ async def whole(call: ModelCall, original: Any) -> Any:
     """Make a call whose answer is not streamed."""
     with watched(call.stretch):
         try:
-            known = await call.known()
+            known = await call.from_journal()
             if known is not None:
                 return known[0]
             prepare_client(call.model)
-            leave_retries(call.model, "async_client")
+            disable_retries(call.model, "async_client")
             token = current_reading.set(call.reading)
             try:
-                answer = await within(asked(original, call.model, call.arguments), call.silence * AT_ONCE)
+                answer = await within(call_model(original, call.model, call.arguments), call.silence * AT_ONCE)
             finally:
                 current_reading.reset(token)
             call.check(answer)
@@ -40,13 +40,13 @@ def whole_sync(call: ModelCall, original: Any, run: Any) -> Any:
     """Sync version of ``whole``."""
     with watched(call.stretch):
         try:
-            known = run.on_loop(call.known)
+            known = run.on_loop(call.from_journal)
             if known is not None:
                 return known[0]
-            leave_retries(call.model, "client")
+            disable_retries(call.model, "client")
             token = current_reading.set(call.reading)
             try:
-                answer = _asked_sync(call, original, run)
+                answer = _call_model_sync(call, original, run)
             finally:
                 current_reading.reset(token)
             run.call(call.check, answer)
@@ -58,8 +58,8 @@ def whole_sync(call: ModelCall, original: Any, run: Any) -> Any:
         return answer
 
 
-def _asked_sync(call: ModelCall, original: Any, run: Any) -> Any:
-    ask = partial(asked_sync, original, call.model, call.arguments)
+def _call_model_sync(call: ModelCall, original: Any, run: Any) -> Any:
+    ask = partial(call_model_sync, original, call.model, call.arguments)
     return within_sync(ask, call.silence * AT_ONCE, run.check)
 
 
@@ -69,18 +69,18 @@ async def streamed(call: ModelCall, original: Any) -> AsyncIterator[Any]:
     is_complete = False
     with watched(call.stretch):
         try:
-            known = await call.known()
+            known = await call.from_journal()
             if known is not None:
                 for delta in known:
                     yield delta
                 is_complete = True
                 return
             prepare_client(call.model)
-            leave_retries(call.model, "async_client")
+            disable_retries(call.model, "async_client")
             stream = original(call.model, **call.arguments)
             async with aclosing(read_stream(stream, call.model, call.reading, call.silence)) as pieces:
                 async for delta in pieces:
-                    call.hear(delta)
+                    call.add_chunk(delta)
                     yield delta
             call.check_whole()
             is_complete = True
@@ -90,10 +90,10 @@ async def streamed(call: ModelCall, original: Any) -> AsyncIterator[Any]:
             raise
         finally:
             if not is_complete:
-                call.broke_off()
+                call.abort_stream()
             if stream is not None:
                 await stream.aclose()  # a cancelled run must release the connection now, not at garbage collection
-        await call.heard()
+        await call.complete_stream()
 
 
 def streamed_sync(call: ModelCall, original: Any, run: Any) -> Iterator[Any]:
@@ -101,15 +101,15 @@ def streamed_sync(call: ModelCall, original: Any, run: Any) -> Iterator[Any]:
     is_complete = False
     with watched(call.stretch):
         try:
-            known = run.on_loop(call.known)
+            known = run.on_loop(call.from_journal)
             if known is not None:
                 yield from known
                 is_complete = True
                 return
-            leave_retries(call.model, "client")
+            disable_retries(call.model, "client")
             stream = original(call.model, **call.arguments)
             for delta in read_stream_sync(stream, call.model, call.reading, call.silence, run.check):
-                call.hear(delta)
+                call.add_chunk(delta)
                 yield delta
             run.call(call.check_whole)
             is_complete = True
@@ -119,5 +119,5 @@ def streamed_sync(call: ModelCall, original: Any, run: Any) -> Iterator[Any]:
             raise
         finally:
             if not is_complete:
-                call.broke_off()
-        run.on_loop(call.heard)
+                call.abort_stream()
+        run.on_loop(call.complete_stream)

@@ -32,7 +32,7 @@ ANSWERING = frozenset({"parser", "output"})
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class Caller:
     """The caller of a model.
 
     Args:
@@ -46,15 +46,15 @@ class Asker:
     is_agent: bool = False
 
     @property
-    def gives_answer(self) -> bool:
+    def is_answer(self) -> bool:
         """Whether the call produces an agent's answer, rather than a side request."""
         return self.is_agent or self.helper in ANSWERING
 
 
-USER = Asker("model")
+USER = Caller("model")
 
 
-def asker_of(arguments: dict[str, Any]) -> Asker:
+def caller_of(arguments: dict[str, Any]) -> Caller:
     """Return the caller of a model: the first stack frame outside Agno's models and the worker.
 
     Args:
@@ -79,12 +79,12 @@ def _is_between(module: str) -> bool:
 
 
 @cache
-def _asker(module: str, function: str) -> Asker:
+def _asker(module: str, function: str) -> Caller:
     if not is_agno(module):
         return USER
     if module.startswith(("agno.agent.", "agno.team.")):
         role = next((role for part, role in ROLES if part in function), None)
-        return Asker(role, role) if role else Asker("main", is_agent=True)
+        return Caller(role, role) if role else Caller("main", is_agent=True)
     part = module.rpartition(".")[2]
     helper = next((helper for prefix, helper in HELPERS if module.startswith(prefix)), part)
-    return Asker(helper if part == helper else f"{helper}.{part}", helper)
+    return Caller(helper if part == helper else f"{helper}.{part}", helper)

@@ -16,15 +16,15 @@ async def called(frame: Frame, original: Any, model: Any, function_call: Any) ->
     frame.run.join()
     tool = ToolCall(frame, function_call)
     with within(tool.frame, tool.key), watched(ToolCalled(tool=tool.name, call_id=str(function_call.call_id))) as seen:
-        entry = await tool.known()
+        entry = await tool.from_journal()
         if entry is not None:
             seen.replayed = True
             success, outcome = tool.answer(entry)
             seen.failed = success is not True
             return success, no_time(), function_call, outcome
-        await tool.begins()
+        await tool.begin()
         try:
-            success, timer, function_call, outcome = await _made(tool, original, model, function_call)
+            success, timer, function_call, outcome = await _make_call(tool, original, model, function_call)
             seen.failed = success is not True
             tool.completed(success, outcome)
         except asyncio.CancelledError:
@@ -36,7 +36,7 @@ async def called(frame: Frame, original: Any, model: Any, function_call: Any) ->
         return success, timer, function_call, outcome
 
 
-async def _made(tool: ToolCall, original: Any, model: Any, function_call: Any) -> Any:
+async def _make_call(tool: ToolCall, original: Any, model: Any, function_call: Any) -> Any:
     """Make the call within the tool's limits."""
     if tool.exceeds_limit:
         return False, no_time(), function_call, tool.refused()
@@ -73,10 +73,10 @@ async def executed(frame: Frame, original: Any, function_call: Any) -> Any:
     frame.run.join()
     tool = ToolCall(frame, function_call)
     with within(tool.frame, tool.key):
-        entry = await tool.known()
+        entry = await tool.from_journal()
         if entry is not None:
             return raised_or(*tool.answer(entry))
-        await tool.begins()
+        await tool.begin()
         try:
             outcome = await _outcome(tool, original, function_call)
             tool.completed(outcome.status == "success", outcome)
@@ -95,10 +95,10 @@ def executed_sync(frame: Frame, original: Any, function_call: Any) -> Any:
     run.join()
     tool = ToolCall(frame, function_call)
     with within(tool.frame, tool.key):
-        entry = run.on_loop(tool.known)
+        entry = run.on_loop(tool.from_journal)
         if entry is not None:
             return raised_or(*tool.answer(entry))
-        run.on_loop(tool.begins)
+        run.on_loop(tool.begin)
         try:
             outcome = _outcome_sync(tool, original, function_call)
             run.call(partial(tool.completed, outcome.status == "success", outcome, plain=True))
