@@ -31,6 +31,7 @@ from worker.words.knowledge import (
     DocumentPart,
     DocumentStatus,
     Ingestion,
+    KnowledgeBaseDocumentItem,
     KnowledgeBaseNotFound,
     KnowledgeBaseRecord,
     ingestion_of,
@@ -228,12 +229,22 @@ class DocumentReading:
         """Return the outcome of each document as JSON. Raise ModuleException if none of them could be read."""
         found = await self._platform.knowledge.documents(asked.knowledge_base_id)
         mine = [each for each in found if each.id in asked.documents and each.task_id == self._task.id]
-        unread = [each for each in mine if each.status is DocumentStatus.Unreadable]
-        if unread and len(unread) == len(mine):
-            raise ModuleException(422, " ".join(each.note or f"{each.name} could not be read." for each in unread))
+        check_readable(mine)
         names = {"id", "document_url", "status", "chunks", "note"}
         documents = [each.model_dump(mode="json", include=names) for each in mine]
         return json.dumps({"knowledge_base_id": asked.knowledge_base_id, "documents": documents}, ensure_ascii=False)
+
+
+def check_readable(documents: list[KnowledgeBaseDocumentItem]) -> list[KnowledgeBaseDocumentItem]:
+    """Return documents whose task has ended.
+
+    Raises:
+        ModuleException: None of them could be read.
+    """
+    unread = [each for each in documents if each.status is DocumentStatus.Unreadable]
+    if unread and len(unread) == len(documents):
+        raise ModuleException(422, " ".join(each.note or f"{each.name} could not be read." for each in unread))
+    return documents
 
 
 def _embedded(chunk: Chunk) -> str:

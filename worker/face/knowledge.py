@@ -12,14 +12,13 @@ from worker.contracts import Platform
 from worker.current import run_in_hand
 from worker.face import bridge
 from worker.face.configuration import Configuration
-from worker.face.ingesting import ingest_here
+from worker.face.ingesting import check_readable, ingest_here
 from worker.face.task_saving import Verb
 from worker.face.uploads import FileSource, references
 from worker.knowledge import embed, named
-from worker.words.errors import ModuleException, Unavailable, ValidationError
+from worker.words.errors import Unavailable, ValidationError
 from worker.words.knowledge import (
     TOP_K,
-    DocumentStatus,
     KnowledgeBaseRecord,
     KnowledgeBaseSearchResult,
     NewKnowledgeBase,
@@ -327,7 +326,7 @@ async def add_documents(
             why = "" if is_taken else ": no worker has claimed the task; check that a worker is running"
             raise Unavailable(f"the documents were not read within {seconds:g} s by task {task_id}{why}") from None
     now = {each.id: each for each in await platform.knowledge.documents(knowledge_base_id)}
-    return _checked([now.get(each.id, each) for each in added])
+    return check_readable([now.get(each.id, each) for each in added])
 
 
 async def _read(platform: Platform, task_id: str) -> None:
@@ -337,14 +336,6 @@ async def _read(platform: Platform, task_id: str) -> None:
         return
     async for _ in platform.tasks.events(task_id):
         pass
-
-
-def _checked(items: "list[DocumentRecord]") -> "list[DocumentRecord]":
-    """Return the documents after their task has ended, or raise ModuleException if none of them could be read."""
-    unread = [each for each in items if each.status is DocumentStatus.Unreadable]
-    if unread and len(unread) == len(items):
-        raise ModuleException(422, " ".join(each.note or f"{each.name} could not be read." for each in unread))
-    return items
 
 
 list_ = list  # within the class above, ``list`` is the method
