@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.agents.instrumentation import bare, calling_models
+from worker.agents.instrumentation import bare_model_calls, calling_models
 
 
 @pytest.fixture
@@ -20,5 +20,5 @@ def leftovers() -> Iterator[None]:
 def short_silence(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Models may be silent for six seconds, of which an answer that comes needs none."""
     monkeypatch.setenv("WORKER_MODEL_SILENCE_SECONDS", "6")
-    for module in (bare, calling_models):
+    for module in (bare_model_calls, calling_models):
         monkeypatch.setattr(module, "AT_ONCE", 1)

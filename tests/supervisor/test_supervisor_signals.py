@@ -68,7 +68,7 @@ def test_a_signal_is_known_before_the_main_thread_goes_on_and_raises_nothing_in_
 
 ALARM = """
 import asyncio, signal
-from worker.supervisor.departure import run_on
+from worker.supervisor.shutdown import run_on
 
 class Late(BaseException):
     pass

@@ -6,7 +6,7 @@ import pytest
 
 from worker.words.classification import classify, message_of
 from worker.words.errors import Escaped, GiveUp
-from worker.words.groups import MAX_MEMBERS, members
+from worker.words.exception_groups import MAX_MEMBERS, members
 
 
 class Sly(ExceptionGroup[Exception]):

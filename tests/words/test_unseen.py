@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.inputs.names import one_line
-from worker.words.unseen import UNSEEN_IN_LINES, escaped
+from worker.words.invisible_characters import UNSEEN_IN_LINES, escaped
 
 HOSTILE = ["\x1b[2J", "\r", "\x9b", "\u202e", "\u2066", "\u200b", "\u2028", "\ufeff", "\U000e0041", "\ud800"]
 

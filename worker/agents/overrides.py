@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.agents.answers.results import FORMATS, Wanted
 from worker.agents.answers.schemas import in_words, schema_request
-from worker.agents.instrumentation.off_loop import with_async_attributes
+from worker.agents.instrumentation.sync_code import with_async_attributes
 from worker.agents.models.clients import open_client
 from worker.agents.models.models import default_model, knows_effort, named_model, set_effort, shared_model, stand_in
 from worker.agents.tools.file_tools import FileTools

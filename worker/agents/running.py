@@ -16,10 +16,10 @@ from worker.agents.instrumentation import Frame, installed, within
 from worker.agents.instrumentation.connections import close_servers
 from worker.agents.instrumentation.failed_steps import as_errors
 from worker.agents.instrumentation.identities import config_of, input_of, model_of, name_of
-from worker.agents.instrumentation.off_loop import has_plain_database
 from worker.agents.instrumentation.run_outcomes import begin, end
 from worker.agents.instrumentation.runs import name_members
 from worker.agents.instrumentation.step_pauses import continued
+from worker.agents.instrumentation.sync_code import has_plain_database
 from worker.agents.journal import CallSite, Entry, Identity, Journal, not_reused
 from worker.agents.journal.call_sites import CodePlace, call_site
 from worker.agents.models.clients import close_clients
@@ -28,7 +28,7 @@ from worker.agents.requests import repair_of, request_of
 from worker.agents.runs.agent_run import AgentRun
 from worker.agents.runs.endings import UNSUPPORTED_PAUSE, Ending, ending_of, is_ending
 from worker.agents.runs.material import Material, Produce, RunResult
-from worker.agents.runs.produced import produced
+from worker.agents.runs.produced_media import produced
 from worker.agents.translation.translation import Translation
 from worker.agents.translation.workflow_steps import HeldText, Said
 from worker.current import Run, run_in_hand

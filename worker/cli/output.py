@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from worker.words.finish import is_whole
-from worker.words.unseen import UNSEEN_IN_LINES
+from worker.words.invisible_characters import UNSEEN_IN_LINES
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -21,7 +21,7 @@ from worker.server.app import create_app
 from worker.server.main import LOOPBACK, check_organization_of, check_reach, is_loopback
 from worker.settings import Settings
 from worker.supervisor import Supervisor, forks
-from worker.supervisor.departure import run_to_exit
+from worker.supervisor.shutdown import run_to_exit
 from worker.telemetry import logs
 from worker.words.errors import ConfigurationError, ModuleException
 from worker.words.notices import HandlersBroken, announce

@@ -12,7 +12,7 @@ from worker import discovery, registry
 from worker.dev import libraries
 from worker.registry import Registry
 from worker.words.errors import ConfigurationError
-from worker.words.groups import members
+from worker.words.exception_groups import members
 
 
 def load(folder: Path) -> Registry:

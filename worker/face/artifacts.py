@@ -16,12 +16,12 @@ from worker.settings import Settings
 from worker.words.artifacts import NAME_CHARACTERS, Artifact
 from worker.words.errors import Conflict, NotFound, TooLarge, Unsupported, ValidationError
 from worker.words.events import NewEvent, Note
+from worker.words.invisible_characters import UNSEEN
 from worker.words.media_types import UNKNOWN, is_media_type
 from worker.words.statuses import TaskUpdateEventType
-from worker.words.unseen import UNSEEN
 
 if TYPE_CHECKING:
-    from worker.agents.runs.produced import Produced
+    from worker.agents.runs.produced_media import Produced
 
 Content = bytes | str | os.PathLike[str]
 """Bytes; text, which is stored as UTF-8; or a local file."""

@@ -11,7 +11,7 @@ from worker.words.work import JournalEntry
 
 if TYPE_CHECKING:
     from worker.agents.runs.material import Produce
-    from worker.agents.runs.produced import Produced
+    from worker.agents.runs.produced_media import Produced
 
 
 class Emitter:

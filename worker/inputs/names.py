@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
-from worker.words.unseen import UNSEEN
+from worker.words.invisible_characters import UNSEEN
 
 LONGEST_NAME = 120  # characters; enough for real file names, but not for smuggling a page of text into a message
 LONGEST_URL = 4_000  # characters; signed URLs have up to 2,000

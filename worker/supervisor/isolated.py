@@ -27,12 +27,12 @@ from worker.registry import Handler
 from worker.settings import Settings
 from worker.supervisor import forks
 from worker.supervisor.calls import Caller
-from worker.supervisor.departure import run_to_exit
 from worker.supervisor.executor import Execution, Executor
 from worker.supervisor.hooks import Hooks
 from worker.supervisor.operations import READER, doing
 from worker.supervisor.orders import AWAY, BEGUN, DRAIN, END, UNFIT, Order, line
 from worker.supervisor.shared_loop import share
+from worker.supervisor.shutdown import run_to_exit
 from worker.supervisor.verdict import message
 from worker.supervisor.watch import LoopWatch
 from worker.telemetry import logs

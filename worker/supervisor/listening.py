@@ -14,7 +14,7 @@ from worker.supervisor.calls import Caller
 from worker.supervisor.verdict import CANCELLED, message
 from worker.threads import Threads
 from worker.words.errors import GiveUp, LeaseLost, ModuleException
-from worker.words.groups import members
+from worker.words.exception_groups import members
 from worker.words.notices import Delivered, DeliveryFailed, PlatformTrouble, announce
 from worker.words.statuses import WHOLE_TASK
 from worker.words.tasks import TaskRecord

@@ -6,8 +6,8 @@ from asyncio import base_events, sleep
 from contextvars import Context
 from types import FrameType
 
-from worker.supervisor.departure import run_on
 from worker.supervisor.shared_loop import steady
+from worker.supervisor.shutdown import run_on
 
 BEAT_SECONDS = 0.5
 BROKEN_SECONDS = 20.0  # without a beat; even a very busy loop beats more often

@@ -7,7 +7,7 @@ from worker import wiring
 from worker.registry import Registry
 from worker.settings import Settings
 from worker.supervisor import forks, garbage
-from worker.supervisor.departure import run_to_exit
+from worker.supervisor.shutdown import run_to_exit
 from worker.supervisor.signals import EXIT_SECONDS, LastExit, handle_signals
 from worker.supervisor.supervisor import Supervisor
 from worker.telemetry import logs, output

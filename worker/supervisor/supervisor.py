@@ -14,8 +14,8 @@ from worker.face import bridge
 from worker.registry import Registry
 from worker.settings import Settings
 from worker.supervisor.calls import Caller
+from worker.supervisor.claiming import PATIENCE, Intake
 from worker.supervisor.hooks import Hooks
-from worker.supervisor.intake import PATIENCE, Intake
 from worker.supervisor.listening import Listening
 from worker.supervisor.lost_runs import LostRuns
 from worker.supervisor.runs import Runs

@@ -21,7 +21,7 @@ from worker.registry import Handler
 from worker.words.classification import Classified, classify
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import CutOff, LeaseLost, TimeLimit
-from worker.words.groups import members
+from worker.words.exception_groups import members
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import TERMINAL, AgentExecutionStatus
 

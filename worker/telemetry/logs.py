@@ -14,7 +14,7 @@ from worker.settings import Settings
 from worker.telemetry import lines, tracebacks, traces
 from worker.words import notices
 from worker.words.errors import ModuleException
-from worker.words.unseen import escaped
+from worker.words.invisible_characters import escaped
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 

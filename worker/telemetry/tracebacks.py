@@ -6,7 +6,7 @@ from typing import Any
 
 from worker.redaction import of_this_process
 from worker.words.classification import message_of
-from worker.words.groups import exceptions_of
+from worker.words.exception_groups import exceptions_of
 
 MESSAGE_CHARACTERS = 4_000  # per message or note
 MAX_NOTES = 20

@@ -19,8 +19,8 @@ from worker.face.task import Task
 from worker.face.uploads import FileSource, upload
 from worker.registry import Handler, Registry
 from worker.supervisor.calls import Caller
-from worker.supervisor.departure import run_on
 from worker.supervisor.executor import Executor
+from worker.supervisor.shutdown import run_on
 from worker.testing.local import current, local_platform, opened_engine
 from worker.words.errors import ConfigurationError
 from worker.words.events import Note, TaskUpdateEvent, ToolCallResult

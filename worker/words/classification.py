@@ -28,7 +28,7 @@ from worker.words.error_codes import (
     plain_name,
 )
 from worker.words.error_facts import OURS, Facts, attribute, facts_of, is_wrapper
-from worker.words.groups import exceptions_of, group_message
+from worker.words.exception_groups import exceptions_of, group_message
 from worker.words.wait_hints import requested_wait
 
 MAX_CAUSES = 50  # of one error, and members of one group; more add nothing new

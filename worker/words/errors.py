@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from worker.words.error_codes import ErrorCode
-from worker.words.groups import group_message
+from worker.words.exception_groups import group_message
 
 SHOWN_CHARACTERS = 1_000  # of a result quoted in an error
 

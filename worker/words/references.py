@@ -5,8 +5,8 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from worker.words.errors import FileNotStored
+from worker.words.invisible_characters import name_of
 from worker.words.texts import clean
-from worker.words.unseen import name_of
 
 SCHEME = "worker:"
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from worker.agents.runs.troubles import missing
+from worker.agents.runs.failures import missing
 from worker.agents.tools.tools import runs_others
 from worker.agents.translation.tool_events import request_event, result_event
 from worker.current import Run, run_in_hand

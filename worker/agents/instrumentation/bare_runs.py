@@ -9,7 +9,7 @@ from worker.agents.instrumentation import failed_steps
 from worker.agents.instrumentation.identities import name_of
 from worker.agents.overrides import without_users
 from worker.agents.runs.endings import ERRORS, PAUSES
-from worker.agents.runs.troubles import no_users
+from worker.agents.runs.failures import no_users
 from worker.current import Run
 from worker.words.bare_runs import BareRun
 

@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from worker.agents.answers.whole import ParsedCall
+from worker.agents.answers.unstreamed import ParsedCall
 from worker.agents.instrumentation.frames import current_turn
 from worker.agents.translation.values import changed_fields, packed
 

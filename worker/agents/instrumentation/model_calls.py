@@ -8,7 +8,7 @@ from typing import Any
 from worker.agents.answers.completeness import Answered, cut_short, provider_error, says_something, settled, tokens_of
 from worker.agents.answers.errors import AnswerError
 from worker.agents.answers.reading import Reading, read_answers_of
-from worker.agents.answers.whole import ParsedCall
+from worker.agents.answers.unstreamed import ParsedCall
 from worker.agents.errors import ensure_message
 from worker.agents.event_buffer import Written
 from worker.agents.instrumentation import steering

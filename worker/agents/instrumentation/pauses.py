@@ -12,7 +12,7 @@ from copy import copy
 from functools import partial
 from typing import Any
 
-from worker.agents.instrumentation import records, refused
+from worker.agents.instrumentation import records, refused_calls
 from worker.agents.instrumentation.frames import Frame, current_frame, current_turn, place_of
 from worker.words.requests import InputAnswer, InputRequest, RequestKind
 
@@ -162,7 +162,7 @@ class _Batch:
             tool_call_error=is_error,
         )
         self._results.append(message)
-        refused.answered(self._frame, message, call.arguments or {}, is_error=is_error)
+        refused_calls.answered(self._frame, message, call.arguments or {}, is_error=is_error)
         return text, is_error
 
     def _say(self, text: str) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from worker.agents.event_buffer import plain
-from worker.agents.instrumentation import states
+from worker.agents.instrumentation import session_state
 from worker.agents.instrumentation.frames import Frame
 from worker.agents.translation.values import is_json, packed, unpacked
 from worker.words.digests import digest
@@ -80,16 +80,16 @@ class _KeptFunction:
             for each in scope.children:  # the step's own rows may belong to another try
                 run.pass_over(each, run.count)
             return _restored(entry.value, state)
-        self._before, self._found = states.copied(state), states.found(state)
+        self._before, self._found = session_state.copied(state), session_state.found(state)
         return None
 
     def keep(self, result: Any) -> Any:
         """Store a result, and return it."""
         run, scope, value = self._frame.run, self._frame.scope, _left(result)
         if value is not None and not self._frame.is_paused:
-            state = states.copied(self._context.session_state)
+            state = session_state.copied(self._context.session_state)
             if state != self._before:
-                value |= {"state": state, "same": states.kept(self._context.session_state, self._found)}
+                value |= {"state": state, "same": session_state.kept(self._context.session_state, self._found)}
             number, what = run.journal.next_number(), f"The result of the step {self._name}"
             run.store_if_paused(
                 partial(run.written, scope, "step", "", value, match=self._match, what=what, number=number)
@@ -121,5 +121,5 @@ def _restored(value: dict[str, Any], state: Any) -> Any:
     from agno.workflow.types import StepOutput
 
     if "state" in value and isinstance(state, dict):
-        states.restore(state, value["state"], value["same"])
+        session_state.restore(state, value["state"], value["same"])
     return StepOutput(**{name: unpacked(value[name]) for name in LEFT if name in value})

@@ -6,10 +6,10 @@ from copy import copy
 from typing import Any
 
 from worker.agents.errors import failed_tool
-from worker.agents.instrumentation import states
+from worker.agents.instrumentation import session_state
 from worker.agents.instrumentation.frames import UNKNOWN, Frame, current_turn, place_of, streamed, streamed_sync
-from worker.agents.instrumentation.in_time import until, until_sync
 from worker.agents.instrumentation.shown_results import ShownResult
+from worker.agents.instrumentation.time_limits import until, until_sync
 from worker.agents.instrumentation.tool_outcomes import RAISED, is_streamed, pack_outcome, pack_result
 from worker.agents.instrumentation.tool_texts import BrokenOff, ToolText, each_of
 from worker.agents.journal import Entry, Identity, Scope
@@ -38,7 +38,7 @@ class ToolCall:
         self._member = place.member
         self._match = digest([function_call.function.name, function_call.arguments])
         self._context = (function_call.function.__pydantic_private__ or {}).get("_run_context")
-        self._found = states.found(self._state())
+        self._found = session_state.found(self._state())
         self._shape: dict[str, Any] | None = None
         self._said: Entry | None = None  # the earlier result of a call that is made again
         self.is_redone = is_redone(function_call.function)
@@ -48,7 +48,7 @@ class ToolCall:
         self._deadline: float | None = None  # by the loop's clock
         self._number = self._owner.calls_tool(self.name) if self._limits.calls is not None else 0
         if self._owner.noted_state is UNKNOWN:
-            self._owner.noted_state = states.copied(self._state())
+            self._owner.noted_state = session_state.copied(self._state())
         self.frame = Frame(self._run, function_call, self._open_scope, frame, given=frame.given, member=frame.member)
 
     def key(self) -> str:
@@ -302,10 +302,10 @@ class ToolCall:
 
     def _add_state(self, value: dict[str, Any]) -> None:
         """Add the session state after the call, if it differs from the last known state."""
-        state = states.copied(self._state())
+        state = session_state.copied(self._state())
         if state != self._owner.noted_state:
             value["state"] = self._owner.noted_state = state
-            value["same"] = states.kept(self._state(), self._found)
+            value["same"] = session_state.kept(self._state(), self._found)
 
     def _restore(self, entry: Entry) -> None:
         """Restore the session state after the call, unless a call that ended later has already been answered."""
@@ -315,7 +315,7 @@ class ToolCall:
             return
         if entry.number >= self._run.states.get(id(state), (0, 0)):
             self._run.states[id(state)] = entry.number
-            states.restore(state, entry.value["state"], entry.value.get("same", []))
+            session_state.restore(state, entry.value["state"], entry.value.get("same", []))
             self._owner.noted_state = entry.value["state"]
 
     # nested work and state that cannot be restored

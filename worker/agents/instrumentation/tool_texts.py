@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from worker.agents.instrumentation.off_loop import iterate_in_thread
+from worker.agents.instrumentation.sync_code import iterate_in_thread
 from worker.agents.journal import Entry
 
 

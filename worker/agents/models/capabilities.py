@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from worker.agents.models.contexts import context_of, is_hosted
+from worker.agents.models.context_sizes import context_of, is_hosted
 from worker.agents.models.models import default_model, named_model, shared_model, stand_in
 from worker.words.models import COMMON_PICTURES, ModelCapabilities, PictureLimits, PictureTokens
 from worker.words.tasks import TaskRecord

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from worker.agents.event_buffer import Written
-from worker.agents.runs.troubles import RunTroubles
+from worker.agents.runs.failures import RunTroubles
 from worker.current import REASON_PAUSE, Run
 from worker.words.finish import FinishReason, is_whole
 from worker.words.requests import InputRequest

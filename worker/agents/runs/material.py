@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from worker.agents.runs.produced import Produced
+from worker.agents.runs.produced_media import Produced
 from worker.agents.tools.file_tools import FileTools
 from worker.words.conversations import ConversationTurn
 from worker.words.tasks import Tokens

@@ -14,9 +14,9 @@ from worker.words.agents import AgentRecord
 from worker.words.audit import AuditEntry, AuditQuery
 from worker.words.errors import AgentNotFound
 from worker.words.ids import check_id
+from worker.words.invisible_characters import name_of
 from worker.words.providers import ProviderState
 from worker.words.texts import clean
-from worker.words.unseen import name_of
 
 NOT_STORED = frozenset({"id", "organization_id", "version", "created_at", "announced", "announced_tools"})
 """Fields of an agent's record that the platform itself sets."""

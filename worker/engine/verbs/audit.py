@@ -18,8 +18,8 @@ from worker.words.actors import Actor, AuditAction, Door, acting
 from worker.words.audit import AuditEntry, AuditQuery
 from worker.words.errors import ModuleException
 from worker.words.ids import new_id
+from worker.words.invisible_characters import escaped, line_of
 from worker.words.texts import clean
-from worker.words.unseen import escaped, line_of
 
 DATABASE = "database"
 CHARACTERS = 500  # per text; longer ones are truncated

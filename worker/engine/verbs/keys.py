@@ -16,9 +16,9 @@ from worker.engine.verbs.audit import EngineAudit
 from worker.words.actors import AuditAction
 from worker.words.errors import Conflict, NotFound
 from worker.words.ids import check_id, new_id
+from worker.words.invisible_characters import name_of
 from worker.words.roles import Role
 from worker.words.texts import clean
-from worker.words.unseen import name_of
 
 KEY_BYTES = 32  # 256 random bits cannot be guessed, so one round of SHA-256 suffices, and a slow hash adds nothing
 SECRET_BYTES = 32

@@ -14,12 +14,12 @@ from worker.wire.workers import AssignmentsForm, LostForm, ProviderFailedForm, P
 from worker.words.conversations import ANY_AGENT
 from worker.words.errors import ModuleException, ValidationError
 from worker.words.ids import check_id
+from worker.words.invisible_characters import name_of
 from worker.words.knowledge import AGENT as KNOWLEDGE
 from worker.words.providers import ProviderFailure
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.texts import clean
 from worker.words.tools import ToolRecord
-from worker.words.unseen import name_of
 from worker.words.work import Delivery, Demand, WorkerCard, WorkerWear
 
 VERSION = 3  # 2 added ``files`` next to ``changes``; 3 added ``store_document`` and ingestion tasks

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from worker.agents.instrumentation import connections, knowledge, off_loop
+from worker.agents.instrumentation import connections, knowledge, sync_code
 from worker.agents.instrumentation.frames import current_frame
 from worker.agents.instrumentation.hooks.places import Original
 
@@ -50,4 +50,4 @@ def disconnect_databases(original: Original) -> Original:
 
 def lookup(original: Original) -> Original:
     """Make the hook for an agent's lookup in its knowledge."""
-    return knowledge.lookup(off_loop.attributes("knowledge_retriever", agno_ignores_failure=True)(original))
+    return knowledge.lookup(sync_code.attributes("knowledge_retriever", agno_ignores_failure=True)(original))

@@ -4,7 +4,14 @@ import functools
 import threading
 from typing import Any, cast
 
-from worker.agents.instrumentation import bare, bare_notes, calling_models, media, model_answers, other_loops
+from worker.agents.instrumentation import (
+    bare_model_calls,
+    bare_notes,
+    calling_models,
+    media,
+    model_answers,
+    other_loops,
+)
 from worker.agents.instrumentation.callers import caller_of
 from worker.agents.instrumentation.frames import Frame, current_frame
 from worker.agents.instrumentation.hooks.places import Original
@@ -22,7 +29,11 @@ def model_call(original: Original) -> Original:
             return await original(self, **arguments)
         if frame is None:
             attempt = bare_notes.current_attempt()
-            made = original(self, **arguments) if attempt is None else bare.whole(attempt, original, self, arguments)
+            made = (
+                original(self, **arguments)
+                if attempt is None
+                else bare_model_calls.whole(attempt, original, self, arguments)
+            )
             return await made
         call = _call_of(frame, self, arguments, is_streamed=False)
         return await other_loops.on_run_loop(frame, calling_models.whole(call, original))
@@ -42,7 +53,7 @@ def model_call_sync(original: Original) -> Original:
             attempt = bare_notes.current_attempt()
             if attempt is None:
                 return original(self, **arguments)
-            return bare.whole_sync(attempt, original, self, arguments)
+            return bare_model_calls.whole_sync(attempt, original, self, arguments)
         return calling_models.whole_sync(_call_of(frame, self, arguments, is_streamed=False), original, frame.run)
 
     return hook
@@ -58,7 +69,7 @@ def model_stream(original: Original) -> Original:
         if arguments.get("retry_with_guidance") or (frame is None and attempt is None):
             return original(self, **arguments)
         if frame is None:
-            return bare.streamed(cast("Any", attempt), original, self, arguments)
+            return bare_model_calls.streamed(cast("Any", attempt), original, self, arguments)
         call = _call_of(frame, self, arguments, is_streamed=True)
         return other_loops.on_run_loop(frame, calling_models.streamed(call, original))
 
@@ -76,7 +87,7 @@ def model_stream_sync(original: Original) -> Original:
             yield from original(self, **arguments)
             return
         if frame is None:
-            yield from bare.streamed_sync(cast("Any", attempt), original, self, arguments)
+            yield from bare_model_calls.streamed_sync(cast("Any", attempt), original, self, arguments)
             return
         yield from calling_models.streamed_sync(_call_of(frame, self, arguments, is_streamed=True), original, frame.run)
 
@@ -98,7 +109,7 @@ def parsed_calls(original: Original) -> Original:
 
     def hook(self: Any, assistant_message: Any, stream_data: Any) -> Any:
         calls = stream_data.response_tool_calls
-        if model_answers.drops_calls() if current_frame.get() is not None else bare.drops_calls():
+        if model_answers.drops_calls() if current_frame.get() is not None else bare_model_calls.drops_calls():
             stream_data.response_tool_calls = calls = None
             assistant_message.tool_calls = None
         if not calls or (current_frame.get() is None and not model_answers.are_whole(calls)):

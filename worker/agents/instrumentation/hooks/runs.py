@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from worker.agents.instrumentation import bare_notes, bare_runs, exits, failed_steps, off_loop, other_loops, runs
+from worker.agents.instrumentation import bare_notes, bare_runs, exits, failed_steps, other_loops, runs, sync_code
 from worker.agents.instrumentation.frames import current_frame
 from worker.agents.instrumentation.hooks.places import Original
 from worker.agents.instrumentation.identities import character_of
@@ -53,7 +53,7 @@ def step(original: Original) -> Original:
         frame = current_frame.get()
         own = self
         if original.__name__.startswith("aexecute") and run_in_hand.get() is not None:
-            own = off_loop.with_async_attributes(self, off_loop.STEP)
+            own = sync_code.with_async_attributes(self, sync_code.STEP)
         if frame is None and bare_notes.current_attempt() is None:
             result = original(own, *arguments, **options)
         elif frame is None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from worker.agents.instrumentation import off_loop, records, sessions
+from worker.agents.instrumentation import records, sessions, sync_code
 from worker.agents.instrumentation.frames import current_frame
 from worker.agents.instrumentation.hooks.places import Original
 
@@ -12,8 +12,8 @@ def session(original: Original) -> Original:
 
     async def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
         frame = current_frame.get()
-        is_found = frame is None or off_loop.has_plain_database(owner)  # the sync hook handles sync databases
-        session = await off_loop.stored(original, owner, arguments, options)
+        is_found = frame is None or sync_code.has_plain_database(owner)  # the sync hook handles sync databases
+        session = await sync_code.stored(original, owner, arguments, options)
         return session if frame is None or is_found else sessions.as_found(frame, owner, session)
 
     return hook
@@ -39,7 +39,7 @@ def saving(original: Original) -> Original:
             if frame.run.is_over:
                 return None
             await sessions.before_saving(frame)
-        return await off_loop.stored(original, owner, arguments, options)
+        return await sync_code.stored(original, owner, arguments, options)
 
     return hook
 

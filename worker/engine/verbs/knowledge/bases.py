@@ -19,6 +19,7 @@ from worker.words.actors import AuditAction
 from worker.words.digests import digest
 from worker.words.errors import Unsupported, ValidationError
 from worker.words.ids import new_id
+from worker.words.invisible_characters import name_of
 from worker.words.knowledge import (
     MAX_RESULTS,
     KnowledgeBaseDocumentItem,
@@ -32,7 +33,6 @@ from worker.words.knowledge import (
 )
 from worker.words.notices import VectorsMissing, announce
 from worker.words.texts import clean
-from worker.words.unseen import name_of
 
 BATCH = 5_000  # rows deleted per statement
 SHOWN = 80  # characters shown of a data: URL

@@ -12,7 +12,7 @@ from typing import Any
 from worker.agents.answers.completeness import says_something
 from worker.agents.answers.errors import SilentModel, unreadable_in
 from worker.agents.answers.reading import Reading, current_reading
-from worker.agents.answers.whole import answer_in
+from worker.agents.answers.unstreamed import answer_in
 from worker.threads import MODEL_CALLS, waited
 
 AT_ONCE = 5

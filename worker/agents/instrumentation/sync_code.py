@@ -17,8 +17,8 @@ from contextvars import copy_context
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from worker.agents.instrumentation.in_time import ENDING
-from worker.agents.instrumentation.own_code import watched
+from worker.agents.instrumentation.time_limits import ENDING
+from worker.agents.instrumentation.user_code import watched
 from worker.current import run_in_hand
 from worker.threads import ThreadCall, in_thread, own_process
 

@@ -23,7 +23,7 @@ from worker.agents.instrumentation.bare_notes import failed, usage_of
 from worker.agents.instrumentation.bare_runs import owners
 from worker.agents.instrumentation.callers import caller_of
 from worker.agents.instrumentation.frames import has_configured_recovery
-from worker.agents.instrumentation.patience import AT_ONCE, read_stream, read_stream_sync, within, within_sync
+from worker.agents.instrumentation.silence import AT_ONCE, read_stream, read_stream_sync, within, within_sync
 from worker.agents.models import providers
 from worker.agents.models.clients import disable_retries, prepare_client
 from worker.agents.runs.bounds import bounds_of
