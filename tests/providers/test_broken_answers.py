@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -166,6 +167,23 @@ async def test_an_answer_in_the_wrong_form_is_used_or_asked_for_again(name: str,
                 continue
             assert known.code == "invalid_response", error
             assert "cannot be parsed: " in str(error) or "is empty" in str(error), error
+
+
+REASON = re.compile(rb'"(finish_?reason|stop_?reason|done_reason)": ?"\w+"', re.IGNORECASE)
+
+
+@pytest.mark.parametrize("name", [each for each in WIRES if each not in ("openai-responses", "bedrock")])  # without one
+@pytest.mark.parametrize("reason", [b"5", b"true", b'["stop"]', b'{"why": "stop"}'])
+async def test_a_reason_that_is_no_text_is_not_the_tasks_fault(name: str, reason: bytes) -> None:
+    wire = WIRES[name]
+    whole = wire.events(Says(PIECES))
+    events = [REASON.sub(rb'"\1": ' + reason, each) for each in whole]
+    assert events != whole
+    story = Story(wire, alone, Raw(events, wire.stream_type))
+    await told([story])
+    check_whole(story)
+    for error in story.errors:
+        assert classify(error).is_retryable, error
 
 
 async def test_an_error_that_a_client_fails_to_describe_is_what_the_provider_says() -> None:

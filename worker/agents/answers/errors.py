@@ -133,6 +133,8 @@ def unreadable_in(error: BaseException) -> AnswerError | None:
     for each in (error, error.__cause__, error.__context__):
         if isinstance(each, AttributeError) and isinstance(each.obj, str | bytes):
             return UnreadableAnswer(each.obj)
+        if isinstance(each, AttributeError) and _is_of_enum(each):  # google-genai's: a reason that is not a string
+            return UnreadableAnswer(None, each)
         if isinstance(each, ValidationError) and "Request" not in each.title and _is_of_client(each):
             return _error_among(each.errors(include_url=False)) or UnreadableAnswer(None, each)
         if isinstance(each, JSONDecodeError) and _is_of_client(each):
@@ -178,6 +180,11 @@ def _undescribed(error: BaseException) -> ProviderFailed | None:
                 return failed(given["error"])
             return ProviderFailed("The provider gave an error without a message.", response=given.get("raw_response"))
     return None
+
+
+def _is_of_enum(error: BaseException) -> bool:
+    """Return whether a client's enum raised the error as it looked up a value."""
+    return any(frame.f_code.co_name == "_missing_" and _is_of_library(frame) for frame in _frames(error))
 
 
 def _is_of_client(error: BaseException) -> bool:
