@@ -14,7 +14,7 @@ from worker.agents.event_buffer import Emit, EventBuffer, Written, plain
 from worker.agents.history import with_history
 from worker.agents.instrumentation import Frame, installed, within
 from worker.agents.instrumentation.connections import close_servers
-from worker.agents.instrumentation.failed_steps import as_errors
+from worker.agents.instrumentation.failed_steps import failures_raised
 from worker.agents.instrumentation.identities import config_of, input_of, model_of, name_of
 from worker.agents.instrumentation.run_outcomes import begin, end
 from worker.agents.instrumentation.runs import name_members
@@ -238,7 +238,7 @@ class _ActiveRun:
         """
         name_members(own)
         try:
-            with within(frame), as_errors():
+            with within(frame), failures_raised():
                 last, output = await self._listen(own, {**request, "run_id": frame.run_id}, frame)
         except ModuleException:
             raise

@@ -32,8 +32,8 @@ def made(run: Run, original: Any, owner: Any, arguments: tuple[Any, ...], option
         run.bare.note(no_users(name_of(owner) or "the agent"))
     if not owners.get():
         run.bare.begin()
-    with _run_by(own), failed_steps.as_errors():
-        result = failed_steps.shown(original(own, *arguments, **options))
+    with _run_by(own), failed_steps.failures_raised():
+        result = failed_steps.raising(original(own, *arguments, **options))
     if isinstance(result, AsyncIterator):
         return _iterated(run, own, result)
     if isinstance(result, Iterator):

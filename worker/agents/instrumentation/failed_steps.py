@@ -19,19 +19,19 @@ from worker.words.classification import message_of
 
 
 @cache
-def passing() -> type[RuntimeError]:
+def escaping_error() -> type[RuntimeError]:
     """Return the class of the exception that no group of steps holds back; it carries the ``FailedStep``.
 
     Agno's groups and workflows turn other exceptions into outputs, and continue.
     """
     from agno.workflow.step import UnresolvableCallableError
 
-    class Passing(UnresolvableCallableError):  # noqa: N818 - it never leaves Agno
+    class Escaping(UnresolvableCallableError):  # noqa: N818 - it never leaves Agno
         def __init__(self, failed: FailedStep) -> None:
             super().__init__(failed.description)
             self.failed = failed
 
-    return Passing
+    return Escaping
 
 
 def tolerated(step: Any) -> bool:
@@ -42,7 +42,7 @@ def tolerated(step: Any) -> bool:
     return step.skip_on_failure or (on_error == "skip" and not isinstance(on_error, OnError))
 
 
-def unskipped(step: Any) -> Any:
+def without_skipping(step: Any) -> Any:
     """Return the step, or a copy that raises its error: Agno's own output for it has the error's text alone."""
     if not step.skip_on_failure:
         return step
@@ -51,7 +51,7 @@ def unskipped(step: Any) -> Any:
     return own
 
 
-def ending(step: Any, make: Callable[[], Any], frame: Frame | None, options: dict[str, Any]) -> Any:
+def execute(step: Any, make: Callable[[], Any], frame: Frame | None, options: dict[str, Any]) -> Any:
     """Execute a step, and end its workflow if the step fails.
 
     Args:
@@ -159,7 +159,7 @@ class _Execution:
         if asks_about_errors(self._step):
             raise failed.__cause__ or failed
         if self._frame is None or not self._is_tolerated:
-            raise passing()(failed) from failed
+            raise escaping_error()(failed) from failed
         run = self._frame.run
         return run.call(run.skip_step, self._step, self._frame.scope, failed)
 
@@ -218,36 +218,36 @@ def _each_sync(execution: _Execution, items: Iterator[Any]) -> Iterator[Any]:
 
 
 @contextmanager
-def as_errors() -> Generator[None]:
+def failures_raised() -> Generator[None]:
     """Raise the failure of a step as an exception that the code around its workflow may handle."""
     try:
         yield
-    except passing() as error:
+    except escaping_error() as error:
         failed: FailedStep = getattr(error, "failed")  # noqa: B009 - its class is made when Agno is loaded
         raise failed from failed.__cause__
 
 
-def shown(result: Any) -> Any:
-    """Apply ``as_errors`` to the awaiting of a result, or to each item that it yields."""
+def raising(result: Any) -> Any:
+    """Apply ``failures_raised`` to the awaiting of a result, or to each item that it yields."""
     if isinstance(result, AsyncIterator):
-        return _shown_each(result)
+        return _raising_each(result)
     if isinstance(result, Iterator):
-        return _shown_each_sync(result)
-    return _shown_awaited(result) if hasattr(result, "__await__") else result
+        return _raising_each_sync(result)
+    return _raising_awaited(result) if hasattr(result, "__await__") else result
 
 
-async def _shown_awaited(result: Awaitable[Any]) -> Any:
-    with as_errors():
+async def _raising_awaited(result: Awaitable[Any]) -> Any:
+    with failures_raised():
         return await result
 
 
-async def _shown_each(items: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    with as_errors():
+async def _raising_each(items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    with failures_raised():
         async with aclosing(items) as source:  # pyright: ignore[reportArgumentType] - Agno's are generators
             async for item in source:
                 yield item
 
 
-def _shown_each_sync(items: Iterator[Any]) -> Iterator[Any]:
-    with as_errors():
+def _raising_each_sync(items: Iterator[Any]) -> Iterator[Any]:
+    with failures_raised():
         yield from items

@@ -57,14 +57,14 @@ def run(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], opt
     given = {**options, "run_id": child.run_id}
     if site is not None and options.get("session_id") is None and not getattr(owner, "session_id", None):
         given["session_id"] = _session_within(frame, owner)
-    with within(child), failed_steps.as_errors():
+    with within(child), failed_steps.failures_raised():
         try:
             result = original(own, *arguments, **given)
         except Exception:
             ended(child, failed=True)
             raise
     followed = _followed(child, _continued(own, child, result))
-    return failed_steps.shown(followed) if hasattr(owner, "steps") else followed
+    return failed_steps.raising(followed) if hasattr(owner, "steps") else followed
 
 
 def _continued(owner: Any, child: Frame, result: Any) -> Any:
@@ -100,11 +100,11 @@ def step(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], op
 
     def make() -> Any:
         with within(child, key):
-            own = step_functions.kept(child, failed_steps.unskipped(_leaving_retries(owner)), options)
+            own = step_functions.journaled(child, failed_steps.without_skipping(_leaving_retries(owner)), options)
             result = step_reviews.carried_out(child, original, own, arguments, options)
         return _followed(child, result, key)
 
-    return failed_steps.ending(owner, make, child, options)
+    return failed_steps.execute(owner, make, child, options)
 
 
 def joined(original: Callable[..., Any]) -> Callable[..., Any]:

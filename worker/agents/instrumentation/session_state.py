@@ -23,7 +23,7 @@ def copied(state: Any) -> Any:
         return None
 
 
-def kept(state: Any, before: dict[str, Any]) -> list[str]:
+def same_objects(state: Any, before: dict[str, Any]) -> list[str]:
     """Return the keys whose list or dictionary is still the same object as before the call, whatever its content."""
     if not isinstance(state, dict):
         return []

@@ -22,7 +22,7 @@ LEFT = ("content", "stop", "error", *MEDIA)
 """Fields of a step's output that later steps use."""
 
 
-def kept(frame: Frame, step: Any, options: dict[str, Any]) -> Any:
+def journaled(frame: Frame, step: Any, options: dict[str, Any]) -> Any:
     """Return a step whose function is answered from the journal, if an earlier attempt has stored its result.
 
     Args:
@@ -37,7 +37,7 @@ def kept(frame: Frame, step: Any, options: dict[str, Any]) -> Any:
     is_function = step.executor_type == "function" and not inspect.isgeneratorfunction(function)
     if not is_function or inspect.isasyncgenfunction(function) or context is None or not frame.run.journal.is_kept:
         return step
-    kept_one = partial(_KeptFunction, frame, step.name, context)
+    kept_one = partial(_JournaledFunction, frame, step.name, context)
 
     @functools.wraps(function)
     async def call(step_input: Any, **given: Any) -> Any:
@@ -54,7 +54,7 @@ def kept(frame: Frame, step: Any, options: dict[str, Any]) -> Any:
     return own
 
 
-class _KeptFunction:
+class _JournaledFunction:
     """One call of a step's function.
 
     Args:
@@ -89,7 +89,7 @@ class _KeptFunction:
         if value is not None and not self._frame.is_paused:
             state = session_state.copied(self._context.session_state)
             if state != self._before:
-                value |= {"state": state, "same": session_state.kept(self._context.session_state, self._found)}
+                value |= {"state": state, "same": session_state.same_objects(self._context.session_state, self._found)}
             number, what = run.journal.next_number(), f"The result of the step {self._name}"
             run.store_if_paused(
                 partial(run.written, scope, "step", "", value, match=self._match, what=what, number=number)

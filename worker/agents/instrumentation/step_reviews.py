@@ -59,8 +59,8 @@ def _shown(original: Original) -> Original:
 
     @wraps(original)
     def execute(*arguments: Any, **options: Any) -> Any:
-        with failed_steps.as_errors():
-            return failed_steps.shown(original(*arguments, **options))
+        with failed_steps.failures_raised():
+            return failed_steps.raising(original(*arguments, **options))
 
     return execute
 

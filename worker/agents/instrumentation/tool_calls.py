@@ -305,7 +305,7 @@ class ToolCall:
         state = session_state.copied(self._state())
         if state != self._owner.noted_state:
             value["state"] = self._owner.noted_state = state
-            value["same"] = session_state.kept(self._state(), self._found)
+            value["same"] = session_state.same_objects(self._state(), self._found)
 
     def _restore(self, entry: Entry) -> None:
         """Restore the session state after the call, unless a call that ended later has already been answered."""

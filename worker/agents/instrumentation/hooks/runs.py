@@ -57,7 +57,7 @@ def step(original: Original) -> Original:
         if frame is None and bare_notes.current_attempt() is None:
             result = original(own, *arguments, **options)
         elif frame is None:
-            result = failed_steps.ending(self, partial(original, own, *arguments, **options), None, options)
+            result = failed_steps.execute(self, partial(original, own, *arguments, **options), None, options)
         else:
             result = runs.step(frame, original, own, arguments, options)
         return exits.guarded_result(result)
