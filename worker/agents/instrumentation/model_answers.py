@@ -10,8 +10,8 @@ MADE_ANEW = frozenset({"created_at", "event"})
 """Fields of an answer that are generated again on replay."""
 
 
-_TEXTS = frozenset({"content", "reasoning_content"})
-_REPEATED = frozenset({"role", "provider_data"})  # that each chunk of a text may repeat
+_JOINED = {name: frozenset({name, "role", "provider_data"}) for name in ("content", "reasoning_content")}
+"""A text of an answer, and what each of its chunks may repeat."""
 
 NOT_IN_PIECES = MADE_ANEW | {"tool_calls"}
 """Fields that are not stored with a stream's chunks: generated ones, and those assembled from all chunks."""
@@ -59,18 +59,17 @@ def append_piece(pieces: list[dict[str, Any]], piece: dict[str, Any]) -> None:
 
     Agno concatenates the texts of chunks; of what else such chunks contain, it keeps the last.
     """
-    if pieces and (name := _text_of(piece)) and _text_of(pieces[-1]) == name:
-        last = pieces[-1]
-        if {**piece, name: ""} == {**last, name: ""} and not _has_lists(piece.get("provider_data")):
-            last[name] += piece[name]
-            return
-    pieces.append(piece)
+    name = "content" if "content" in piece else "reasoning_content"
+    if pieces and _differ_in_text(pieces[-1], piece, name):
+        pieces[-1][name] += piece[name]
+    else:
+        pieces.append(piece)
 
 
-def _text_of(piece: dict[str, Any]) -> str | None:
-    """Return the name of a chunk's only text; None if the chunk contains anything that Agno adds up otherwise."""
-    names = piece.keys() - _REPEATED
-    return next((name for name in _TEXTS if names == {name} and type(piece[name]) is str), None)
+def _differ_in_text(last: dict[str, Any], piece: dict[str, Any], name: str) -> bool:
+    if type(piece.get(name)) is not str or type(last.get(name)) is not str or not piece.keys() <= _JOINED[name]:
+        return False
+    return {**piece, name: ""} == {**last, name: ""} and not _has_lists(piece.get("provider_data"))
 
 
 def _has_lists(provider_data: Any) -> bool:
