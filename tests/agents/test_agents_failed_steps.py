@@ -212,13 +212,8 @@ async def test_a_loop_that_succeeds_in_the_end_has_succeeded() -> None:
         await Task().attempted(lambda run: run(flow(until)))
 
 
-@pytest.mark.usefixtures("environment")
-@pytest.mark.parametrize(
-    ("make", "way"), [(by_agent, "whole"), (by_agent, "streamed"), (by_workflow, "streamed"), (by_function, "plain")]
-)
-async def test_a_workflow_that_a_handler_runs_by_itself_ends_too(make: Any, way: str) -> None:
-    office = Office()
-    workflow = office.flow(PLACES["alone"], make(STAYS))
+def by_itself(workflow: Workflow, way: str) -> Callable[[OwnTask], Any]:
+    """A handler that runs a workflow without ``run_agent``."""
     workflow.telemetry = False
 
     async def handler(task: OwnTask) -> Any:
@@ -227,7 +222,29 @@ async def test_a_workflow_that_a_handler_runs_by_itself_ends_too(make: Any, way:
             return [each async for each in items][-1].content
         return (workflow.run("go") if way == "plain" else await workflow.arun("go")).content
 
-    run = await run_handler(handler, text="x")
+    return handler
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("way", ["plain", "whole", "streamed"])
+@pytest.mark.parametrize("make", [by_agent, by_function, by_generator])
+@pytest.mark.parametrize("options", [{"skip_on_failure": True}, {"human_review": HumanReview(on_error="skip")}])
+async def test_a_step_that_may_fail_is_passed_over_also_by_itself(make: Any, way: str, options: Any) -> None:
+    office = Office()
+    workflow = office.flow(PLACES["alone"], make(STAYS, **options))
+    run = await run_handler(by_itself(workflow, way), text="x")
+    assert (run.status, run.result) == ("completed", "next")
+    assert office.done[-1] == "next"
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(
+    ("make", "way"), [(by_agent, "whole"), (by_agent, "streamed"), (by_workflow, "streamed"), (by_function, "plain")]
+)
+async def test_a_workflow_that_a_handler_runs_by_itself_ends_too(make: Any, way: str) -> None:
+    office = Office()
+    workflow = office.flow(PLACES["alone"], make(STAYS))
+    run = await run_handler(by_itself(workflow, way), text="x")
     assert (run.status, run.result) == ("error", "Step 'first' failed: no such model")
     assert run.task.error_code == "invalid_request"
     assert not office.done

@@ -34,12 +34,13 @@ def escaping_error() -> type[RuntimeError]:
     return Escaping
 
 
-def tolerated(step: Any) -> bool:
-    """Return whether the user has declared that the workflow continues if the step fails."""
+def may_fail(step: Any) -> bool:
+    """Return whether the workflow may continue if the step fails: its user, or a person, says so."""
     from agno.workflow.types import OnError
 
     on_error = step.human_review.on_error
-    return step.skip_on_failure or (on_error == "skip" and not isinstance(on_error, OnError))
+    is_declared = step.skip_on_failure or (on_error == "skip" and not isinstance(on_error, OnError))
+    return is_declared or asks_about_errors(step)
 
 
 def without_skipping(step: Any) -> Any:
@@ -60,6 +61,8 @@ def execute(step: Any, make: Callable[[], Any], frame: Frame | None, options: di
         frame: The step's frame; None in a run that a handler makes without ``run_agent``.
         options: The options with which Agno executes the step.
     """
+    if frame is None and may_fail(step):
+        return make()
     execution = _Execution(step, frame, options)
     try:
         result = make()
@@ -150,7 +153,7 @@ class _Execution:
 
         Steps that run alongside may end before, so that what they have paid for is in the journal.
         """
-        if self._frame is not None and not self._is_tolerated:
+        if self._frame is not None and not may_fail(self._step):
             await self._frame.run.wait_for_concurrent_steps(self._frame)
         return self.end_sync(failed)
 
@@ -158,14 +161,10 @@ class _Execution:
         """Sync version of ``end``; Agno waits for its threads by itself."""
         if asks_about_errors(self._step):
             raise failed.__cause__ or failed
-        if self._frame is None or not self._is_tolerated:
+        if self._frame is None or not may_fail(self._step):
             raise escaping_error()(failed) from failed
         run = self._frame.run
         return run.call(run.skip_step, self._step, self._frame.scope, failed)
-
-    @property
-    def _is_tolerated(self) -> bool:
-        return tolerated(self._step) or asks_about_errors(self._step)
 
 
 async def _awaited(execution: _Execution, result: Awaitable[Any]) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from worker.agents.event_buffer import Written
-from worker.agents.runs.failures import RunTroubles
+from worker.agents.runs.failures import RunFailures
 from worker.current import REASON_PAUSE, Run
 from worker.words.finish import FinishReason, is_whole
 from worker.words.requests import InputRequest
@@ -18,7 +18,7 @@ TURNS = 5  # of the event loop, until steps that Agno starts concurrently have a
 
 
 @dataclass(slots=True, eq=False)
-class AgentRun(RunTroubles):
+class AgentRun(RunFailures):
     """A run of an agent, team or workflow, and of all nested runs."""
 
     def record_answer(self, frame: "Frame", answer: Sequence[dict[str, Any]]) -> None:

@@ -20,7 +20,7 @@ SAID_CHARACTERS = 20_000  # of a failed run's text in a note: its end
 
 
 @dataclass(slots=True, eq=False)
-class RunTroubles(RunEvents):
+class RunFailures(RunEvents):
     """A run that tracks its failures."""
 
     async def check_provider(self, provider_id: str, *, has_configured_recovery: bool) -> None:
