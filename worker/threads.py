@@ -32,9 +32,6 @@ MAX_MODEL_CALLS = 1_000  # one for each thread of sync code that waits for a mod
 MIN_THREADS = 32  # threads are started only when they are needed
 THREADS_PER_TASK = 4  # a task may call several tools at once, and a tool may call an agent with tools
 
-HUNG_SECONDS = 5.0
-"""How long a thread may run on after its caller stopped waiting, before it counts as hung. Most end soon."""
-
 
 @dataclass(eq=False, slots=True)
 class ThreadCall:
@@ -91,10 +88,10 @@ class Threads(ThreadPoolExecutor):
         if run_in_hand.get() is None:
             super().shutdown(wait, cancel_futures=cancel_futures)
 
-    def hung(self) -> list[ThreadCall]:
-        """Return the calls that still run five seconds or more after their callers stopped waiting."""
+    def hung(self, seconds: float) -> list[ThreadCall]:
+        """Return the calls that still run so many seconds or more after their callers stopped waiting."""
         now = time.monotonic()
-        return [each for each in tuple(self._abandoned) if now - (each.since or now) >= HUNG_SECONDS]
+        return [each for each in tuple(self._abandoned) if now - (each.since or now) >= seconds]
 
     def _cancel(self, future: Future[Any], call: ThreadCall) -> bool:
         is_cancelled = Future.cancel(future)

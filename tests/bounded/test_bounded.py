@@ -25,7 +25,6 @@ from worker.bounded import (
     Refused,
     TimeUp,
 )
-from worker.bounded import pool as pools
 from worker.bounded.bounds import MEBIBYTE
 from worker.bounded.process import Child
 from worker.bounded.turns import Turns
@@ -138,8 +137,8 @@ async def test_a_call_cancelled_before_its_turn_is_never_begun(pool: Pool, tmp_p
     assert said.stat().st_mtime == before
 
 
-async def test_slow_work_holds_up_nobody_else(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pools, "SLOW_SECONDS", 0.05)
+async def test_slow_work_holds_up_nobody_else() -> None:
+    pool = Pool("test", size=1, idle=5, slow=0.05)
     slow = asyncio.create_task(pool.run(work("sleeps"), bounds=LONG))
     assert await asyncio.wait_for(pool.run(work("echo"), 1, bounds=LONG), 20) == [1]
     assert await asyncio.to_thread(lambda: pool.run_blocking(work("echo"), 2, bounds=LONG)) == [2]

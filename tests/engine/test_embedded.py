@@ -28,6 +28,7 @@ from worker.engine.embedded import account as accounts
 from worker.engine.embedded.account import CANDIDATES, OWN, Account, server_account
 from worker.engine.embedded.binaries import PACKAGE
 from worker.engine.embedded.pid_file import is_server, recorded_pid
+from worker.engine.embedded.timings import EmbeddedTimings
 
 ROOT = Path(__file__).parents[2]
 IS_ROOT = os.geteuid() == 0
@@ -405,18 +406,15 @@ def test_a_server_that_does_not_start_says_why_and_leaves_no_process(home: Path)
     assert recorded_pid(data_of(home)) is None
 
 
-async def test_a_server_that_does_not_answer_is_not_handed_out(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "START_SECONDS", 0.5)
-    monkeypatch.setattr(server, "FAST_STOP_SECONDS", 0.2)
-    monkeypatch.setattr(server, "IMMEDIATE_STOP_SECONDS", 0.2)
+async def test_a_server_that_does_not_answer_is_not_handed_out(home: Path) -> None:
+    quick = EmbeddedTimings(start=0.5, fast_stop=0.2, immediate_stop=0.2)
     with Embedded.start(home) as embedded:
         os.kill(embedded.pid, signal.SIGSTOP)
         try:
             with pytest.raises(EmbeddedFailed, match="did not respond"):
-                Embedded.start(home)
+                Embedded.start(home, timings=quick)
         finally:
             os.kill(embedded.pid, signal.SIGCONT)
-        monkeypatch.undo()
 
 
 # The terminal

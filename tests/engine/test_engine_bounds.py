@@ -11,7 +11,7 @@ from tests.contract.steps import claim, create, finish, note, run, wish
 from tests.engine.proxy import Proxy, far, way
 from tests.support import wait_until
 from worker.contracts import bounds as calls
-from worker.engine.database import bounds, session_settings
+from worker.engine.database import session_settings
 from worker.engine.engine import Engine
 from worker.engine.verbs.tasks import EngineTasks
 from worker.words.agents import AgentRecord
@@ -70,7 +70,6 @@ OF_TASKS = ("create", "create_large", "get", "find", "counts", "update", "stop",
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds of half a second."""
     monkeypatch.setattr(calls, "CALL_SECONDS", BOUND)
-    monkeypatch.setattr(bounds, "CANCEL_SECONDS", 0.1)
 
 
 async def outcome(engine: Engine, name: str, task_id: str) -> BaseException:

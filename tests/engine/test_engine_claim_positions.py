@@ -1,12 +1,14 @@
 """Claims go on where the last one ended: a long snapshot, as a backup holds it, does not slow them down."""
 
+from dataclasses import replace
+
 import psycopg
 import pytest
 
 from tests.conftest import execute
 from tests.contract.steps import claim, create, finish, hand_back, worker
 from worker.engine.engine import Engine
-from worker.engine.verbs import claim_positions
+from worker.engine.timings import EngineTimings
 from worker.engine.verbs.claim_positions import FRONT, ClaimPositions
 
 TASKS = 60
@@ -15,23 +17,16 @@ ENTRIES = """
 """
 
 
-@pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No claim from the front counts as quick, and the next one is far away."""
-    monkeypatch.setattr(claim_positions, "QUICK_SECONDS", -1)
-    monkeypatch.setattr(claim_positions, "SHARE", 1e6)
-    monkeypatch.setattr(claim_positions, "AGAIN_SECONDS", 3600)
+SLOW = EngineTimings(quick_claim=-1, front_claims=(3600, 3600))
+"""No claim from the front counts as quick, and the next one is far away."""
 
 
 @pytest.mark.parametrize("any_agent", [False, True])
 async def test_under_a_long_snapshot_claims_pass_no_more_and_more_entries(
-    slow: None, empty_database_url: str, monkeypatch: pytest.MonkeyPatch, any_agent: bool
+    empty_database_url: str, any_agent: bool
 ) -> None:
     database_url = empty_database_url  # whose index nobody has read before
-    monkeypatch.setattr(
-        claim_positions, "LATE", claim_positions.LATE * 0
-    )  # the tasks of a test are all made within a second
-    engine = Engine(database_url)
+    engine = Engine(database_url, timings=replace(SLOW, late_commit=0))  # the test creates all tasks within a second
     await engine.migrate()
     await engine.open()
     tasks = [(await create(engine)).id for _ in range(TASKS)]
@@ -50,7 +45,8 @@ async def test_under_a_long_snapshot_claims_pass_no_more_and_more_entries(
     assert entries < TASKS * 20, "each passes a few, not all that were claimed before it"
 
 
-async def test_what_comes_into_a_queue_is_found_from_the_mark_on(slow: None, engine: Engine) -> None:
+@pytest.mark.parametrize("timings", [SLOW], ids=["slow"])
+async def test_what_comes_into_a_queue_is_found_from_the_mark_on(engine: Engine) -> None:
     by = await worker(engine)
     for _ in range(3):
         task = await create(engine)
@@ -64,8 +60,9 @@ async def test_what_comes_into_a_queue_is_found_from_the_mark_on(slow: None, eng
         await finish(engine, held)
 
 
+@pytest.mark.parametrize("timings", [SLOW], ids=["slow"])
 async def test_what_came_in_before_the_mark_is_found_from_the_front(
-    slow: None, engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     by = await worker(engine)
     for _ in range(2):
@@ -79,7 +76,7 @@ async def test_what_came_in_before_the_mark_is_found_from_the_front(
 
 
 def test_quick_claims_all_begin_at_the_front() -> None:
-    known = ClaimPositions()
+    known = ClaimPositions(EngineTimings())
     for _ in range(3):
         look = known.look()
         assert look.is_whole

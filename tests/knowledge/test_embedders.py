@@ -91,14 +91,13 @@ async def test_a_question_without_a_vector_is_none_and_passages_without_are_an_e
         assert await embed(NAME, "a") is None
         with pytest.raises(Exception, match="400"):
             await embed_all(NAME, ["a"])
-    monkeypatch.setattr(embedders, "QUESTION_SECONDS", 0.01)
 
     class Slow(OpenAIEmbedder):
         async def async_get_embedding(self, text: str) -> list[float]:
             await asyncio.Event().wait()
             return [float(len(text))]
 
-    assert await embed(named(Slow(api_key="sk"), "slow"), "a") is None
+    assert await embed(named(Slow(api_key="sk"), "slow"), "a", seconds=0.01) is None
 
 
 async def test_what_is_no_vector_is_refused() -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from tests.remote.stories import KEY, SECONDS, OpenRemote
 from tests.support import wait_until
-from worker.remote.clients import following
 from worker.remote.http.refusals import KeyRefused
 from worker.remote.remote import Remote
+from worker.remote.timings import RemoteTimings
 from worker.testing import StandIn
 from worker.testing.http import Answer, Request, Server
 from worker.words.agents import AgentRecord
@@ -127,10 +127,10 @@ async def test_what_does_not_fit_is_refused_before_it_is_sent(remote: Remote, pl
     assert platform.tasks[task.id]["updated_at"] is None
 
 
+@pytest.mark.parametrize("remote_timings", [RemoteTimings(so_far=0.1)], ids=["quick"])
 async def test_events_of_a_finished_task_end_where_the_platform_repeats_nothing(
-    remote: Remote, platform: StandIn, monkeypatch: pytest.MonkeyPatch
+    remote: Remote, platform: StandIn
 ) -> None:
-    monkeypatch.setattr(following, "SILENCE", 0.1)
     task = platform.create()
     assert [event async for event in remote.tasks.events(task, follow=False)] == []
     platform._set(task, status="completed", result="R")

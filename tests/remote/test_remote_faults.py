@@ -8,7 +8,6 @@ from tests.remote.stories import SECONDS, OpenRemote, ServeRemote, all_end, none
 from tests.supervisor.stories import Handlers
 from tests.support import wait_until
 from worker import Task
-from worker.remote.http import transport
 from worker.remote.timings import RemoteTimings
 from worker.supervisor.timings import WorkerTimings
 from worker.testing import StandIn
@@ -64,10 +63,10 @@ async def test_a_platform_that_answers_503_for_a_while_loses_nothing(
     none_twice(platform, tasks)
 
 
+@pytest.mark.parametrize("remote_timings", [RemoteTimings(retry=0)], ids=["one try"])
 async def test_a_platform_away_for_longer_than_every_retry_loses_nothing(
-    platform: StandIn, handlers: Handlers, serve: ServeRemote, monkeypatch: pytest.MonkeyPatch
+    platform: StandIn, handlers: Handlers, serve: ServeRemote
 ) -> None:
-    monkeypatch.setattr(transport, "TRIES", 1)
     go_on = asyncio.Event()
     running: list[str] = []
 

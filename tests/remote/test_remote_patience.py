@@ -13,9 +13,9 @@ from tests.remote.stories import KEY, OpenRemote
 from tests.server.serving import Serving
 from tests.supervisor.stories import create
 from worker.contracts.waiting import Backoff
-from worker.remote.clients import following
 from worker.remote.http import transport
 from worker.remote.http.transport import Failed, Transport
+from worker.remote.timings import RemoteTimings
 from worker.words.errors import Unavailable
 from worker.words.events import NewEvent
 from worker.words.statuses import TaskUpdateEventType as Type
@@ -55,10 +55,10 @@ async def serving(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     serving.stop()
 
 
+@pytest.mark.parametrize("remote_timings", [RemoteTimings(reconnect=Backoff(0.01, 0.01))], ids=["quick"])
 async def test_whoever_follows_a_task_goes_on_after_the_last_number_however_often_it_is_cut(
     serving: Serving, open_remote: OpenRemote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "AGAIN", Backoff(0.01, 0.01))
     remote = await open_remote(serving.base)
     task = await create(remote)  # type: ignore[arg-type] - a platform of the same contract
     await remote.tasks.push(task.id, [NewEvent(type=Type.Chunk, data=str(number)) for number in range(10)])

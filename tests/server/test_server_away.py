@@ -45,9 +45,12 @@ def timings() -> EngineTimings:
 
 
 @pytest.fixture
-def way(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Socket]:
-    monkeypatch.setattr("worker.server.service.AWAY_AT_START", Backoff(0.05, 0.05))
-    monkeypatch.setattr("worker.server.streams.bare_assignments.SOON", Backoff(0.05, 0.05))
+def server_timings() -> ServerTimings:
+    return ServerTimings(database=Backoff(0.05, 0.05), bare_streams=Backoff(0.05, 0.05))
+
+
+@pytest.fixture
+def way(database_url: str, tmp_path: Path) -> Iterator[Socket]:
     link = tmp_path / "s"
     yield Socket(database_url, link)
     link.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from tests.cli.conftest import here, shells
 from tests.cli.shells import Shell
 from tests.supervisor.stories import Handlers, Serve, create, done
 from tests.support import wait_until
-from worker import Task, run_agent, threads
+from worker import Task, run_agent
 from worker.contracts import WorkerState
 from worker.current import run_in_hand
 from worker.engine.engine import Engine
@@ -50,11 +50,8 @@ async def test_a_thread_that_hangs_holds_no_place() -> None:
     go_on.set()
 
 
-@pytest.mark.parametrize("worker_timings", [WorkerTimings(wear=0.02)], ids=["quick"])
-async def test_how_worn_it_is_is_shown_with_the_worker(
-    engine: Engine, handlers: Handlers, serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(threads, "HUNG_SECONDS", 0.05)
+@pytest.mark.parametrize("worker_timings", [WorkerTimings(wear=0.02, hung=0.05)], ids=["quick"])
+async def test_how_worn_it_is_is_shown_with_the_worker(engine: Engine, handlers: Handlers, serve: Serve) -> None:
     go_on = threading.Event()
     handlers.bind(lambda: go_on.wait(30), timeout=0.05)
 

@@ -10,8 +10,8 @@ from tests.webhooks.receivers import is_signed_with, receiving
 from worker import GiveUp
 from worker.inputs import addresses
 from worker.settings import Settings
-from worker.webhooks import DAY, Webhooks, posting, signing
-from worker.webhooks.posting import WebhookRefused
+from worker.webhooks import DAY, Webhooks, signing
+from worker.webhooks.posting import Post, WebhookRefused
 from worker.words.errors import ConfigurationError
 from worker.words.events import TaskUpdateEvent
 from worker.words.requests import InputRequest, RequestKind
@@ -127,13 +127,12 @@ async def test_only_success_is_success(status: int, kind: type[Exception], said:
     assert "canary" not in str(refused.value)
 
 
-async def test_a_receiver_that_does_not_answer_in_time_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posting, "SECONDS", 0.3)
+async def test_a_receiver_that_does_not_answer_in_time_is_tried_again() -> None:
     async with receiving(0) as receiver:
-        hooks = webhooks(receiver.url())
+        post = Post(trusted=True, seconds=0.3)
         with pytest.raises(WebhookRefused, match=r"did not respond within 0\.3 seconds"):
-            await hooks.post(ended())
-        await hooks.close()
+            await post.send(receiver.url(), {}, b"{}")
+        await post.close()
 
 
 async def test_a_receiver_that_is_not_there_is_tried_again() -> None:

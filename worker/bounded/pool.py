@@ -93,12 +93,14 @@ class Pool:
         name: A name for its threads.
         size: The number of children, not counting the extra ones.
         idle: Seconds after which an idle child is stopped.
+        slow: Seconds after which a job counts as slow.
     """
 
-    def __init__(self, name: str, *, size: int, idle: float = IDLE_SECONDS) -> None:
+    def __init__(self, name: str, *, size: int, idle: float = IDLE_SECONDS, slow: float = SLOW_SECONDS) -> None:
         self._name = name
         self._size = size
         self._idle = idle
+        self._slow = slow
         self._forget()
         os.register_at_fork(after_in_child=self._forget)  # a forked process does not inherit threads or children
 
@@ -134,7 +136,7 @@ class Pool:
                 if not answer.done() and self._turns.drop(job):
                     raise Busy(f"no process became free within {patience:g} seconds")
             while not job.begun.is_set() and not answer.done():
-                await asyncio.wait([answer], timeout=SLOW_SECONDS)
+                await asyncio.wait([answer], timeout=self._slow)
                 self._staff()
             kind, content = await answer
         except asyncio.CancelledError:
@@ -149,7 +151,7 @@ class Pool:
         self._turns.put(on_behalf_of.get(), job)
         self._staff()
         while not job.begun.is_set() and not job.answer.done():
-            wait([job.answer], timeout=SLOW_SECONDS)
+            wait([job.answer], timeout=self._slow)
             self._staff()
         kind, content = job.answer.result()
         return _value(content) if kind == VALUE else content
@@ -157,7 +159,7 @@ class Pool:
     def _staff(self) -> None:
         """Start another thread if the existing ones are all occupied."""
         with self._lock:
-            late = time.monotonic() - SLOW_SECONDS
+            late = time.monotonic() - self._slow
             slow = sum(each.begun.is_set() and each.begun_at < late for each in self._busy)
             size = self._size + min(slow, self._size)
             if self._threads >= size or self._threads - len(self._busy) >= len(self._turns):

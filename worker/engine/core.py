@@ -77,7 +77,7 @@ class Core:
         self.pooled = False
         self.server = ServerIdentity(self._left_server)
         self.lease = OwnLease()
-        self.bounds = StatementBounds()
+        self.bounds = StatementBounds(timings.cancel)
         self.models = AgentModels(self)
         self.turns = TurnKeeper(self)
         self.parents = Parents()

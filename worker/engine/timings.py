@@ -20,6 +20,7 @@ class EngineTimings:
         away: After which an impatient write fails because the database is unavailable.
         reading: After which a read fails in the same way: how long a verb waits for a connection.
         reconnect: Between two attempts to connect: once the database is back, no caller waits longer than a second.
+        cancel: For the orderly cancellation of a statement, after which its connection is cut.
         search: For one search that no index supports; the newest 10,000 tasks of a lane take some 50 ms, unless their
             texts are huge.
         children: Between two searches for parents of recently ended tasks.
@@ -31,6 +32,9 @@ class EngineTimings:
         migration_pause: In which those statements proceed.
         migration: After which a migration gives up.
         tool_margin: Beyond a tool's own limit, for the claim of its call and the final write.
+        quick_claim: Up to which a claim from the front of the queues is quick, so that the next one is made there, too.
+        front_claims: The least and the longest wait before the next claim from the front, if the last one was slow.
+        late_commit: Within which a transaction usually commits after it began.
     """
 
     beat: float = 0.25
@@ -40,6 +44,7 @@ class EngineTimings:
     away: float = 10.0
     reading: float = 10.0
     reconnect: Backoff = RECONNECT
+    cancel: float = 1.0
     search: float = 2.0
     children: float = 1.0
     clock: float = 1.0
@@ -49,6 +54,9 @@ class EngineTimings:
     migration_pause: float = 1.0
     migration: float = 120.0
     tool_margin: float = 5.0
+    quick_claim: float = 0.005
+    front_claims: tuple[float, float] = (0.05, 5.0)
+    late_commit: float = 1.0
 
 
 DEFAULT = EngineTimings()

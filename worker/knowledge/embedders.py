@@ -22,7 +22,7 @@ from worker.words.notices import PlatformTrouble, announce
 if TYPE_CHECKING:
     from agno.knowledge.embedder.base import Embedder
 
-QUESTION_SECONDS = 5.0  # for the vector of a query; after that the search is full-text alone
+QUERY_SECONDS = 5.0  # for the vector of a query; after that the search is full-text alone
 PASSAGES_SECONDS = 120.0
 AT_ONCE = 4  # concurrent texts for an embedder without batches
 TEXT_CHARACTERS = 8_000  # of a text, the rest is not embedded
@@ -87,14 +87,14 @@ def named(embedder: "Embedder | str", name: str | None = None) -> str:
     return chosen
 
 
-async def embed(name: str, text: str) -> Sequence[float] | None:
-    """Return the vector of a query; None if it cannot be made now, which is logged."""
+async def embed(name: str, text: str, seconds: float = QUERY_SECONDS) -> Sequence[float] | None:
+    """Return the vector of a query; None if it cannot be made now, or takes too many seconds, which is logged."""
     try:
-        async with asyncio.timeout(QUESTION_SECONDS):
+        async with asyncio.timeout(seconds):
             embedder = await _here(name)
             return _checked([await _vector(embedder, text)])[0]
     except TimeoutError:
-        _trouble(ModuleException(504, f"{name} did not answer within {QUESTION_SECONDS:g} s"))
+        _trouble(ModuleException(504, f"{name} did not answer within {seconds:g} s"))
     except Exception as error:  # noqa: BLE001 - full-text search continues, whatever an embedder raises
         _trouble(error if isinstance(error, ModuleException) else ModuleException(502, f"{name}: {message_of(error)}"))
     return None

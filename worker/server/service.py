@@ -10,7 +10,7 @@ from typing import Any
 from worker.background import in_background
 from worker.contracts import Host
 from worker.contracts.secrets import Secrets
-from worker.contracts.waiting import Backoff, within
+from worker.contracts.waiting import within
 from worker.server.feeds import Feeds
 from worker.server.identity.answer_links import SignedAnswerLinks
 from worker.server.identity.claims import Claimants
@@ -28,7 +28,6 @@ from worker.telemetry.lag import LoopLag
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable
 from worker.words.notices import PlatformTrouble, announce
 
-AWAY_AT_START = Backoff(1.0, 15.0)  # for a database that is unavailable when the server starts
 SILENCE_LOOK_SECONDS = 60.0
 REFUSALS_SECONDS = 60.0
 
@@ -99,7 +98,7 @@ class Service:
         await self.keyring.look_after(self.closing)
 
     async def _open_later(self) -> None:
-        pauses = AWAY_AT_START.pauses()
+        pauses = self.timings.database.pauses()
         while not self.closing.is_set():
             try:
                 await self._open()

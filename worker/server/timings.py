@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 from worker.contracts.lease import REMOTE_SECONDS
+from worker.contracts.waiting import SOON, Backoff
+
+DATABASE = Backoff(1.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class ServerTimings:
         file_link: How long a signed URL of a file is valid at least. A task may wait before its worker downloads.
         lease: The longest lease that a worker of the native protocol gets.
         session: How long a visitor stays signed in: a working day.
+        database: Between two attempts to open a database that was unavailable when the server started.
+        bare_streams: Between two attempts of a bare worker's stream while the database is unavailable.
     """
 
     comment: float = 15.0
@@ -36,6 +41,8 @@ class ServerTimings:
     file_link: int = 24 * 3600
     lease: float = REMOTE_SECONDS
     session: int = 12 * 3600
+    database: Backoff = DATABASE
+    bare_streams: Backoff = SOON
 
 
 DEFAULT = ServerTimings()

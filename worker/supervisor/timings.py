@@ -12,6 +12,7 @@ class WorkerTimings:
         cut_off: The interval of checks for runs whose lease has expired by this process's own clock.
         wear: The interval of checks for wear.
         report: The interval of reports of wear.
+        hung: How long a thread may run after its caller stopped waiting, before it counts as hung; most end soon.
         standstill: How long all places must be held by waiting runs before a standstill is announced.
         hooks: The least time for shutdown hooks, even if the runs have used up all the time.
         hand_back: The time for cancelled runs to be handed back; Heroku's 30 s minus the drain's 24 leave six.
@@ -23,6 +24,7 @@ class WorkerTimings:
     cut_off: float = 0.25
     wear: float = 1.0
     report: float = 10.0
+    hung: float = 5.0
     standstill: float = 10.0
     hooks: float = 1.5
     hand_back: float = 4.0

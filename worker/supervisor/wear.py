@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from worker.settings import Settings
+from worker.supervisor.timings import WorkerTimings
 from worker.threads import ThreadCall, Threads
 from worker.words.work import MAX_TROUBLES, TROUBLE_CHARACTERS, WorkerWear
 
@@ -23,15 +24,21 @@ class Wear:
     Args:
         settings: The limits.
         pools: Returns the worker's thread pools.
-        held: Returns descriptions of recent blocks of the event loop.
+        blocks: Returns descriptions of recent blocks of the event loop.
+        timings: When a thread counts as hung.
     """
 
     def __init__(
-        self, settings: Settings, pools: Callable[[], Iterable[Threads]], held: Callable[[], Iterable[str]]
+        self,
+        settings: Settings,
+        pools: Callable[[], Iterable[Threads]],
+        blocks: Callable[[], Iterable[str]],
+        timings: WorkerTimings,
     ) -> None:
         self._settings = settings
         self._pools = pools
-        self._held = held
+        self._blocks = blocks
+        self._hung_seconds = timings.hung
         self.tasks = 0
         """The number of runs that have ended."""
         self._recent: deque[str] = deque(maxlen=RECENT_TASKS)
@@ -43,14 +50,14 @@ class Wear:
 
     def hung(self) -> list[ThreadCall]:
         """Return the calls that still run in threads although their runs have ended."""
-        return [call for pool in self._pools() for call in pool.hung()]
+        return [call for pool in self._pools() for call in pool.hung(self._hung_seconds)]
 
     def wear(self) -> WorkerWear:
         """Return the wear to report to the platform."""
         hung = self.hung()
         places = Counter(_place_of(each) for each in hung)
         described = [f"{where} hangs" + (f" {number} times" if number > 1 else "") for where, number in places.items()]
-        troubles = [each[:TROUBLE_CHARACTERS] for each in (*described, *self._held())]
+        troubles = [each[:TROUBLE_CHARACTERS] for each in (*described, *self._blocks())]
         recent = tuple(dict.fromkeys(self._recent))
         return WorkerWear(len(hung), memory(), self.tasks, recent, tuple(troubles[:MAX_TROUBLES]))
 

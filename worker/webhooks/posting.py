@@ -27,10 +27,12 @@ class Post:
     Args:
         trusted: Whether the operator configured the receiver, which may then be private and use http. Other URLs come
             from tasks and are treated as untrusted.
+        seconds: The timeout of one try.
     """
 
-    def __init__(self, *, trusted: bool) -> None:
+    def __init__(self, *, trusted: bool, seconds: float = SECONDS) -> None:
         self._trusted = trusted
+        self._seconds = seconds
         self._client: httpx.AsyncClient | None = None
 
     async def send(self, url: str, headers: dict[str, str], body: bytes) -> None:
@@ -47,14 +49,14 @@ class Post:
 
         host = self._checked(url)
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(self._seconds):
                 status = await self._status(url, headers, body)
         except AddressRefusedError as error:
             raise GiveUp(f"the webhook was not sent: {error}") from None
         except UnreadableError as error:
             raise WebhookRefused(f"the webhook was not accepted: {error}") from None
         except TimeoutError:
-            raise WebhookRefused(f"the webhook at {host} did not respond within {SECONDS:g} seconds") from None
+            raise WebhookRefused(f"the webhook at {host} did not respond within {self._seconds:g} seconds") from None
         except InvalidURL:
             raise GiveUp("the webhook was not sent: its URL is not valid") from None
         except (HTTPError, *_broken()) as error:
@@ -66,7 +68,7 @@ class Post:
             from worker.inputs.addresses import resolve
             from worker.inputs.transport import open_client
 
-            self._client = open_client(resolve, allow_private=self._trusted, seconds=SECONDS)
+            self._client = open_client(resolve, allow_private=self._trusted, seconds=self._seconds)
         async with self._client.stream("POST", url, headers=headers, content=body) as response:
             return response.status_code  # the body is not read
 

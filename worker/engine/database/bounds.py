@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 ANSWER = "answer_seconds"  # the attribute of a session
 
-CANCEL_SECONDS = 1.0  # for an orderly cancellation of a statement
-
 Answer = TypeVar("Answer")
 
 
@@ -28,9 +26,14 @@ def timeout_error() -> Unavailable:
 
 
 class StatementBounds:
-    """The running statements, each with its connection, and the abandoned ones."""
+    """The running statements, each with its connection, and the abandoned ones.
 
-    def __init__(self) -> None:
+    Args:
+        cancel: Seconds for the orderly cancellation of a statement, after which its connection is cut.
+    """
+
+    def __init__(self, cancel: float) -> None:
+        self._cancel = cancel
         self._used: dict[asyncio.Task[Any] | None, AsyncConnection[Any]] = {}
         self._left: set[asyncio.Task[Any]] = set()
 
@@ -71,7 +74,7 @@ class StatementBounds:
         self._left.add(task)
         task.add_done_callback(self._ended)
         task.cancel()
-        asyncio.get_running_loop().call_later(CANCEL_SECONDS, self._break_off, task)
+        asyncio.get_running_loop().call_later(self._cancel, self._break_off, task)
 
     def _break_off(self, task: asyncio.Task[Any]) -> None:
         from worker.engine.database.session_settings import cut

@@ -13,6 +13,7 @@ from worker.engine.embedded.account import Account, server_account
 from worker.engine.embedded.binaries import programs
 from worker.engine.embedded.errors import EmbeddedFailed
 from worker.engine.embedded.locks import exclusive
+from worker.engine.embedded.timings import DEFAULT, EmbeddedTimings
 
 PORT = 5432  # part of the socket's name only
 SOCKET_NAME = f".s.PGSQL.{PORT}"
@@ -30,12 +31,14 @@ class Cluster:
         account: The account that runs the server and owns the data.
         data: The data folder, with no link in its path.
         programs: Folder of `postgres` and `initdb`.
+        timings: The timeouts of the server.
     """
 
     version: int
     account: Account
     data: Path
     programs: Path
+    timings: EmbeddedTimings = DEFAULT
 
     @property
     def start_lock(self) -> Path:
@@ -72,12 +75,13 @@ class Cluster:
         raise EmbeddedFailed(f"no folder has a path short enough for a Unix socket ({SOCKET_PATH_BYTES} bytes)")
 
 
-def find_cluster(home: Path, version: int) -> Cluster:
+def find_cluster(home: Path, version: int, timings: EmbeddedTimings = DEFAULT) -> Cluster:
     """Return the folders of the server under this home, creating missing ones; the data folder itself is not filled.
 
     Args:
         home: The worker's home; created if missing.
         version: Major version, 16 or 18.
+        timings: The timeouts of the server.
 
     Raises:
         EmbeddedFailed: The home links to a data folder that is gone, or root has no account to run the server as.
@@ -88,7 +92,7 @@ def find_cluster(home: Path, version: int) -> Cluster:
     account = server_account(named)
     with exclusive(folder / f"{version}.folder.lock"):
         data = _data_folder(named, account)
-    return Cluster(version, account, data, programs(version, account, _system_folder))
+    return Cluster(version, account, data, programs(version, account, _system_folder), timings)
 
 
 def _fits(folder: Path) -> bool:

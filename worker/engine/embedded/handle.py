@@ -14,6 +14,7 @@ from worker.engine.embedded.binaries import require_available
 from worker.engine.embedded.errors import EmbeddedFailed
 from worker.engine.embedded.folders import Cluster, find_cluster
 from worker.engine.embedded.locks import UserLock, exclusive
+from worker.engine.embedded.timings import DEFAULT, EmbeddedTimings
 
 
 class Embedded:
@@ -32,7 +33,7 @@ class Embedded:
         self.pid = server.pid
 
     @classmethod
-    def start(cls, home: Path, *, version: int = 18) -> Self:
+    def start(cls, home: Path, *, version: int = 18, timings: EmbeddedTimings = DEFAULT) -> Self:
         """Use the server under this home, starting it unless it is running, no matter who started it.
 
         Takes about a second for an empty home, a tenth of that later on, longer after a crash.
@@ -40,6 +41,7 @@ class Embedded:
         Args:
             home: The worker's home, such as `.worker`; the data folder is `home/postgres/<version>`.
             version: Major version, 18 or 16. Each has a data folder of its own.
+            timings: The timeouts of the server.
 
         Returns:
             A share in the server, to be closed.
@@ -50,7 +52,7 @@ class Embedded:
         """
         require_available(version)
         with _reported(home):
-            cluster = find_cluster(home, version)
+            cluster = find_cluster(home, version, timings)
             with exclusive(cluster.start_lock):
                 users = UserLock(cluster.users_lock)
                 try:

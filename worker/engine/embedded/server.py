@@ -21,9 +21,6 @@ from worker.engine.embedded.folders import PORT, SOCKET_NAME, Cluster
 from worker.engine.embedded.pid_file import is_ready, is_server, pid_in, recorded_pid, recorded_socket_folder
 
 DATABASE = "worker"
-START_SECONDS = 60  # a start takes 0.1 s; recovery after a crash replays up to 1 GB of log
-FAST_STOP_SECONDS = 30  # ends sessions, writes a checkpoint
-IMMEDIATE_STOP_SECONDS = 10  # leaves the rest to recovery
 POLL_SECONDS = 0.02
 RETRY_SECONDS = 0.2  # in which an orphan of a killed server usually notices that death
 CONNECT_SECONDS = 3  # the smallest value that libpq honors is 2
@@ -77,7 +74,9 @@ def find(cluster: Cluster) -> RunningServer | None:
         return None
     server = _until_ready(cluster, pid, lambda: is_server(pid, cluster.data))
     if server is None and is_server(pid, cluster.data):
-        raise EmbeddedFailed(f"PostgreSQL (pid {pid}) did not respond within {START_SECONDS} s", log_tail(cluster.log))
+        raise EmbeddedFailed(
+            f"PostgreSQL (pid {pid}) did not respond within {cluster.timings.start:g} s", log_tail(cluster.log)
+        )
     return server
 
 
@@ -90,7 +89,7 @@ def start(cluster: Cluster) -> RunningServer:
     initialise(cluster)
     rotate_log(cluster)
     socket_folder = _clean_socket_folder(cluster)
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + cluster.timings.start
     while True:
         written = cluster.log.stat().st_size
         process = _spawn(cluster, socket_folder)
@@ -129,7 +128,8 @@ def stop(cluster: Cluster) -> None:
     if pid is None or not is_server(pid, cluster.data):
         return
     socket_folder = recorded_socket_folder(cluster.data)
-    for stop_signal, seconds in ((signal.SIGINT, FAST_STOP_SECONDS), (signal.SIGQUIT, IMMEDIATE_STOP_SECONDS)):
+    timings = cluster.timings
+    for stop_signal, seconds in ((signal.SIGINT, timings.fast_stop), (signal.SIGQUIT, timings.immediate_stop)):
         with suppress(ProcessLookupError):
             os.kill(pid, stop_signal)
         if _gone(pid, cluster.data, seconds):
@@ -189,18 +189,18 @@ def _started(cluster: Cluster, process: subprocess.Popen[bytes], deadline: float
     try:
         server = _until_ready(cluster, process.pid, lambda: process.poll() is None, deadline)
     except BaseException:
-        _end(process)
+        _end(cluster, process)
         raise
     if server is None:
-        _end(process)
+        _end(cluster, process)
     return server
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(cluster: Cluster, process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGQUIT)
     try:
-        process.wait(IMMEDIATE_STOP_SECONDS)
+        process.wait(cluster.timings.immediate_stop)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -214,7 +214,7 @@ def _reap(process: subprocess.Popen[bytes]) -> None:
 def _until_ready(
     cluster: Cluster, pid: int, lives: Callable[[], bool], deadline: float | None = None
 ) -> RunningServer | None:
-    limit = deadline if deadline is not None else time.monotonic() + START_SECONDS
+    limit = deadline if deadline is not None else time.monotonic() + cluster.timings.start
     while lives() and time.monotonic() < limit:
         folder = recorded_socket_folder(cluster.data)
         if folder is not None and recorded_pid(cluster.data) == pid and is_ready(cluster.data):

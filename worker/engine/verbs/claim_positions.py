@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-QUICK_SECONDS = 0.005  # up to which a claim from the front is quick, and made every time
+from worker.engine.timings import EngineTimings
+
 SHARE = 10  # slow claims from the front take at most one part in ten of the time
-AGAIN_SECONDS = 5.0  # the longest wait before the next of those, however slow the last one was
-LATE = timedelta(seconds=1)  # within which a transaction usually commits after it began
 
 FRONT = "-infinity"
 
@@ -36,7 +35,10 @@ class Look:
 class ClaimPositions:
     """The positions of one process's claims, for one organization."""
 
-    def __init__(self) -> None:
+    def __init__(self, timings: EngineTimings) -> None:
+        self._quick = timings.quick_claim
+        self._least, self._longest = timings.front_claims
+        self._late = timedelta(seconds=timings.late_commit)
         self._marks: dict[str, datetime] = {}
         self._whole_at = 0.0
 
@@ -48,7 +50,7 @@ class ClaimPositions:
     def since(self, look: Look, agents: Iterable[str]) -> list[str]:
         """Return the times from which on due tasks of these agents are searched."""
         marks = {} if look.is_whole else self._marks
-        return [str(marks[agent] - LATE) if agent in marks else FRONT for agent in agents]
+        return [str(marks[agent] - self._late) if agent in marks else FRONT for agent in agents]
 
     def known(self, but: Iterable[str]) -> list[str]:
         """Return the agents with tasks claimed since the last claim from the front, except for the given ones."""
@@ -58,7 +60,7 @@ class ClaimPositions:
         """Update the positions by the result of a claim."""
         if look.is_whole:
             seconds = time.monotonic() - look.begun
-            wait = 0.0 if seconds <= QUICK_SECONDS else min(seconds * SHARE, AGAIN_SECONDS)
+            wait = 0.0 if seconds <= self._quick else min(max(seconds * SHARE, self._least), self._longest)
             self._whole_at = time.monotonic() + wait
             self._marks.clear()
         for row in rows:

@@ -34,7 +34,7 @@ class ClaimVerbs:
         self._local: set[str] = set()  # workers of this process, whose lease the heartbeat renews
         self._given: dict[str, int] = {}  # attempts given to local workers, and not ended here
         self._found_all: dict[str, int] = {}  # workers whose last claim left nothing, and the flag's mark at that time
-        self._positions = ClaimPositions()
+        self._positions = ClaimPositions(core.timings)
         self._was_whole = True  # whether the last claim began at the front of every queue
         self._unheard: set[str] = set()  # workers whose last claim was interrupted, so that its tasks are not known
 

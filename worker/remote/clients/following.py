@@ -7,7 +7,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from worker.contracts.waiting import Backoff
 from worker.remote.clients.dialect import Dialect
 from worker.remote.http.refusals import BUSY, KEY_REFUSED, Subject
 from worker.remote.http.transport import Transport
@@ -20,8 +19,6 @@ from worker.words.tasks import TaskRecord
 if TYPE_CHECKING:
     from httpx_sse import ServerSentEvent
 
-AGAIN = Backoff(0.2, 10.0)  # before reconnecting; reset by each event
-SILENCE = 2.0  # seconds of silence that end ``so_far`` on a platform that keeps the stream open
 DIGITS = 18  # most digits of an event number; longer ids are not numbers
 REMEMBERED = 1000  # most events without a number that are remembered, to detect repetitions after a reconnect
 
@@ -57,7 +54,8 @@ class Following:
         self._numbered = after > 0
         self._seen: OrderedDict[int, None] = OrderedDict()
         self._before: frozenset[int] = frozenset()  # events received on earlier connections
-        self._pauses = AGAIN.pauses()
+        self._silence = transport.timings.so_far
+        self._pauses = transport.timings.reconnect.pauses()
         self._saw_end = False  # whether the last event with a status had a terminal one
 
     async def follow(self) -> AsyncGenerator[TaskUpdateEvent]:
@@ -73,7 +71,7 @@ class Following:
                 if isinstance(error, TaskNotFound) or error.status_code in KEY_REFUSED:
                     raise
                 if error.status_code < 500 and error.status_code not in BUSY:  # noqa: PLR2004 - HTTP: a server error
-                    self._pauses.at_least(SILENCE)  # the stream is refused: poll the task's status instead
+                    self._pauses.at_least(self._silence)  # the stream is refused: poll the task's status instead
             finally:
                 await events.aclose()
             ended = await self._ended()
@@ -85,7 +83,7 @@ class Following:
 
     async def so_far(self) -> AsyncGenerator[TaskUpdateEvent]:
         """Yield the events up to now; if the platform cannot mark their end, those until the first silence."""
-        limit = None if await self._dialect.native() else SILENCE
+        limit = None if await self._dialect.native() else self._silence
         events = self._connection(follow=False)
         try:
             while True:

@@ -29,7 +29,6 @@ KEPT_SECONDS = 4.0  # keep-alive of idle connections; servers close them after 5
 TRIES = 5
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0  # seconds between tries, doubling, with jitter
 RETRY_AFTER_SECONDS = 60.0  # the longest Retry-After that is respected
-TOTAL_SECONDS = 120.0  # no further try after this time, unless a client's call has a shorter limit
 RETRY_SECONDS = 5.0  # the ``retry_after`` of calls that took too long
 REDIRECTS = 5
 SESSION_BYTES = 32
@@ -83,7 +82,7 @@ class Transport:
 
     def __init__(self, addresses: Addresses, key: str | None, timings: RemoteTimings = DEFAULT) -> None:
         self.addresses = addresses
-        self._timings = timings
+        self.timings = timings
         self._key = key
         self.session = secrets.token_urlsafe(SESSION_BYTES)
         self._client: httpx.AsyncClient | None = None
@@ -111,7 +110,7 @@ class Transport:
             self._client = httpx.AsyncClient(
                 headers=self.headers,
                 verify=trusted(),
-                timeout=httpx.Timeout(self._timings.answer, connect=CONNECT_SECONDS),
+                timeout=httpx.Timeout(self.timings.answer, connect=CONNECT_SECONDS),
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=KEPT_SECONDS),
             )
 
@@ -169,7 +168,7 @@ class Transport:
         tries = AsyncRetrying(
             retry=retry_if_exception(lambda error: isinstance(error, Failed) and _may_repeat(error, repeat)),
             wait=_wait,
-            stop=stop_after_attempt(TRIES) | stop_after_delay(TOTAL_SECONDS),
+            stop=stop_after_attempt(TRIES) | stop_after_delay(self.timings.retry),
             reraise=True,
         )
         try:
@@ -202,7 +201,7 @@ class Transport:
 
         asked = {"accept": "text/event-stream", "cache-control": "no-store", **(headers or {})}
         request = self._build(
-            "GET", self.addresses.streams + path, params=params, headers=asked, seconds=self._timings.silence
+            "GET", self.addresses.streams + path, params=params, headers=asked, seconds=self.timings.silence
         )
         try:
             response = await self._try(request, subject, redirects=redirects, stream=True)
@@ -241,7 +240,7 @@ class Transport:
             params=query or None,
             headers={name: _UNFIT.sub("?", value) for name, value in headers.items()},
             content=content,
-            timeout=httpx.Timeout(seconds or self._timings.answer, connect=CONNECT_SECONDS),
+            timeout=httpx.Timeout(seconds or self.timings.answer, connect=CONNECT_SECONDS),
         )
 
     async def _try(

@@ -12,7 +12,7 @@ from typing import Any
 
 from worker.contracts import HeldTask, WorkerSession, WorkerState
 from worker.contracts.access import ROUTES
-from worker.contracts.waiting import SOON, within
+from worker.contracts.waiting import within
 from worker.server import bare
 from worker.server.feeds import COMMENT
 from worker.server.identity.access import Access
@@ -94,7 +94,7 @@ async def serve(
         admitted: Called with the permissions if they were determined late.
     """
     yield COMMENT  # start the response immediately
-    pauses = SOON.pauses()
+    pauses = service.timings.bare_streams.pauses()
     while access is None:
         try:
             access = await service.keyring.admit(stream_client.key, stream_client.organization_id)
@@ -145,7 +145,7 @@ class BareSession:
     async def work(self) -> AsyncGenerator[bytes]:
         """Register the worker, then assign tasks to it, one at a time."""
         end_listening = self.access.organization.work.on_change(self._on_change)
-        pauses = SOON.pauses()
+        pauses = self.service.timings.bare_streams.pauses()
         try:
             while not self.service.closing.is_set():
                 try:
