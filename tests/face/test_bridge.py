@@ -33,6 +33,20 @@ def test_sync_calls_block_on_a_private_loop_and_share_one_platform() -> None:
     assert first[1] == "worker-platform"
 
 
+async def test_the_sync_version_of_an_async_function_runs_in_the_callers_thread_and_blocks_for_its_calls() -> None:
+    async def located(more: str) -> tuple[Any, ...]:
+        return threading.current_thread().name, (await bridge.across(where))[1], more
+
+    async def nested() -> tuple[Any, ...]:
+        return await bridge.across(lambda _: located("from the platform's loop"))
+
+    assert bridge.blocking(located)("kept") == ("MainThread", "worker-platform", "kept")
+    assert bridge.blocking(nested)()[:2] == ("worker-platform", "worker-platform"), "within the call, nothing blocks"
+    assert await located("afterwards") == ("MainThread", "worker-platform", "afterwards")
+    with pytest.raises(RuntimeError, match=r"sleep.* awaits something other than a platform"):
+        bridge.blocking(asyncio.sleep)(1)
+
+
 async def test_async_calls_from_another_loop_go_across_and_sync_ones_block_beside_a_running_loop() -> None:
     platform, thread, loop = await bridge.across(where)
     assert thread == "worker-platform"

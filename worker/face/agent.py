@@ -6,7 +6,6 @@ from typing import Any, Self, Unpack
 
 from pydantic import PrivateAttr
 
-from worker.contracts import Platform
 from worker.current import run_in_hand
 from worker.face import bridge
 from worker.face.agent_sessions import AgentSessions
@@ -17,7 +16,6 @@ from worker.face.options import TaskOptions
 from worker.face.retrieving import Retriever, retriever
 from worker.face.schema_models import AgentOutput, build_model_from_schema
 from worker.face.task import Task
-from worker.face.task_saving import Verb
 from worker.face.tasks import Tasks
 from worker.face.tools import InvocationOptions, Tool, ToolsRepository
 from worker.face.uploads import FileSource
@@ -143,10 +141,7 @@ class Agent(AgentSessions, AgentRecord):
         bases = KnowledgeBases(self._configuration)
         return [await bases.aget(each.id) for each in self.knowledge_bases]
 
-    def get_knowledge_bases(self) -> "list_[KnowledgeBase]":
-        """Sync version of ``aget_knowledge_bases``."""
-        bases = KnowledgeBases(self._configuration)
-        return [bases.get(each.id) for each in self.knowledge_bases]
+    get_knowledge_bases = bridge.blocking(aget_knowledge_bases)
 
     def knowledge_bases_retriever(self) -> Retriever:
         """Return a retriever over this agent's knowledge bases, for ``agno.agent.Agent(knowledge_retriever=…)``."""
@@ -158,19 +153,12 @@ class Agent(AgentSessions, AgentRecord):
         Returns:
             This agent, updated from the platform.
         """
-        return self._absorb(await bridge.across(self._saving(), self._configuration))
-
-    def save(self) -> Self:
-        """Sync version of ``asave``."""
-        return self._absorb(bridge.block(self._saving(), self._configuration))
-
-    def _saving(self) -> Verb[AgentRecord]:
         record = AgentRecord.model_validate(self.model_dump())
-        return lambda platform: platform.tasks.save_agent(record)
-
-    def _absorb(self, record: AgentRecord) -> Self:
-        vars(self).update(vars(record))
+        saved = await bridge.across(lambda platform: platform.tasks.save_agent(record), self._configuration)
+        vars(self).update(vars(saved))
         return self
+
+    save = bridge.blocking(asave)
 
     @bound
     @classmethod
@@ -192,7 +180,8 @@ class Agent(AgentSessions, AgentRecord):
             ModuleException: 404 if there is no such agent; 400 if none is named; 501 if the agent is at another
                 version, since platforms keep only the latest.
         """
-        found = await bridge.across(_get(resolve_agent_id(agent_id, configuration)), configuration)
+        named = resolve_agent_id(agent_id, configuration)
+        found = await bridge.across(lambda platform: platform.tasks.get_agent(named), configuration)
         check_version(found, version)
         return cls.of(found, configuration)
 
@@ -205,9 +194,7 @@ class Agent(AgentSessions, AgentRecord):
         version: str | int | None = None,
     ) -> Self:
         """Sync version of ``aload``."""
-        found = bridge.block(_get(resolve_agent_id(agent_id, configuration)), configuration)
-        check_version(found, version)
-        return cls.of(found, configuration)
+        return bridge.blocking(cls.aload)(agent_id, configuration, version)
 
     @classmethod
     async def alist(cls, configuration: Configuration | None = None) -> list[Self]:
@@ -216,12 +203,13 @@ class Agent(AgentSessions, AgentRecord):
         Args:
             configuration: The platform; None means the default one.
         """
-        return [cls.of(record, configuration) for record in await bridge.across(_list, configuration)]
+        listed = await bridge.across(lambda platform: platform.tasks.list_agents(), configuration)
+        return [cls.of(record, configuration) for record in listed]
 
     @classmethod
     def list(cls, configuration: Configuration | None = None) -> "list_[Self]":
         """Sync version of ``alist``."""
-        return [cls.of(record, configuration) for record in bridge.block(_list, configuration)]
+        return bridge.blocking(cls.alist)(configuration)
 
     async def acreate_task(
         self,
@@ -236,15 +224,7 @@ class Agent(AgentSessions, AgentRecord):
         """
         return await Tasks(self._configuration).acreate(self.id, *_theirs(prompt, file_urls, more), **options)
 
-    def create_task(
-        self,
-        prompt: str | None = "",
-        file_urls: Sequence[FileSource] | str | None = None,
-        *more: Any,
-        **options: Unpack[TaskOptions],
-    ) -> Task:
-        """Sync version of ``acreate_task``."""
-        return Tasks(self._configuration).create(self.id, *_theirs(prompt, file_urls, more), **options)
+    create_task = bridge.blocking(acreate_task)
 
 
 AgentsListItem = Agent
@@ -278,14 +258,6 @@ def resolve_agent_id(
     if "," in configured:
         raise ConfigurationError(f"XPANDER_AGENT_ID names several agents ({configured}): pass agent_id")
     return configured
-
-
-def _get(agent_id: str) -> Verb[AgentRecord]:
-    return lambda platform: platform.tasks.get_agent(agent_id)
-
-
-async def _list(platform: Platform) -> list[AgentRecord]:
-    return await platform.tasks.list_agents()
 
 
 def check_version(record: "AgentRecord", version: str | int | None) -> None:

@@ -1,6 +1,7 @@
 """The agents of a platform, under the class name that xpander-sdk uses."""
 
-from worker.face.agent import Agent, check_version
+from worker.face import bridge
+from worker.face.agent import Agent
 from worker.face.configuration import Configuration
 
 
@@ -26,24 +27,12 @@ class Agents:
             ModuleException: 404 if there is no such agent; 400 if none is named; 501 if the agent is at another
                 version, since platforms keep only the latest.
         """
-        return _at(await Agent.aload(agent_id, self.configuration), version)
+        return await Agent.aload(agent_id, self.configuration, version)
 
-    def get(self, agent_id: str | None = None, version: str | int | None = None) -> Agent:
-        """Sync version of ``aget``."""
-        return _at(Agent.load(agent_id, self.configuration), version)
+    get = bridge.blocking(aget)
 
     async def alist(self) -> list[Agent]:
         """List all agents, by name."""
         return await Agent.alist(self.configuration)
 
-    def list(self) -> "list_[Agent]":
-        """Sync version of ``alist``."""
-        return Agent.list(self.configuration)
-
-
-def _at(agent: Agent, version: str | int | None) -> Agent:
-    check_version(agent, version)
-    return agent
-
-
-list_ = list  # within the class above, ``list`` is the method
+    list = bridge.blocking(alist)

@@ -49,12 +49,6 @@ async def ask(run: Run, request: InputRequest) -> Any:
     return _answer(run, request)
 
 
-def ask_sync(run: Run, request: InputRequest) -> Any:
-    """Sync version of ``ask``."""
-    bridge.block(partial(load, run))
-    return _answer(run, request)
-
-
 def _answer(run: Run, request: InputRequest) -> Any:
     answer = journal_of(run).answer(request.id)
     if answer is None:

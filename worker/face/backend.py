@@ -69,16 +69,7 @@ class Backend:
             record = await bridge.across(lambda platform: _record(platform, named, version), self.configuration)
         return self._arguments(record, options)
 
-    def get_args(
-        self, agent_id: str | None = None, agent: "Agent | None" = None, **options: Unpack[ArgumentOptions]
-    ) -> dict[str, Any]:
-        """Sync version of ``aget_args``."""
-        record = agent
-        version = options.get("agent_version")
-        if record is None:
-            named = self._named(agent_id, options.get("task"))
-            record = bridge.block(lambda platform: _record(platform, named, version), self.configuration)
-        return self._arguments(record, options)
+    get_args = bridge.blocking(aget_args)
 
     async def ainvoke_agent(
         self,
@@ -100,17 +91,7 @@ class Backend:
         named = self._named(agent_id, None)
         return await Tasks(self.configuration).acreate(named, prompt, file_urls, **options)
 
-    def invoke_agent(
-        self,
-        agent_id: str | None = None,
-        prompt: str | None = "",
-        file_urls: "Sequence[FileSource] | None" = None,
-        **options: "Unpack[TaskOptions]",
-    ) -> "Task":
-        """Sync version of ``ainvoke_agent``."""
-        from worker.face.tasks import Tasks
-
-        return Tasks(self.configuration).create(self._named(agent_id, None), prompt, file_urls, **options)
+    invoke_agent = bridge.blocking(ainvoke_agent)
 
     async def areport_external_task(
         self, agent_id: str | None = None, agent: "Agent | None" = None, **details: "Unpack[Report]"
@@ -127,14 +108,7 @@ class Backend:
         named = agent.id if agent is not None else self._named(agent_id, None)
         return await Task.areport_external_task(self.configuration, named, **details)
 
-    def report_external_task(
-        self, agent_id: str | None = None, agent: "Agent | None" = None, **details: "Unpack[Report]"
-    ) -> "Task":
-        """Sync version of ``areport_external_task``."""
-        from worker.face.task import Task
-
-        named = agent.id if agent is not None else self._named(agent_id, None)
-        return Task.report_external_task(self.configuration, named, **details)
+    report_external_task = bridge.blocking(areport_external_task)
 
     def _named(self, agent_id: str | None, task: "TaskRecord | None") -> str:
         return resolve_agent_id(agent_id, self.configuration, task.agent_id if task else None)

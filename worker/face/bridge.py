@@ -12,8 +12,9 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from concurrent.futures import CancelledError, Future
 from contextvars import ContextVar
+from functools import wraps
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from worker.contracts import Platform
 from worker.face.configuration import Configuration
@@ -21,11 +22,15 @@ from worker.face.platform_loops import Call, Closer, PlatformLoop, ThreadLoop
 from worker.face.pump import Source, drain, drain_async, pass_on
 from worker.words.errors import Unavailable
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Loop = asyncio.AbstractEventLoop
 
 _waiting: ContextVar[tuple[Loop, ...]] = ContextVar("loops_waiting", default=())
 """The loops whose threads wait for the current call: no code within the call may wait for one of them."""
+
+_blocking: ContextVar[bool] = ContextVar("calls_block", default=False)
+"""Whether ``across`` blocks, because a sync version made by ``blocking`` is running."""
 
 
 class Bridge:
@@ -122,6 +127,12 @@ async def across(call: Call[T], configuration: Configuration | None = None) -> T
     Raises:
         Unavailable: The platform cannot be opened; the next call tries again.
     """
+    if _blocking.get():
+        token = _blocking.set(False)  # the call itself runs on a loop, with this context
+        try:
+            return block(call, configuration)
+        finally:
+            _blocking.reset(token)
     home = _bridge.at_home()
     if home is not None:
         return await home.run(call, configuration)
@@ -159,6 +170,32 @@ def wait(future: Future[T]) -> T:
     except BaseException:
         future.cancel()
         raise
+
+
+def blocking(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Return the sync version of an async function that awaits only ``across`` and functions like itself.
+
+    The function's own code runs in the caller's thread; each of its calls blocks that thread, as ``block`` does.
+
+    Args:
+        function: The async function.
+    """
+
+    @wraps(function)
+    def sync(*arguments: P.args, **named: P.kwargs) -> T:
+        running = function(*arguments, **named)
+        token = _blocking.set(True)
+        try:
+            running.send(None)
+        except StopIteration as end:
+            return end.value
+        finally:
+            _blocking.reset(token)
+            running.close()
+        raise RuntimeError(f"{function.__qualname__} awaits something other than a platform")
+
+    sync.__doc__ = f"Sync version of ``{function.__name__}``."
+    return sync
 
 
 async def aiterate(source: Source[T], configuration: Configuration | None = None) -> AsyncGenerator[T, None]:

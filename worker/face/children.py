@@ -198,9 +198,4 @@ async def wait(children: Sequence[ChildTask], *, is_patient: bool = False) -> li
     return family.outcome(await bridge.across(family.look), is_patient=is_patient)
 
 
-def wait_sync(children: Sequence[ChildTask], *, is_patient: bool = False) -> list[Task]:
-    """Sync version of ``wait``."""
-    if not children:
-        return []
-    family = _ChildGroup(children)
-    return family.outcome(bridge.block(family.look), is_patient=is_patient)
+wait_sync = bridge.blocking(wait)

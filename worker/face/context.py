@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 class Context:
     """The attempt that a handler runs in. A handler receives it as a parameter named ``context``.
 
+    A method ``x_sync`` is the blocking version of ``x``, for handlers that are not async.
+
     Args:
         run: The attempt.
         event: The event that the handler was called for; None if the handler does the task's own work.
@@ -122,16 +124,7 @@ class Context:
         """
         return await asking.ask(self.run, asking.request_of(self.run, question, schema, choices, timeout))
 
-    def ask_sync(
-        self,
-        question: str,
-        *,
-        schema: dict[str, Any] | None = None,
-        choices: Sequence[str] | None = None,
-        timeout: timedelta | float | None = None,
-    ) -> Any:
-        """Sync version of ``ask``."""
-        return asking.ask_sync(self.run, asking.request_of(self.run, question, schema, choices, timeout))
+    ask_sync = bridge.blocking(ask)
 
     async def sleep(self, seconds: timedelta | float) -> None:
         """Wait for a duration, counted from the first attempt that reaches this call.
@@ -248,9 +241,7 @@ class Context:
         """
         return await children.wait(children.of_run(self.run, tasks), is_patient=return_exceptions)
 
-    def gather_sync(self, *tasks: ChildTask, return_exceptions: bool = False) -> list[Task]:
-        """Sync version of ``gather``."""
-        return children.wait_sync(children.of_run(self.run, tasks), is_patient=return_exceptions)
+    gather_sync = bridge.blocking(gather)
 
     async def save_file(self, name: str, data: Content, media_type: str | None = None) -> Artifact:
         """Save a file as one of the task's ``artifacts``, shown on the task's page and deleted with the task.
@@ -274,9 +265,7 @@ class Context:
         """
         return await bridge.across(artifacts.Saving(self.run, name, data, media_type).store)
 
-    def save_file_sync(self, name: str, data: Content, media_type: str | None = None) -> Artifact:
-        """Sync version of ``save_file``."""
-        return bridge.block(artifacts.Saving(self.run, name, data, media_type).store)
+    save_file_sync = bridge.blocking(save_file)
 
     def _listening(self, name: str, timeout: timedelta | float | None, match: waits.Match | None) -> waits.SignalWait:
         seconds = None if timeout is None else waits.seconds_of(timeout, "timeout")

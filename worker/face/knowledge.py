@@ -13,7 +13,6 @@ from worker.current import run_in_hand
 from worker.face import bridge
 from worker.face.configuration import Configuration
 from worker.face.ingesting import check_readable, ingest_here
-from worker.face.task_saving import Verb
 from worker.face.uploads import FileSource, references
 from worker.knowledge import embed, named
 from worker.words.errors import Unavailable, ValidationError
@@ -111,43 +110,26 @@ class KnowledgeBase(KnowledgeBaseRecord):
         call = partial(add_documents, self.id, documents or document_urls, waits=sync is not False, seconds=timeout)
         return KnowledgeBaseDocumentItem.of(await bridge.across(call, self._configuration), self._configuration)
 
-    def add_documents(
-        self,
-        documents: "Sequence[FileSource] | FileSource" = (),
-        sync: bool | None = None,
-        *,
-        document_urls: "Sequence[FileSource]" = (),
-        timeout: float = WAIT_SECONDS,
-    ) -> list[KnowledgeBaseDocumentItem]:
-        """Sync version of ``aadd_documents``."""
-        call = partial(add_documents, self.id, documents or document_urls, waits=sync is not False, seconds=timeout)
-        return KnowledgeBaseDocumentItem.of(bridge.block(call, self._configuration), self._configuration)
+    add_documents = bridge.blocking(aadd_documents)
 
     async def alist_documents(self) -> list[KnowledgeBaseDocumentItem]:
         """List the documents, newest first, including those that are pending or unreadable."""
         listed = await bridge.across(lambda platform: platform.knowledge.documents(self.id), self._configuration)
         return KnowledgeBaseDocumentItem.of(listed, self._configuration)
 
-    def list_documents(self) -> list[KnowledgeBaseDocumentItem]:
-        """Sync version of ``alist_documents``."""
-        listed = bridge.block(lambda platform: platform.knowledge.documents(self.id), self._configuration)
-        return KnowledgeBaseDocumentItem.of(listed, self._configuration)
+    list_documents = bridge.blocking(alist_documents)
 
     async def adelete_document(self, document: KnowledgeBaseDocumentItem | str) -> None:
         """Remove a document, given as an object or by its id."""
         await bridge.across(partial(_remove_one, self.id, document), self._configuration)
 
-    def delete_document(self, document: KnowledgeBaseDocumentItem | str) -> None:
-        """Sync version of ``adelete_document``."""
-        bridge.block(partial(_remove_one, self.id, document), self._configuration)
+    delete_document = bridge.blocking(adelete_document)
 
     async def adelete_multiple_documents(self, document_ids: Sequence[str]) -> None:
         """Remove documents by their ids. Unknown ids are ignored."""
         await bridge.across(lambda platform: platform.knowledge.remove(self.id, document_ids), self._configuration)
 
-    def delete_multiple_documents(self, document_ids: Sequence[str]) -> None:
-        """Sync version of ``adelete_multiple_documents``."""
-        bridge.block(lambda platform: platform.knowledge.remove(self.id, document_ids), self._configuration)
+    delete_multiple_documents = bridge.blocking(adelete_multiple_documents)
 
     async def asearch(
         self,
@@ -168,26 +150,18 @@ class KnowledgeBase(KnowledgeBaseRecord):
             Passages with scores from 0 to 1, the best first, each with its document, headings and, in a PDF, page.
         """
         del use_bubble, bubble_size
-        return await bridge.across(_search(self.id, search_query, top_k), self._configuration)
+        most = TOP_K if top_k is None else top_k
+        return await bridge.across(
+            lambda platform: platform.knowledge.search(self.id, search_query, most, embed=embed), self._configuration
+        )
 
-    def search(
-        self,
-        search_query: str,
-        use_bubble: bool | None = False,
-        bubble_size: int | None = None,
-        top_k: int | None = TOP_K,
-    ) -> list[KnowledgeBaseSearchResult]:
-        """Sync version of ``asearch``."""
-        del use_bubble, bubble_size
-        return bridge.block(_search(self.id, search_query, top_k), self._configuration)
+    search = bridge.blocking(asearch)
 
     async def adelete(self) -> None:
         """Delete the knowledge base and its documents."""
         await bridge.across(lambda platform: platform.knowledge.delete(self.id), self._configuration)
 
-    def delete(self) -> None:
-        """Sync version of ``adelete``."""
-        bridge.block(lambda platform: platform.knowledge.delete(self.id), self._configuration)
+    delete = bridge.blocking(adelete)
 
 
 class KnowledgeBases:
@@ -227,45 +201,27 @@ class KnowledgeBases:
         made = await bridge.across(lambda platform: platform.knowledge.create(new), self.configuration)
         return KnowledgeBase.of(made, self.configuration)
 
-    def create(
-        self,
-        name: str,
-        description: str | None = "",
-        *,
-        language: str | None = None,
-        embedder: "Embedder | str | None" = None,
-    ) -> KnowledgeBase:
-        """Sync version of ``acreate``."""
-        new = new_base(name, description, language, self._embedder(embedder))
-        made = bridge.block(lambda platform: platform.knowledge.create(new), self.configuration)
-        return KnowledgeBase.of(made, self.configuration)
+    create = bridge.blocking(acreate)
 
     async def alist(self) -> list[KnowledgeBase]:
         """List all knowledge bases, by name."""
-        found = await bridge.across(_list, self.configuration)
+        found = await bridge.across(lambda platform: platform.knowledge.list(), self.configuration)
         return [KnowledgeBase.of(each, self.configuration) for each in found]
 
-    def list(self) -> "list_[KnowledgeBase]":
-        """Sync version of ``alist``."""
-        return [KnowledgeBase.of(each, self.configuration) for each in bridge.block(_list, self.configuration)]
+    list = bridge.blocking(alist)
 
     async def aget(self, knowledge_base_id: str) -> KnowledgeBase:
         """Load a knowledge base."""
         found = await bridge.across(lambda platform: platform.knowledge.get(knowledge_base_id), self.configuration)
         return KnowledgeBase.of(found, self.configuration)
 
-    def get(self, knowledge_base_id: str) -> KnowledgeBase:
-        """Sync version of ``aget``."""
-        found = bridge.block(lambda platform: platform.knowledge.get(knowledge_base_id), self.configuration)
-        return KnowledgeBase.of(found, self.configuration)
+    get = bridge.blocking(aget)
 
     async def adelete(self, knowledge_base_id: str) -> None:
         """Delete a knowledge base and its documents."""
         await bridge.across(lambda platform: platform.knowledge.delete(knowledge_base_id), self.configuration)
 
-    def delete(self, knowledge_base_id: str) -> None:
-        """Sync version of ``adelete``."""
-        bridge.block(lambda platform: platform.knowledge.delete(knowledge_base_id), self.configuration)
+    delete = bridge.blocking(adelete)
 
     def _embedder(self, given: "Embedder | str | None") -> str | None:
         settings = (self.configuration or Configuration()).settings
@@ -284,16 +240,6 @@ def new_base(name: str, description: str | None, language: str | None, embedder:
         first = error.errors(include_input=False, include_url=False)[0]
         where = str(first["loc"][0])
         raise ValidationError(f"{where}: {first['msg']}", field=where) from None
-
-
-async def _list(platform: Platform) -> list[KnowledgeBaseRecord]:
-    return await platform.knowledge.list()
-
-
-def _search(knowledge_base_id: str, query: str, top_k: int | None) -> Verb[list[KnowledgeBaseSearchResult]]:
-    return lambda platform: platform.knowledge.search(
-        knowledge_base_id, query, TOP_K if top_k is None else top_k, embed=embed
-    )
 
 
 async def _remove_one(knowledge_base_id: str, document: DocumentRecord | str, platform: Platform) -> None:

@@ -1,12 +1,10 @@
 """A task as user code holds it: read, change and save its fields, follow its events, read its files."""
 
 from collections.abc import AsyncGenerator, Generator
-from functools import partial
 from typing import Any, Self, Unpack
 
 from pydantic import PrivateAttr
 
-from worker.contracts import Platform
 from worker.face import artifacts, bridge
 from worker.face.answers import Said, answers_of, message_of, named
 from worker.face.awaiting import following, saw
@@ -89,7 +87,7 @@ class Task(SavedTask):
     @classmethod
     def load(cls, task_id: str, configuration: Configuration | None = None) -> Self:
         """Sync version of ``aload``."""
-        return cls.of(_seen(bridge.block(loading(task_id), configuration)), configuration)
+        return bridge.blocking(cls.aload)(task_id, configuration)
 
     async def areload(self) -> Self:
         """Reload this task from the platform. Unsaved changes are discarded."""
@@ -97,10 +95,7 @@ class Task(SavedTask):
         self._become(_seen(record), self._configuration)
         return self
 
-    def reload(self) -> Self:
-        """Sync version of ``areload``."""
-        self._become(_seen(bridge.block(loading(self.id), self._configuration)), self._configuration)
-        return self
+    reload = bridge.blocking(areload)
 
     async def aread_artifact(self, name: str) -> bytes:
         """Read the content of one of the task's ``artifacts``.
@@ -114,10 +109,7 @@ class Task(SavedTask):
         artifact = artifacts.named(self.artifacts, name)
         return await bridge.across(lambda platform: artifacts.content_of(platform, artifact), self._configuration)
 
-    def read_artifact(self, name: str) -> bytes:
-        """Sync version of ``aread_artifact``."""
-        artifact = artifacts.named(self.artifacts, name)
-        return bridge.block(lambda platform: artifacts.content_of(platform, artifact), self._configuration)
+    read_artifact = bridge.blocking(aread_artifact)
 
     async def astop(self) -> Self:
         """Stop the task. Its run is ended, and nothing overwrites ``stopped``. A finished task is left unchanged.
@@ -125,13 +117,9 @@ class Task(SavedTask):
         Returns:
             This task, updated from the platform.
         """
-        before = self._now("status")
-        return self._absorb(await bridge.across(self._stopping, self._configuration), before)
+        return await self._updated(lambda platform: platform.tasks.stop(self.id), "status")
 
-    def stop(self) -> Self:
-        """Sync version of ``astop``."""
-        before = self._now("status")
-        return self._absorb(bridge.block(self._stopping, self._configuration), before)
+    stop = bridge.blocking(astop)
 
     async def aretry(self, *, resume: bool | None = None) -> Self:
         """Run a finished or paused task again.
@@ -148,13 +136,9 @@ class Task(SavedTask):
         Raises:
             ModuleException: 409 if the task is neither finished nor paused.
         """
-        before = self._now("status")
-        return self._absorb(await bridge.across(partial(self._retrying, resume=resume), self._configuration), before)
+        return await self._updated(lambda platform: platform.tasks.retry(self.id, resume=resume), "status")
 
-    def retry(self, *, resume: bool | None = None) -> Self:
-        """Sync version of ``aretry``."""
-        before = self._now("status")
-        return self._absorb(bridge.block(partial(self._retrying, resume=resume), self._configuration), before)
+    retry = bridge.blocking(aretry)
 
     async def aanswer(self, request_id: str | None = None, /, **said: Unpack[Said]) -> Self:
         """Answer an open request of the paused task, one of ``hitl_request["requests"]``.
@@ -173,13 +157,10 @@ class Task(SavedTask):
             ModuleException: 404 if there is no such request; 409 if the task waits for nothing, or the request has a
                 different answer; 422 if the answer does not fit the request.
         """
-        before, send = self._now("status", "hitl_request"), self._answering(request_id, said)
-        return self._absorb(await bridge.across(send, self._configuration), before)
+        answers = named(answers_of(request_id, said), self.hitl_request)
+        return await self._updated(lambda platform: platform.tasks.answer(self.id, answers), "status", "hitl_request")
 
-    def answer(self, request_id: str | None = None, /, **said: Unpack[Said]) -> Self:
-        """Sync version of ``aanswer``."""
-        before, send = self._now("status", "hitl_request"), self._answering(request_id, said)
-        return self._absorb(bridge.block(send, self._configuration), before)
+    answer = bridge.blocking(aanswer)
 
     async def asend(self, text: str) -> Self:
         """Send a message to the task's agent, which reads it before its next model call, as a message of the user.
@@ -195,15 +176,10 @@ class Task(SavedTask):
         Raises:
             ModuleException: 409 if the task has ended; 422 if the text is empty or too long.
         """
-        message, before = message_of(text), self._now("status")
-        sending: Verb[TaskRecord] = lambda platform: platform.tasks.send(self.id, message)  # noqa: E731 - as others
-        return self._absorb(await bridge.across(sending, self._configuration), before)
+        message = message_of(text)
+        return await self._updated(lambda platform: platform.tasks.send(self.id, message), "status")
 
-    def send(self, text: str) -> Self:
-        """Sync version of ``asend``."""
-        message, before = message_of(text), self._now("status")
-        sending: Verb[TaskRecord] = lambda platform: platform.tasks.send(self.id, message)  # noqa: E731 - as others
-        return self._absorb(bridge.block(sending, self._configuration), before)
+    send = bridge.blocking(asend)
 
     async def aevents(self, after: int = 0) -> AsyncGenerator[TaskUpdateEvent, None]:
         """Follow the task's events as they arrive, until the task has finished.
@@ -259,10 +235,7 @@ class Task(SavedTask):
         cls, configuration: Configuration | None = None, agent_id: str | None = None, **details: Unpack[Report]
     ) -> Self:
         """Sync version of ``areport_external_task``."""
-        from worker.face.agent import resolve_agent_id
-
-        named = resolve_agent_id(agent_id, configuration)
-        return cls.of(bridge.block(lambda platform: report(platform, named, details), configuration), configuration)
+        return bridge.blocking(cls.areport_external_task)(configuration, agent_id, **details)
 
     async def areport_metrics(self, configuration: Configuration | None = None) -> None:
         """Save the task, with its tokens, tools and duration. The end of a run saves them in any case.
@@ -273,18 +246,13 @@ class Task(SavedTask):
         del configuration
         await self.asave()
 
-    def report_metrics(self, configuration: Configuration | None = None) -> None:
-        """Sync version of ``areport_metrics``."""
-        del configuration
-        self.save()
+    report_metrics = bridge.blocking(areport_metrics)
 
     async def aget_activity_log(self) -> AgentActivityThread:
         """Return the activity log: the messages, tool calls and reasoning of the task's agent, in order."""
         return await bridge.across(lambda platform: platform.tasks.activity(self.id), self._configuration)
 
-    def get_activity_log(self) -> AgentActivityThread:
-        """Sync version of ``aget_activity_log``."""
-        return bridge.block(lambda platform: platform.tasks.activity(self.id), self._configuration)
+    get_activity_log = bridge.blocking(aget_activity_log)
 
     async def aattempts(self) -> list[Attempt]:
         """Return the task's attempts, the first one first: which worker ran each, when, and the outcome.
@@ -296,9 +264,7 @@ class Task(SavedTask):
         """
         return await bridge.across(lambda platform: platform.tasks.attempts(self.id), self._configuration)
 
-    def attempts(self) -> list[Attempt]:
-        """Sync version of ``aattempts``."""
-        return bridge.block(lambda platform: platform.tasks.attempts(self.id), self._configuration)
+    attempts = bridge.blocking(aattempts)
 
     @property
     def run_output(self) -> Any:
@@ -317,15 +283,10 @@ class Task(SavedTask):
         self._agent_runs += 1
         return self._agent_runs - 1
 
-    async def _stopping(self, platform: Platform) -> TaskRecord:
-        return await platform.tasks.stop(self.id)
-
-    async def _retrying(self, platform: Platform, *, resume: bool | None) -> TaskRecord:
-        return await platform.tasks.retry(self.id, resume=resume)
-
-    def _answering(self, request_id: str | None, said: Said) -> Verb[TaskRecord]:
-        answers = named(answers_of(request_id, said), self.hitl_request)
-        return lambda platform: platform.tasks.answer(self.id, answers)
+    async def _updated(self, verb: Verb[TaskRecord], *names: str) -> Self:
+        """Call a verb, and update this task from its answer, which replaces the present values of the named fields."""
+        before = self._now(*names)
+        return self._absorb(await bridge.across(verb, self._configuration), before)
 
     def _event(self, event: TaskUpdateEvent) -> TaskUpdateEvent:
         return event.model_copy(update={"data": self._event_data(event)})

@@ -7,6 +7,7 @@ from typing import Any, Self, TypedDict
 import pydantic
 from pydantic import PrivateAttr
 
+from worker.face import bridge
 from worker.face.changes import as_validation_error
 from worker.face.configuration import Configuration
 from worker.face.task import Task
@@ -64,9 +65,7 @@ class TasksListItem(TaskItem):
         """
         return await Task.aload(self.id, configuration or self._configuration)
 
-    def load(self, configuration: Configuration | None = None) -> Task:
-        """Sync version of ``aload``."""
-        return Task.load(self.id, configuration or self._configuration)
+    load = bridge.blocking(aload)
 
 
 def query_of(filters: Mapping[str, Any]) -> TaskQuery:

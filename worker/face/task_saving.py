@@ -39,15 +39,11 @@ class SavedTask(TaskFiles):
         Raises:
             ModuleException: 422 if ``status`` is not a status; 409 if this run no longer owns the task.
         """
-        changes = _status_and(status, result)
+        changes = {"status": status} if result is None else {"status": status, "result": result}
         sending, before = self._sending(checked(changes)), self._now(*changes)
         self._absorb(await bridge.across(sending, self._configuration), before)
 
-    def set_status(self, status: AgentExecutionStatus, result: Any = None) -> None:
-        """Sync version of ``aset_status``."""
-        changes = _status_and(status, result)
-        sending, before = self._sending(checked(changes)), self._now(*changes)
-        self._absorb(bridge.block(sending, self._configuration), before)
+    set_status = bridge.blocking(aset_status)
 
     async def asave(self, with_deep_plan_update: bool | None = False) -> Self:
         """Save the fields that have changed since the task was loaded or last saved, and no others.
@@ -68,11 +64,7 @@ class SavedTask(TaskFiles):
         sent = self._pending()
         return self._absorb(await bridge.across(self._saving(sent), self._configuration), sent)
 
-    def save(self, with_deep_plan_update: bool | None = False) -> Self:
-        """Sync version of ``asave``."""
-        del with_deep_plan_update
-        sent = self._pending()
-        return self._absorb(bridge.block(self._saving(sent), self._configuration), sent)
+    save = bridge.blocking(asave)
 
     def unsaved(self, *, by_handler: bool = False) -> dict[str, Any]:
         """Return the unsaved changes, in the form in which they would be sent.
@@ -139,10 +131,6 @@ async def _store_held(task_id: str) -> None:
     run = run_in_hand.get()
     if run is not None and run.task_id == task_id and run.journal is not None:
         await run.journal.deferred.store()
-
-
-def _status_and(status: AgentExecutionStatus, result: Any) -> dict[str, Any]:
-    return {"status": status} if result is None else {"status": status, "result": result}
 
 
 def loading(task_id: str) -> Verb[TaskRecord]:

@@ -66,27 +66,15 @@ class Tasks:
                 others.
         """
         creating = _creating(agent_id, *in_order(prompt, file_urls, more, options))
-        return Task.of(await bridge.across(creating, self.configuration), self.configuration)
+        return await self._changed(creating)
 
-    def create(
-        self,
-        agent_id: str,
-        prompt: str | None = "",
-        file_urls: Sequence[FileSource] | str | None = None,
-        *more: Any,
-        **options: Unpack[TaskOptions],
-    ) -> Task:
-        """Sync version of ``acreate``."""
-        creating = _creating(agent_id, *in_order(prompt, file_urls, more, options))
-        return Task.of(bridge.block(creating, self.configuration), self.configuration)
+    create = bridge.blocking(acreate)
 
     async def aget(self, task_id: str) -> Task:
         """Load a task."""
         return await Task.aload(task_id, self.configuration)
 
-    def get(self, task_id: str) -> Task:
-        """Sync version of ``aget``."""
-        return Task.load(task_id, self.configuration)
+    get = bridge.blocking(aget)
 
     async def alist(
         self, agent_id: str | None = None, filters: TaskFilters | None = None, **more: Unpack[TaskFilters]
@@ -104,12 +92,7 @@ class Tasks:
         query = query_of({"agent_id": agent_id, **(filters or {}), **more})
         return self._items(await bridge.across(lambda platform: platform.tasks.find(query), self.configuration))
 
-    def list(
-        self, agent_id: str | None = None, filters: TaskFilters | None = None, **more: Unpack[TaskFilters]
-    ) -> "list_[TasksListItem]":
-        """Sync version of ``alist``."""
-        query = query_of({"agent_id": agent_id, **(filters or {}), **more})
-        return self._items(bridge.block(lambda platform: platform.tasks.find(query), self.configuration))
+    list = bridge.blocking(alist)
 
     async def alist_user_tasks(
         self, user_id: str, filters: UserTaskFilters | None = None, **more: Unpack[UserTaskFilters]
@@ -118,12 +101,7 @@ class Tasks:
         query = query_of({**(filters or {}), **more, "user_id": user_id})
         return self._items(await bridge.across(lambda platform: platform.tasks.find(query), self.configuration))
 
-    def list_user_tasks(
-        self, user_id: str, filters: UserTaskFilters | None = None, **more: Unpack[UserTaskFilters]
-    ) -> "list_[TasksListItem]":
-        """Sync version of ``alist_user_tasks``."""
-        query = query_of({**(filters or {}), **more, "user_id": user_id})
-        return self._items(bridge.block(lambda platform: platform.tasks.find(query), self.configuration))
+    list_user_tasks = bridge.blocking(alist_user_tasks)
 
     async def aupdate(self, task_id: str, **changes: Any) -> Task:
         """Change fields of a task, and return the task.
@@ -136,41 +114,27 @@ class Tasks:
         Raises:
             ModuleException: 422 if a field is unknown, fixed at creation, or invalid.
         """
-        return Task.of(await bridge.across(_updating(task_id, changes), self.configuration), self.configuration)
+        return await self._changed(_updating(task_id, changes))
 
-    def update(self, task_id: str, **changes: Any) -> Task:
-        """Sync version of ``aupdate``."""
-        return Task.of(bridge.block(_updating(task_id, changes), self.configuration), self.configuration)
+    update = bridge.blocking(aupdate)
 
     async def astop(self, task_id: str) -> Task:
         """Stop a task. A finished task is left unchanged."""
-        record = await bridge.across(lambda platform: platform.tasks.stop(task_id), self.configuration)
-        return Task.of(record, self.configuration)
+        return await self._changed(lambda platform: platform.tasks.stop(task_id))
 
-    def stop(self, task_id: str) -> Task:
-        """Sync version of ``astop``."""
-        record = bridge.block(lambda platform: platform.tasks.stop(task_id), self.configuration)
-        return Task.of(record, self.configuration)
+    stop = bridge.blocking(astop)
 
     async def aretry(self, task_id: str, *, resume: bool | None = None) -> Task:
         """Run a finished or paused task again; see ``Task.aretry``."""
-        record = await bridge.across(lambda platform: platform.tasks.retry(task_id, resume=resume), self.configuration)
-        return Task.of(record, self.configuration)
+        return await self._changed(lambda platform: platform.tasks.retry(task_id, resume=resume))
 
-    def retry(self, task_id: str, *, resume: bool | None = None) -> Task:
-        """Sync version of ``aretry``."""
-        record = bridge.block(lambda platform: platform.tasks.retry(task_id, resume=resume), self.configuration)
-        return Task.of(record, self.configuration)
+    retry = bridge.blocking(aretry)
 
     async def aanswer(self, task_id: str, request_id: str | None = None, /, **said: Unpack[Said]) -> Task:
         """Answer an open request of a paused task; see ``Task.aanswer``."""
-        return Task.of(
-            await bridge.across(_answering(task_id, request_id, said), self.configuration), self.configuration
-        )
+        return await self._changed(_answering(task_id, request_id, said))
 
-    def answer(self, task_id: str, request_id: str | None = None, /, **said: Unpack[Said]) -> Task:
-        """Sync version of ``aanswer``."""
-        return Task.of(bridge.block(_answering(task_id, request_id, said), self.configuration), self.configuration)
+    answer = bridge.blocking(aanswer)
 
     async def asignal(self, task_id: str, name: str, data: Any = None) -> Task:
         """Send a named signal to a task, whose handler waits for it with ``context.wait_for``.
@@ -184,26 +148,16 @@ class Tasks:
             ModuleException: 409 if the task has ended; 422 if the name is empty, or the data is too large.
         """
         signal = signal_of(name, data)
-        record = await bridge.across(lambda platform: platform.tasks.signal(task_id, signal), self.configuration)
-        return Task.of(record, self.configuration)
+        return await self._changed(lambda platform: platform.tasks.signal(task_id, signal))
 
-    def signal(self, task_id: str, name: str, data: Any = None) -> Task:
-        """Sync version of ``asignal``."""
-        signal = signal_of(name, data)
-        record = bridge.block(lambda platform: platform.tasks.signal(task_id, signal), self.configuration)
-        return Task.of(record, self.configuration)
+    signal = bridge.blocking(asignal)
 
     async def asend(self, task_id: str, text: str) -> Task:
         """Send a message to a task's agent; see ``Task.asend``."""
         message = message_of(text)
-        record = await bridge.across(lambda platform: platform.tasks.send(task_id, message), self.configuration)
-        return Task.of(record, self.configuration)
+        return await self._changed(lambda platform: platform.tasks.send(task_id, message))
 
-    def send(self, task_id: str, text: str) -> Task:
-        """Sync version of ``asend``."""
-        message = message_of(text)
-        record = bridge.block(lambda platform: platform.tasks.send(task_id, message), self.configuration)
-        return Task.of(record, self.configuration)
+    send = bridge.blocking(asend)
 
     async def askip(self, task_id: str) -> Task:
         """Let a conversation continue without a task that waits for a retry, a time, a signal or a person.
@@ -213,15 +167,9 @@ class Tasks:
         Raises:
             ModuleException: 409 if the task is not waiting, or takes no turns in a conversation.
         """
-        return Task.of(
-            await bridge.across(lambda platform: platform.tasks.skip(task_id), self.configuration), self.configuration
-        )
+        return await self._changed(lambda platform: platform.tasks.skip(task_id))
 
-    def skip(self, task_id: str) -> Task:
-        """Sync version of ``askip``."""
-        return Task.of(
-            bridge.block(lambda platform: platform.tasks.skip(task_id), self.configuration), self.configuration
-        )
+    skip = bridge.blocking(askip)
 
     async def aconversation(
         self, conversation_id: str, agent_id: str | None = None, *, limit: int = 100
@@ -241,12 +189,7 @@ class Tasks:
             lambda platform: platform.tasks.conversation(conversation_id, query), self.configuration
         )
 
-    def conversation(
-        self, conversation_id: str, agent_id: str | None = None, *, limit: int = 100
-    ) -> ConversationRecord:
-        """Sync version of ``aconversation``."""
-        query = conversations_query(agent_id, limit)
-        return bridge.block(lambda platform: platform.tasks.conversation(conversation_id, query), self.configuration)
+    conversation = bridge.blocking(aconversation)
 
     async def aconversations(self, agent_id: str | None = None, *, limit: int = 100) -> "list_[ConversationItem]":
         """List conversations, the one with the newest task first.
@@ -258,10 +201,7 @@ class Tasks:
         query = conversations_query(agent_id, limit)
         return await bridge.across(lambda platform: platform.tasks.find_conversations(query), self.configuration)
 
-    def conversations(self, agent_id: str | None = None, *, limit: int = 100) -> "list_[ConversationItem]":
-        """Sync version of ``aconversations``."""
-        query = conversations_query(agent_id, limit)
-        return bridge.block(lambda platform: platform.tasks.find_conversations(query), self.configuration)
+    conversations = bridge.blocking(aconversations)
 
     async def arequests(
         self, agent_id: str | None = None, *, limit: int = 100, after: str | None = None
@@ -276,12 +216,7 @@ class Tasks:
         query = requests_query(agent_id, limit, after)
         return await bridge.across(lambda platform: platform.tasks.requests(query), self.configuration)
 
-    def requests(
-        self, agent_id: str | None = None, *, limit: int = 100, after: str | None = None
-    ) -> "list_[OpenRequest]":
-        """Sync version of ``arequests``."""
-        query = requests_query(agent_id, limit, after)
-        return bridge.block(lambda platform: platform.tasks.requests(query), self.configuration)
+    requests = bridge.blocking(arequests)
 
     async def aevents(self, task_id: str, after: int = 0) -> AsyncGenerator[TaskUpdateEvent, None]:
         """Follow a task's events after the event numbered ``after``; see ``Task.aevents``."""
@@ -307,9 +242,10 @@ class Tasks:
         """
         return await bridge.across(lambda platform: upload(platform, source, name), self.configuration)
 
-    def upload(self, source: FileSource | bytes, name: str | None = None) -> str:
-        """Sync version of ``aupload``."""
-        return bridge.block(lambda platform: upload(platform, source, name), self.configuration)
+    upload = bridge.blocking(aupload)
+
+    async def _changed(self, verb: Verb[TaskRecord]) -> Task:
+        return Task.of(await bridge.across(verb, self.configuration), self.configuration)
 
     def _items(self, items: Sequence[TaskItem]) -> "list_[TasksListItem]":
         return [TasksListItem.of(item, self.configuration) for item in items]
