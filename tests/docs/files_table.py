@@ -43,7 +43,7 @@ def _of_providers() -> str:
         "audio": [_recordings(each.audio, "audio") for each in taken.values()],
         "video": [_recordings(each.video, "video") for each in taken.values()],
         "text, document": ["part of the message"] * len(taken),
-        "all of a request": [size_words(each.request) if each.images or each.audio else "-" for each in taken.values()],
+        "whole request": [size_words(each.request) if each.images or each.audio else "-" for each in taken.values()],
     }
     return _table(["", *taken], [[name, *cells] for name, cells in rows.items()])
 
@@ -59,7 +59,7 @@ def _of_kinds() -> str:
 
 def _pdfs(name: str, takes: ModelCapabilities) -> str:
     if not takes.pdfs:
-        return "its text; of a scan as it is recognized"
+        return "its text (of scans, by OCR)"
     more = f" ({MORE_PAGES} where the context has a million tokens)" if name == "Claude" else ""
     few = f"; {takes.documents} of {size_words(takes.document_size)} each" if takes.documents < 10 else ""
     return f"`File`: {takes.pdf_pages:,} pages{more}{few}"
@@ -67,7 +67,7 @@ def _pdfs(name: str, takes: ModelCapabilities) -> str:
 
 def _images(takes: ModelCapabilities) -> str:
     if not takes.images:
-        return "the text in it, as it is recognized"
+        return "its text (by OCR)"
     limits = takes.pictures
     forms = ", ".join(sorted(each.partition("/")[2] for each in limits.types))
     many = f", {limits.side_of_many:,} where there are more than {limits.few}" if limits.few < limits.number else ""

@@ -74,7 +74,7 @@ async def test_an_agent_reads_on_in_a_file_that_was_cut_and_the_log_has_it(attem
     model = reading(Call("search_file", {"name": NAME, "text": "REQUEST 1999\n"}))
     task = await run_agent(Agent(model=model), await attempt(FILE))
     asked = model.requests[0].user
-    assert "is cut: the message has its first" in asked
+    assert "is cut: the message contains its first" in asked
     assert asked.endswith(
         "Read the rest with read_file(name, from, to), which counts characters, or find text with"
         " search_file(name, text)."
@@ -87,7 +87,7 @@ async def test_an_agent_reads_on_in_a_file_that_was_cut_and_the_log_has_it(attem
     (answer, _) = await log_of(task, "tool_call_result")
     assert (answer.payload["from"], answer.is_error) == (50_000, False)
     (note,) = await log_of(task, "note")
-    assert note.text.startswith("server.log is cut: the message has its first ")
+    assert note.text.startswith("server.log is cut: the message contains its first ")
 
 
 @pytest.mark.parametrize(

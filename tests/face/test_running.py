@@ -100,8 +100,8 @@ class TestInAScript:
         await run_agent(Agent(model=deaf), task)
         asked = deaf.requests[0].messages[-1]
         assert (asked.audio or [], asked.videos or []) == ([], [])
-        assert "the model takes no audio/wav, but audio/mpeg." in str(asked.content)
-        assert "the model takes no video." in str(asked.content)
+        assert "the model does not accept audio/wav, only audio/mpeg." in str(asked.content)
+        assert "the model does not accept video." in str(asked.content)
 
 
 class TestInARun:

@@ -55,7 +55,7 @@ def test_the_budget_follows_the_models_context(takes: ModelCapabilities, whole: 
     (item,) = fitted(file("a.txt", text * 3), takes=takes)
     kept, total = len(text_of(item).rpartition("\n[cut here")[0]), 3 * len(text)
     assert whole <= kept + len(PROSE)
-    assert item.note == f"a.txt is cut: the message has its first {kept:,} of {total:,} characters."
+    assert item.note == f"a.txt is cut: the message contains its first {kept:,} of {total:,} characters."
     assert item.is_cut
 
 
@@ -91,7 +91,7 @@ def test_a_table_keeps_its_head_and_whole_rows_and_says_how_many_there_are() -> 
     kept = shown.count('"') // 2
     assert shown == "\n".join(["id,city,boxes", *rows[:kept]])
     assert said == f"[cut here: this is its header and the first {kept:,} of 500 rows; its 3 columns: id, city, boxes]"
-    assert item.note == f"stock.csv is cut: the message has its header and the first {kept:,} of 500 rows."
+    assert item.note == f"stock.csv is cut: the message contains its header and the first {kept:,} of 500 rows."
 
 
 def test_rows_of_json_are_whole() -> None:
@@ -118,7 +118,8 @@ async def test_a_workbook_keeps_the_first_rows_of_every_sheet() -> None:
     assert " rows of 3,000]" in text
     assert "## Summary\n\n| id | city |\n| --- | --- |\n| 0 | City 0 |\n| 1 | City 1 |\n\n## More\n" in text
     assert " rows of 1,000]" in text
-    assert cut.note == "book.xlsx is cut: the message has the first rows of 2 of its 3 sheets, and the others whole."
+    kept = "the first rows of 2 of its 3 sheets, and the other sheets completely"
+    assert cut.note == f"book.xlsx is cut: the message contains {kept}."
 
 
 @pytest.mark.parametrize("name", ["server.log", "server.txt"])
@@ -133,9 +134,9 @@ def test_a_log_keeps_its_beginning_and_its_end(name: str) -> None:
     assert last == lines[-len(last) :]
     assert len(first) > 15
     assert len(last) > 40
-    assert shown[gap] == f"[{2_000 - len(first) - len(last):,} lines are left out here]"
+    assert shown[gap] == f"[{2_000 - len(first) - len(last):,} lines omitted]"
     kept = f"its first {len(first)} and its last {len(last)} of 2,000 lines"
-    assert item.note == f"{name} is cut: the message has {kept}."
+    assert item.note == f"{name} is cut: the message contains {kept}."
 
 
 def test_a_document_keeps_its_beginning_and_the_headings_of_the_rest() -> None:

@@ -152,9 +152,9 @@ async def test_documents_of_word_95_are_read(in_pieces: bool) -> None:
 @pytest.mark.parametrize(
     ("streams", "said"),
     [
-        ({"VisioDocument": b"x"}, "a Visio drawing of before 2013"),
+        ({"VisioDocument": b"x"}, "a Visio drawing from before 2013"),
         ({"Quill": {"QuillSub": {"CONTENTS": b"x"}}}, "a Publisher document"),
-        ({"PP40": b"x"}, "a PowerPoint presentation of before 1997"),
+        ({"PP40": b"x"}, "a PowerPoint presentation from before 1997"),
         ({"StarWriterDocument": b"x"}, "a StarOffice document"),
         ({"BodyText": {"Section0": b"x"}}, "a Hangul document"),
         ({"Nobody knows": b"x"}, "an OLE file of an unknown program"),

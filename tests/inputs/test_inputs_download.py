@@ -216,8 +216,8 @@ async def test_notes_never_hold_the_query_or_the_credentials_of_a_url() -> None:
 
 SIGN_IN = b'<!DOCTYPE html><p>Sign in</p><form><input name="who"><input class="x" type="password"></form>'
 NO_SUCH = b'{"error": "not found", "code": 404}'
-HOLDS = "is not {} as its name says: it holds {}, which is included as text."
-A_PAGE = HOLDS.format("{}", "text/html, a page such as those of signing in or of an error")
+HOLDS = "is named like {} but contains {}, which is included as text."
+A_PAGE = HOLDS.format("{}", "text/html (perhaps a sign-in or error page)")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ A_PAGE = HOLDS.format("{}", "text/html, a page such as those of signing in or of
     [
         ("/report.pdf", NO_SUCH, "application/json", HOLDS.format("application/pdf", "application/json")),
         ("/report.pdf", b"<?xml version='1.0'?><Error/>", "text/xml", HOLDS.format("application/pdf", "text/xml")),
-        ("/clip.mp4", b"Access denied", "text/plain", "is not video/mp4 as it claims to be: it holds text/plain"),
+        ("/clip.mp4", b"Access denied", "text/plain", "is labeled video/mp4 but contains text/plain"),
         ("/all.zip", b"Access denied", "text/plain", HOLDS.format("application/zip", "text/plain")),
         ("/table.csv", NO_SUCH, "application/json", HOLDS.format("text/csv", "application/json")),
         ("/table.csv", b"a,b\n1,2\n", "application/json", None),
@@ -235,7 +235,7 @@ A_PAGE = HOLDS.format("{}", "text/html, a page such as those of signing in or of
             "/files/7",
             SIGN_IN,
             "text/html",
-            "is a page that asks for a password, perhaps instead of the file that was meant",
+            "is a page that asks for a password, perhaps in place of the intended file",
         ),
         ("/page.html", b"<html><p>Hello</p></html>", "text/html", None),
         ("/a.pdf", b"<script>location = '/'</script>", "text/html", A_PAGE.format("application/pdf")),
@@ -260,6 +260,6 @@ async def test_a_page_to_sign_in_that_a_redirect_led_to_is_named() -> None:
         attachments = await reader.read([site.url("/files/7"), site.url("/a.pdf")])
         await reader.aclose()
     assert attachments.notes == (
-        "7 is a page that asks for a password, perhaps instead of the file that was meant.",
+        "7 is a page that asks for a password, perhaps in place of the intended file.",
         f"a.pdf {A_PAGE.format('application/pdf')}",
     )

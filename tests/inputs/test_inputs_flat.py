@@ -112,7 +112,7 @@ async def test_of_an_xps_document_the_words_of_each_page_line_by_line() -> None:
 async def test_of_an_iwork_document_its_preview_is_read_and_a_note_says_so() -> None:
     document = zipped({"Index/Document.iwa": b"\0", "preview.jpg": b"\xff\xd8\xff\xe0 no whole picture"})
     read, preview = await read_all(document, "plan.pages")
-    assert "only its preview can be read, its first page alone, as a picture" in (read.note or "")
+    assert "only its preview can be read (a picture of its first page)" in (read.note or "")
     assert preview.name == "plan.pages/preview.jpg"
     with pytest.raises(UnreadableError, match=r"iWork document.*export it as a PDF"):
         await read_all(zipped({"Index/Document.iwa": b"\0"}), "plan.pages")

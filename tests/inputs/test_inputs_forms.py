@@ -90,7 +90,7 @@ async def test_a_table_that_a_program_calls_a_workbook_is_no_page_of_signing_in(
     (read,) = await read_all(b"<html><body><table><tr><td>City</td><td>37</td></tr></table></body></html>", "a.xls")
     assert "| City | 37 |" in (read.text or "")
     assert read.note == (
-        "a.xls is not application/vnd.ms-excel as its name says: it holds text/html, which is included as text."
+        "a.xls is named like application/vnd.ms-excel but contains text/html, which is included as text."
     )
 
 

@@ -28,7 +28,7 @@ async def test_a_part_is_read_by_its_place(name: str) -> None:
     head, shown = part.split("\n", 1)
     shown, _, more = shown.rpartition("\n")
     assert head == f"[characters 50000 to 50100 of {len(LINES)} of {name.strip()}]"
-    assert (shown, more) == (LINES[50_000:50_100], "[more from 50100 on]")
+    assert (shown, more) == (LINES[50_000:50_100], "[continues at 50100]")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "iso2022_jp_2"])

@@ -144,7 +144,7 @@ async def test_a_long_pdf_is_not_read_to_its_end_and_its_cut_says_so() -> None:
     assert text is not None
     assert len(text) < 2200
     assert text.endswith("[cut here: this is its first 1,976 characters, up to page 2 of 30]")
-    assert adapted.notes == (f"report.pdf is cut: the message has {text.rpartition('this is ')[2][:-1]}.",)
+    assert adapted.notes == (f"report.pdf is cut: the message contains {text.rpartition('this is ')[2][:-1]}.",)
 
 
 @pytest.mark.usefixtures("no_tesseract")
@@ -152,12 +152,12 @@ async def test_a_scan_and_a_broken_pdf_and_a_picture_become_notes() -> None:
     chart = Attachment("https://a.test/chart.png", Kind.IMAGE, "image/png", "chart.png", picture("PNG"))
     attachments = Attachments((pdf_file(pdf(""), "scan.pdf"), pdf_file(b"%PDF-1.4 %%EOF", "broken.pdf"), chart))
     adapted = await adapt(attachments, TEXT_ONLY)
-    cause = "the model takes no PDFs, and its text could not be extracted"
-    scan = "the model takes no PDFs, and this one has no text in it (it may be a scan)"
+    cause = "the model does not accept PDFs, and its text could not be extracted"
+    scan = "the model does not accept PDFs, and this one contains no text (it may be a scan)"
     assert adapted.notes == (
         f"scan.pdf could not be attached: {scan}; {NOT_INSTALLED}.",
         f"broken.pdf could not be attached: {cause}: it is not a valid PDF.",
-        f"chart.png could not be attached: the model takes no pictures; {NOT_INSTALLED}.",
+        f"chart.png could not be attached: the model does not accept pictures; {NOT_INSTALLED}.",
     )
     assert to_agno_images(adapted) == []
 
@@ -166,7 +166,7 @@ async def test_a_picture_that_most_models_refuse_is_converted() -> None:
     scan = Attachment("https://a.test/scan.tiff", Kind.IMAGE, "image/tiff", "scan.tiff", picture("TIFF"))
     adapted = await adapt(Attachments((scan,)), EVERYTHING)
     assert [each.media_type for each in adapted.images] == ["image/png"]
-    assert adapted.notes == ("scan.tiff: the model is given a picture converted from image/tiff.",)
+    assert adapted.notes == ("scan.tiff: the picture was converted from image/tiff.",)
 
 
 async def test_agno_takes_what_was_read_whatever_it_was_declared_to_be() -> None:

@@ -114,16 +114,14 @@ async def test_a_document_larger_than_what_is_held_is_cut_and_says_so() -> None:
 async def test_a_document_that_claims_to_be_a_pdf_says_what_it_is() -> None:
     item = await read(documents.word(), "report.pdf", "application/pdf")
     assert item.kind is Kind.TEXT
-    assert item.note == (
-        f"report.pdf is not application/pdf as it claims to be: it holds {WORD}, which is included as text."
-    )
+    assert item.note == (f"report.pdf is labeled application/pdf but contains {WORD}, which is included as text.")
 
 
 async def test_a_broken_notebook_is_included_as_it_is() -> None:
     item = await read(b'{"nbformat": 4, "cells": [', "a.ipynb")
     assert (item.kind, item.text) == (Kind.TEXT, '{"nbformat": 4, "cells": [')
     assert item.note is not None
-    assert item.note.startswith("a.ipynb is included as it is: it cannot be converted, it ")
+    assert item.note.startswith("a.ipynb is included unconverted: it cannot be converted (it ")
 
 
 @pytest.mark.parametrize(

@@ -75,15 +75,15 @@ async def test_a_pdf_that_its_provider_takes_stays_as_it_is() -> None:
 async def test_of_too_many_pages_the_first_are_sent_and_a_note_says_so() -> None:
     fitting = await adapt(read(PAGES), taking(3))
     assert text_of(to_agno_files(fitting)[0].content) == [f"This is page {number}." for number in (1, 2, 3)]
-    assert fitting.notes == ("0.pdf: the model is given the first 3 pages of 5.",)
+    assert fitting.notes == ("0.pdf: the model receives only the first 3 pages of 5.",)
 
 
 async def test_the_pages_of_all_pdfs_of_a_request_count() -> None:
     fitting = await adapt(read(PAGES, PAGES, PAGES), taking(6))
     assert [item.kind for item in fitting.items] == [Kind.PDF, Kind.PDF, Kind.TEXT]
     assert fitting.notes == (
-        "1.pdf: the model is given the first page of 5.",
-        "2.pdf is included as text: the model's provider takes no more than 6 pages of PDFs in one request.",
+        "1.pdf: the model receives only the first page of 5.",
+        "2.pdf is included as text: the model's provider accepts at most 6 pages of PDFs per request.",
     )
     assert "This is page 5." in (fitting.items[2].text or "")
 
@@ -101,7 +101,7 @@ async def test_of_too_many_bytes_the_first_pages_are_sent() -> None:
     fitting = await adapt(read(content), taking(request=len(content) * 6 // 10))
     (file,) = to_agno_files(fitting)
     assert len(file.content or b"") <= len(content) * 6 // 10
-    assert fitting.notes == ("0.pdf: the model is given the first 2 pages of 4.",)
+    assert fitting.notes == ("0.pdf: the model receives only the first 2 pages of 4.",)
 
 
 @pytest.mark.usefixtures("no_tesseract")
@@ -111,7 +111,7 @@ async def test_a_page_too_large_is_a_note_and_what_comes_after_it_is_sent() -> N
     fitting = await adapt(Attachments((scan, sound)), taking(request=10_000))
     assert [item.kind for item in fitting.items] == [Kind.OTHER, Kind.AUDIO]
     (note,) = fitting.notes
-    why = "its first page alone is larger than 10,000 bytes, and this one has no text in it (it may be a scan)"
+    why = "its first page alone exceeds 10,000 bytes, and this one contains no text (it may be a scan)"
     assert note == f"0.pdf could not be attached: {why}; {NOT_INSTALLED}."
 
 
@@ -119,7 +119,7 @@ async def test_what_was_sent_before_leaves_no_room() -> None:
     chart = Attachment("https://a.test/c.png", Kind.IMAGE, "image/png", "c.png", picture("PNG"))
     fitting = await adapt(Attachments((chart, *(read(PAGES)).items)), taking(request=len(chart.content) + 100))
     assert [item.kind for item in fitting.items] == [Kind.IMAGE, Kind.TEXT]
-    assert "0.pdf is included as text: with it the files are larger than" in fitting.notes[0]
+    assert "0.pdf is included as text: with it, the files would exceed" in fitting.notes[0]
 
 
 @pytest.mark.parametrize("content", [PAGES, PROTECTED])
@@ -161,7 +161,7 @@ async def test_pages_count_against_the_context_too_by_how_much_text_they_have() 
     dense = pdf(*["word " * 900] * 20)
     small = ModelCapabilities(context=32_000)
     (item,) = (await adapt(read(dense), small)).items
-    assert item.note == "0.pdf: the model is given the first 10 pages of 20."
+    assert item.note == "0.pdf: the model receives only the first 10 pages of 20."
     assert (await adapt(read(pdf(*["a few words"] * 20)), small)).notes == ()
     assert (await adapt(read(dense), ModelCapabilities(context=200_000))).notes == ()
     table = Attachment("https://a.test/a.txt", Kind.TEXT, "text/plain", "a.txt", b"word " * 9_000, "utf-8")

@@ -152,7 +152,7 @@ async def test_a_picture_taken_sideways_is_turned_upright(orientation: int) -> N
     from PIL import ImageOps
 
     content, _, changes = await fit_picture(turned(orientation), "image/jpeg", PictureLimits())
-    assert changes == ["turned upright"]
+    assert changes == ["rotated upright"]
     with Image.open(io.BytesIO(turned(orientation))) as taken, Image.open(io.BytesIO(content)) as seen:
         wanted = ImageOps.exif_transpose(taken)
         assert seen.size == wanted.size
@@ -174,7 +174,7 @@ async def test_a_picture_is_made_smaller_until_its_bytes_fit() -> None:
     content, media_type, changes = await fit_picture(target.getvalue(), "image/png", accepted)
     assert len(content) <= accepted.size
     assert media_type == "image/jpeg"
-    assert changes == [f"made smaller, from {len(target.getvalue()):,} bytes"]
+    assert changes == [f"compressed from {len(target.getvalue()):,} bytes"]
 
 
 async def test_what_cannot_be_made_to_fit_is_a_note_and_no_error() -> None:
@@ -234,4 +234,4 @@ async def test_pictures_count_against_the_context_by_their_size() -> None:
     )
     fitting = await adapt(Attachments(tuple(items)), ModelCapabilities(context=12_000))
     assert [each.kind for each in fitting.items] == [Kind.IMAGE, Kind.IMAGE, Kind.OTHER, Kind.IMAGE]
-    assert fitting.notes == ("c could not be attached: with it the files are larger than the model's context.",)
+    assert fitting.notes == ("c could not be attached: with it, the files would exceed the model's context.",)

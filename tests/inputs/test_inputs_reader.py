@@ -37,8 +37,8 @@ async def read_one(url: str, limits: Limits = LIMITS) -> Attachment:
 
 
 LOGIN = (
-    "login.pdf is not application/pdf as its name says: it holds text/html, a page such as those of signing in or of an"
-    " error, which is included as text."
+    "login.pdf is named like application/pdf but contains text/html (perhaps a sign-in or"
+    " error page), which is included as text."
 )
 
 
@@ -153,13 +153,13 @@ async def test_who_exceeds_the_limit_of_a_task_does_not_depend_on_who_is_fast() 
         site.routes |= {"/a.txt": last_of_all, "/b.txt": at_once, "/c.txt": ok(b"x" * 90_000), "/d.txt": ok(b"small")}
         attachments = await read([site.url(f"/{name}.txt") for name in "abcd"])
     assert [item.size for item in attachments.items] == [90_000, 90_000, 0, 5]
-    assert attachments.notes == ("c.txt could not be read: with it, the task's files would be larger than 244.1 KB.",)
+    assert attachments.notes == ("c.txt could not be read: with it, the task's files would exceed 244.1 KB.",)
 
 
 async def test_more_files_than_a_task_may_have_become_notes() -> None:
     attachments = await read([f"data:,{number}" for number in range(4)], Limits(files=2))
     assert [item.kind.value for item in attachments.items] == ["text", "text", "unreadable", "unreadable"]
-    assert "a task may have 2 files" in attachments.notes[0]
+    assert "a task may have at most 2 files" in attachments.notes[0]
 
 
 async def test_a_process_holds_only_so_much_and_the_next_task_waits_its_turn() -> None:

@@ -54,7 +54,7 @@ def scan_file(content: bytes) -> Attachment:
 async def test_a_picture_becomes_the_text_in_it_and_says_so() -> None:
     (item,) = (await adapt(Attachments((image_file(encoded(letters(*LINES))),)), TEXT_ONLY)).items
     assert item.text == "[text recognized in the picture a.png]\n\n" + "\n\n".join(LINES)
-    assert item.note == "a.png is included as the text that was recognized in it, which may have errors."
+    assert item.note == "a.png is included as recognized text (OCR), which may contain errors."
 
 
 @needs_tesseract
@@ -73,7 +73,7 @@ async def test_a_scan_becomes_text_page_by_page_and_a_page_without_any_is_left_o
     (item,) = (await adapt(attachments, TEXT_ONLY)).items
     pages = f"[page 1 of 3]\n{LINES[0]}\n\n[page 3 of 3]\n{LINES[1]}"
     assert item.text == f"[text recognized in the PDF scan.pdf]\n\n{pages}"
-    assert item.note == "scan.pdf is included as the text that was recognized in it, which may have errors."
+    assert item.note == "scan.pdf is included as recognized text (OCR), which may contain errors."
     assert pages in await Library(["https://a.test/scan.pdf"], attachments).read("scan.pdf", 0, None)
 
 
@@ -102,7 +102,7 @@ async def test_of_a_pdf_with_scanned_pages_each_of_them_is_recognized(stamp: str
         assert f"[page {number} of 5]\n{words}" in said
     assert "[page 3 of 5]" not in said
     assert item.note == (
-        "scan.pdf: pages 2 and 4 of its 5 are included as the text that was recognized in them, which may have errors."
+        "scan.pdf: pages 2 and 4 of 5 are included as recognized text (OCR), which may contain errors."
     )
     assert LINES[1] in await Library(["https://a.test/scan.pdf"], attachments).read("scan.pdf", 0, None)
 
@@ -111,9 +111,7 @@ async def test_of_a_pdf_with_scanned_pages_each_of_them_is_recognized(stamp: str
 async def test_scanned_pages_that_nobody_recognizes_are_a_note_that_says_which() -> None:
     (item,) = (await adapt(Attachments((scan_file(mixed()),)), TEXT_ONLY)).items
     assert "This is the last." in (item.text or "")
-    assert item.note == (
-        f"scan.pdf: pages 2 and 4 of its 5 have no text in them (a scan, perhaps); {recognition.NOT_INSTALLED}."
-    )
+    assert item.note == (f"scan.pdf: pages 2 and 4 of 5 have no text (perhaps a scan); {recognition.NOT_INSTALLED}.")
     assert not item.is_cut
 
 
@@ -129,7 +127,7 @@ async def test_scanned_pages_beyond_the_time_are_counted() -> None:
     found = await words_of_pdf(bytes(document.output()), 100_000, scan_seconds=8)
     looked_at = len(found.recognized)
     assert 0 < looked_at < 300
-    assert found.notes[-1] == f"of its 300 pages without text the first {looked_at} were looked at"
+    assert found.notes[-1] == f"of its 300 pages without text, only the first {looked_at} were examined"
 
 
 @needs_tesseract
@@ -139,9 +137,9 @@ async def test_a_picture_without_letters_and_a_broken_one_are_notes() -> None:
     items = (await adapt(Attachments((plain, broken)), TEXT_ONLY)).items
     assert [each.kind for each in items] == [Kind.OTHER, Kind.OTHER]
     assert items[0].note == (
-        "a.png could not be attached: the model takes no pictures, and no text was recognized in it."
+        "a.png could not be attached: the model does not accept pictures, and no text was recognized in it."
     )
-    assert (items[1].note or "").startswith("a.png could not be attached: the model takes no pictures, and ")
+    assert (items[1].note or "").startswith("a.png could not be attached: the model does not accept pictures, and ")
 
 
 @needs_tesseract
@@ -158,8 +156,8 @@ async def test_where_it_is_not_installed_a_note_says_what_to_install() -> None:
     assert not recognition.is_installed()
     items = (await adapt(Attachments((image_file(picture("PNG")), scan_file(scan(letters())))), TEXT_ONLY)).items
     install = "to have the text in it recognized, install agno-worker[ocr] and Tesseract's data (tesseract-ocr-eng)"
-    no_text = "the model takes no PDFs, and this one has no text in it (it may be a scan)"
+    no_text = "the model does not accept PDFs, and this one contains no text (it may be a scan)"
     assert [each.note for each in items] == [
-        f"a.png could not be attached: the model takes no pictures; {install}.",
+        f"a.png could not be attached: the model does not accept pictures; {install}.",
         f"scan.pdf could not be attached: {no_text}; {install}.",
     ]

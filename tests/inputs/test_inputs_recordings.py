@@ -83,12 +83,12 @@ async def test_what_a_model_does_not_take_is_a_note_that_says_what_it_takes() ->
     some = await adapt(attachments, ModelCapabilities(pdfs=True, images=True, audio=WAV_AND_MP3))
     assert [item.kind for item in some.items] == [Kind.AUDIO, Kind.OTHER, Kind.OTHER]
     assert [note.partition(" could not be attached: ")[2] for note in some.notes] == [
-        "the model takes no audio/flac, but audio/mpeg, audio/wav.",
-        "the model takes no video.",
+        "the model does not accept audio/flac, only audio/mpeg, audio/wav.",
+        "the model does not accept video.",
     ]
     none = await adapt(attachments, ModelCapabilities(pdfs=True, images=True))
     assert (to_agno_audio(none), to_agno_videos(none), len(none.notes)) == ([], [], 3)
-    assert "the model takes no audio." in none.notes[0]
+    assert "the model does not accept audio." in none.notes[0]
 
 
 async def test_a_film_that_was_cut_short_is_a_note() -> None:
@@ -114,6 +114,4 @@ async def test_what_makes_a_request_too_large_is_a_note() -> None:
     fitting = await adapt(attachments, takes)
     assert [item.kind for item in fitting.items] == [Kind.AUDIO, Kind.OTHER, Kind.AUDIO]
     (note,) = fitting.notes
-    assert note.endswith(
-        "with it the files are larger than the 19.5 KB that the model's provider takes in one request."
-    )
+    assert note.endswith("with it, the files would exceed the 19.5 KB that the model's provider accepts per request.")

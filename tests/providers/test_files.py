@@ -140,7 +140,7 @@ async def test_where_there_are_many_pictures_all_are_smaller() -> None:
     assert (await asked("bedrock", fewer))[1] == "taken"
     assert len(fewer.images) == 20
     assert fewer.notes[-1] == (
-        "20 could not be attached: the model's provider takes no more than 20 pictures in one request."
+        "20 could not be attached: the model's provider accepts at most 20 pictures per request."
     )
 
 
@@ -157,7 +157,7 @@ async def test_the_sixth_document_is_text_on_bedrock_and_one_too_large_is_cut() 
 async def test_a_large_context_of_anthropics_takes_600_pages() -> None:
     long = Attachments((document(blank(601), "long.pdf", 601),))
     large = of_model(Claude(id="claude-sonnet-5-5"))
-    assert (await adapt(long, large)).notes == ("long.pdf: the model is given the first 600 pages of 601.",)
+    assert (await adapt(long, large)).notes == ("long.pdf: the model receives only the first 600 pages of 601.",)
     assert of_model(AwsBedrock(id="anthropic.claude-sonnet-5-5")).pdf_pages == 100
 
 

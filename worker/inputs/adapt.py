@@ -24,7 +24,7 @@ async def adapt(attachments: Attachments, capabilities: ModelCapabilities, limit
 
     For a model without PDFs, a PDF becomes text, page by page and marked as extracted. For a model without images, the
     text in pictures is recognized if Tesseract is installed; otherwise a picture or scan becomes a note. Pictures are
-    converted, turned upright and scaled down to the provider's limits, and a note says so. Audio and video that the
+    converted, rotated upright and scaled down to the provider's limits, and a note says so. Audio and video that the
     model does not accept become notes, and so do files beyond the size of a request. A PDF with too many pages keeps
     its first pages, or becomes text if there is room for none. Texts are cut to the model's context and the limits, and
     a note says what was kept (``fit_texts``). Both results share one reservation: releasing either releases both.
@@ -59,7 +59,7 @@ async def _with_pictures_of_pdfs(attachments: Attachments, wanted: int) -> Attac
 
 
 PDF_PICTURES_BYTES = 16 * 1024 * 1024  # per PDF
-_NO_PDFS = "the model takes no PDFs"
+_NO_PDFS = "the model does not accept PDFs"
 
 
 async def _adapt_one(item: Attachment, capabilities: ModelCapabilities, limits: Limits) -> Attachment:
@@ -129,7 +129,7 @@ def _with_pages(item: Attachment, content: bytes, count: int) -> Attachment:
     total = item.pages or 1
     note = item.note
     if count < total:
-        note = _and(note, f"{item.name}: the model is given the first {page_words(count)} of {total:,}.")
+        note = _and(note, f"{item.name}: the model receives only the first {page_words(count)} of {total:,}.")
     return replace(item, content=content, pages=count, note=note, is_cut=count < total)
 
 
@@ -137,8 +137,8 @@ def _as_recording(item: Attachment, taken: frozenset[str]) -> Attachment:
     if item.media_type in taken:
         return item
     if not taken:
-        return _as_note(item, f"the model takes no {item.kind}")
-    return _as_note(item, f"the model takes no {item.media_type}, but {', '.join(sorted(taken))}")
+        return _as_note(item, f"the model does not accept {item.kind}")
+    return _as_note(item, f"the model does not accept {item.media_type}, only {', '.join(sorted(taken))}")
 
 
 def fit_blocking(attachments: Attachments) -> Attachments:
@@ -176,7 +176,7 @@ def _with_picture(item: Attachment, fitted: Fitted) -> Attachment:
         return _as_note(item, str(fitted))
     if not fitted.changes:
         return replace(item, pixels=fitted.pixels)
-    note = _and(item.note, f"{item.name}: the model is given a picture {', '.join(fitted.changes)}.")
+    note = _and(item.note, f"{item.name}: the picture was {', '.join(fitted.changes)}.")
     return replace(item, media_type=fitted.media_type, content=fitted.content, pixels=fitted.pixels, note=note)
 
 
@@ -187,7 +187,7 @@ async def _as_text(item: Attachment, most: int, why: str = _NO_PDFS) -> Attachme
     except UnreadableError as cause:
         return _as_note(item, f"{why}, and its text could not be extracted: {cause}")
     if not found.read.texts:
-        return _as_note(item, f"{why}, and this one has no text in it (it may be a scan){found.reason_without_text}")
+        return _as_note(item, f"{why}, and this one contains no text (it may be a scan){found.reason_without_text}")
     begun = f"[text {'recognized in' if found.is_scan else 'extracted from'} the PDF {item.name}]"
     how = None if why == _NO_PDFS else f"{item.name} is included as text: {why}."
     said = [_recognized(item.name)] if found.is_scan else [f"{item.name}: {each}." for each in found.notes]
@@ -196,7 +196,7 @@ async def _as_text(item: Attachment, most: int, why: str = _NO_PDFS) -> Attachme
 
 async def _as_words(item: Attachment) -> Attachment:
     """Convert a picture to the text recognized in it, or to a note."""
-    why = "the model takes no pictures"
+    why = "the model does not accept pictures"
     if not recognition.is_installed():
         return _as_note(item, f"{why}; {recognition.NOT_INSTALLED}")
     try:
@@ -209,7 +209,7 @@ async def _as_words(item: Attachment) -> Attachment:
 
 
 def _recognized(name: str) -> str:
-    return f"{name} is included as the text that was recognized in it, which may have errors."
+    return f"{name} is included as recognized text (OCR), which may contain errors."
 
 
 def _text(item: Attachment, text: str, notes: Sequence[str | None]) -> Attachment:

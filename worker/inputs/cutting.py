@@ -99,7 +99,7 @@ def fit_texts(
 
 def _fitted(item: Attachment, length: Length, room: int) -> Attachment:
     found = _form_of(item, length)(_Whole(item, length, item.beginning(room)[0], room))
-    note = f"{item.name} is cut: the message has {found.kept}."
+    note = f"{item.name} is cut: the message contains {found.kept}."
     return replace(
         item,
         content=f"{found.text}\n[cut here: this is {found.kept}{found.more}]".encode("utf-8", "replace"),
@@ -195,7 +195,7 @@ def _sheets(whole: _Whole) -> _Cut:
             sheet, cut = _first_rows(sheet, share), cut + 1
         shown[number] = sheet
         left -= min(len(sheet), share)
-    others = ", and the others whole" if cut < len(sheets) else ""
+    others = ", and the other sheets completely" if cut < len(sheets) else ""
     kept = f"the first rows of {cut:,} of its {len(sheets):,} sheets{others}"
     text = before + "\n\n".join(shown[each].rstrip("\n") for each in sorted(shown))
     return _Cut(text, kept if len(sheets) > 1 else "the first rows of its sheet")
@@ -229,7 +229,7 @@ def _ends(whole: _Whole) -> _Cut:
     tail = tail[tail.find("\n") + 1 :] if "\n" in tail[: len(tail) // LINE_SHARE + 1] else tail
     first, last = head.count("\n") + 1, tail.rstrip("\n").count("\n") + 1
     out = max(whole.length.lines - first - last, 0)
-    text = f"{head}\n[{out:,} lines are left out here]\n{tail.rstrip(chr(10))}"
+    text = f"{head}\n[{out:,} lines omitted]\n{tail.rstrip(chr(10))}"
     return _Cut(text, f"its first {first:,} and its last {last:,} of {whole.length.lines:,} lines")
 
 

@@ -60,11 +60,11 @@ def _parse(url: str) -> httpx.URL:
     except (httpx.InvalidURL, UnicodeError):
         raise UnreadableError("its URL is not valid") from None
     if parsed.scheme not in {"http", "https"}:
-        raise UnreadableError(f"{parsed.scheme or 'no scheme'} is not a scheme that files may have")
+        raise UnreadableError(f"its URL has the scheme {parsed.scheme or '(none)'}; only http and https are supported")
     if not parsed.host:
-        raise UnreadableError("its URL names no host")
+        raise UnreadableError("its URL has no host")
     if parsed.port is not None and not 0 < parsed.port < 2**16:
-        raise UnreadableError("its URL names an impossible port")
+        raise UnreadableError("its URL has an invalid port")
     return parsed
 
 
@@ -86,7 +86,7 @@ def _next(url: httpx.URL, response: httpx.Response) -> httpx.URL:
     except (httpx.InvalidURL, ValueError):
         raise UnreadableError("the server redirected to a URL that is not valid") from None
     except UnreadableError as error:
-        raise UnreadableError(f"the server redirected elsewhere, and there {error}") from None
+        raise UnreadableError(f"the server redirected to a URL that cannot be used: {error}") from None
     if url.scheme == "https" and target.scheme == "http":
         raise UnreadableError("the server redirected from https to http")
     return target

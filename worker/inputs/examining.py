@@ -125,9 +125,9 @@ async def _read(file: _File, found: ClassifiedFile) -> tuple[Attachment, ...]:
     except UnreadableError as cause:
         if found.encoding is None:
             raise
-        return (_as_it_is(file, found, f"it cannot be converted, {cause}"),)
+        return (_as_it_is(file, found, f"it cannot be converted ({cause})"),)
     if document.missing:
-        how = f"it is {document.words}, and reading those needs `pip install 'agno-worker[files]'`"
+        how = f"it is {document.words}; reading it requires `pip install 'agno-worker[files]'`"
         return (_as_it_is(file, replace(found, media_type=document.media_type), how),)
     read = _converted(file, found, document)
     return (read, *await _members(file, document, most - read.size + len(content)))
@@ -159,8 +159,8 @@ async def _members(file: _File, document: Document, left: int) -> list[Attachmen
     for number, each in enumerate(document.files):
         member = f"{file.name}/{one_line(each.name)}"
         if len(file.inner) >= MAX_IN_ALL:
-            read = f"{number:,} of the {len(document.files):,} files in it were read"
-            note = f"{file.name}: {read}: a file, with those in it, may have {MAX_IN_ALL:,}."
+            read = f"only {number:,} of the {len(document.files):,} files in it were read"
+            note = f"{file.name}: {read}: at most {MAX_IN_ALL:,} nested files are read in all."
             found.append(Attachment(member, Kind.UNREADABLE, "", member, note=note))
             break
         file.inner.append(member)
@@ -183,7 +183,7 @@ def _as_it_is(file: _File, found: ClassifiedFile, why: str) -> Attachment:
     if found.encoding is None:
         return replace(item, note=f"{file.name} could not be attached: {why}.")
     mislabelled = _mislabelled(file, found.media_type)
-    as_it_is = f"{file.name} is included as it is: {why}."
+    as_it_is = f"{file.name} is included unconverted: {why}."
     note = _joined([*([mislabelled] if mislabelled else []), as_it_is, *_of_encoding(file.name, found)])
     return replace(item, kind=Kind.TEXT, note=note)
 
@@ -204,7 +204,7 @@ def _of_encoding(name: str, found: ClassifiedFile) -> list[str]:
         notes.append(f"{name} does not declare its encoding; it was read as {encoding.spoken}, which is a guess.")
     if encoding is not None and encoding.replaced:
         count = "1 place" if encoding.replaced == 1 else f"{encoding.replaced:,} places"
-        notes.append(f"{name} has {count} that cannot be read as {encoding.spoken}: shown as \ufffd.")
+        notes.append(f"{name}: {count} could not be decoded as {encoding.spoken}: shown as \ufffd.")
     return notes
 
 
@@ -212,12 +212,12 @@ def _mislabelled(file: _File, media_type: str) -> str | None:
     name, declared = file.name, file.fetched.declared
     claimed, named = claims(declared, name), type_of_name(name)
     if media_type == HTML and _is_no_page(named, declared):
-        often = "" if named in EXPORTED else " a page such as those of signing in or of an error,"
-        return f"{name} is not {named} as its name says: it holds text/html,{often} which is included as text."
+        often = "" if named in EXPORTED else " (perhaps a sign-in or error page)"
+        return f"{name} is named like {named} but contains text/html{often}, which is included as text."
     if media_type != claimed and _claims_binary(claimed):
-        return f"{name} is not {claimed} as it claims to be: it holds {media_type}, which is included as text."
+        return f"{name} is labeled {claimed} but contains {media_type}, which is included as text."
     if media_type == HTML and _asks_password(file):
-        return f"{name} is a page that asks for a password, perhaps instead of the file that was meant."
+        return f"{name} is a page that asks for a password, perhaps in place of the intended file."
     return None
 
 
@@ -231,7 +231,7 @@ def _no_such_text(file: _File, media_type: str) -> str | None:
     named, is_json = type_of_name(file.name), media_type == JSON and file.fetched.content.lstrip(BLANK)[:1] == b"{"
     if not (_claims_binary(named) or named.startswith(PACKED) or (named in TABLE_TYPES and is_json)):
         return None
-    return f"{file.name} is not {named} as its name says: it holds {media_type}, which is included as text."
+    return f"{file.name} is named like {named} but contains {media_type}, which is included as text."
 
 
 def _is_no_page(named: str, declared: str) -> bool:

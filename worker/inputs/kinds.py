@@ -45,12 +45,12 @@ XZ = "application/x-xz"
 COMPOUND = "application/x-ole-storage"
 UNREAD = {
     "application/x-hwp": "a Hangul document",
-    "application/vnd.visio": "a Visio drawing of before 2013",
+    "application/vnd.visio": "a Visio drawing from before 2013",
     "application/vnd.ms-publisher": "a Publisher document",
     "application/vnd.ms-works": "a Works document",
     "application/vnd.ms-project": "a Project plan",
     "application/vnd.stardivision": "a StarOffice document",
-    "application/vnd.ms-powerpoint.4": "a PowerPoint presentation of before 1997",
+    "application/vnd.ms-powerpoint.4": "a PowerPoint presentation from before 1997",
 }
 """Documents that are recognized but cannot be read, with their names for people."""
 
@@ -87,7 +87,13 @@ TYPES: dict[str, FileType] = {
     for each in (
         FileType(WORD, "a Word document", "word:read", "docx", "Markdown: headings, lists, tables, boxes, footnotes"),
         FileType(EXCEL, "an Excel workbook", "workbook:read", "openpyxl", "one table per sheet, cells as displayed"),
-        FileType(POWERPOINT, "a PowerPoint presentation", "slides:read", "pptx", "text, tables, charts, notes a slide"),
+        FileType(
+            POWERPOINT,
+            "a PowerPoint presentation",
+            "slides:read",
+            "pptx",
+            "text, tables, charts and notes",
+        ),
         FileType(
             EXCEL_BINARY,
             "a binary Excel workbook",
@@ -95,7 +101,7 @@ TYPES: dict[str, FileType] = {
             "openpyxl",
             "one table per sheet, cells as displayed",
         ),
-        FileType(OPEN_TEXT, "an OpenDocument text", "opendocument:read", None, "Markdown, as of a Word document"),
+        FileType(OPEN_TEXT, "an OpenDocument text", "opendocument:read", None, "Markdown, as for Word documents"),
         FileType(
             OPEN_SPREADSHEET,
             "an OpenDocument spreadsheet",
@@ -108,10 +114,10 @@ TYPES: dict[str, FileType] = {
             "an OpenDocument presentation",
             "opendocument:read",
             None,
-            "text, tables and notes of each slide",
+            "text, tables and notes",
         ),
-        FileType(OPEN_DRAWING, "an OpenDocument drawing", "opendocument:read", None, "text a page"),
-        FileType(EPUB, "an e-book", "ebook:read", None, "Markdown, as for a web page"),
+        FileType(OPEN_DRAWING, "an OpenDocument drawing", "opendocument:read", None, "text of each page"),
+        FileType(EPUB, "an e-book", "ebook:read", None, "Markdown, as for web pages"),
         FileType(OLD_WORD, "a Word document from before 2007", "oldword:read", None, "Markdown, as for newer ones"),
         FileType(
             OLD_EXCEL,
@@ -125,7 +131,7 @@ TYPES: dict[str, FileType] = {
             "a PowerPoint presentation from before 2007",
             "oldslides:read",
             None,
-            "text, tables and notes of each slide",
+            "text, tables and notes",
         ),
         FileType(
             OUTLOOK,
@@ -141,8 +147,8 @@ TYPES: dict[str, FileType] = {
             FLAT_PACKAGE, "an Office document in XML", "flat:read_package", "docx", "Markdown, as for zipped ones"
         ),
         FileType(FICTION_BOOK, "a FictionBook e-book", "office:read", "kreuzberg", "Markdown"),
-        FileType(VISIO, "a Visio drawing", "pages:read", None, "text a page"),
-        FileType(XPS, "an XPS document", "pages:read", None, "text a page"),
+        FileType(VISIO, "a Visio drawing", "pages:read", None, "text of each page"),
+        FileType(XPS, "an XPS document", "pages:read", None, "text of each page"),
         FileType(IWORK, "an iWork document (Pages, Numbers, Keynote)", "iwork:read", None, "its embedded preview"),
         FileType(NOTEBOOK, "a notebook", "notebook:read", None, "its cells and their output"),
         FileType(HTML, "a web page", "web:read", None, "Markdown: title, headings, lists, tables, links"),

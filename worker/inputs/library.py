@@ -135,7 +135,7 @@ def _part(name: str, text: _Text, start: int, end: int | None, most: int) -> str
         if at >= end:
             break
     lines = [f"[characters {start} to {end} of {total} of {name}]", "".join(shown)]
-    return "\n".join([*lines, f"[more from {end} on]"] if end < total else lines)
+    return "\n".join([*lines, f"[continues at {end}]"] if end < total else lines)
 
 
 def _places(name: str, text: _Text, wanted: str, most: int) -> str:

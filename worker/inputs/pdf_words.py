@@ -46,7 +46,7 @@ async def words_of_pdf(
     is_cut = read.read < read.pages
     if read.texts and not read.scans:
         return PdfWords(read, is_cut=is_cut)
-    lacking = f"{_pages(read.scans, read.pages)} no text in {_it(read.scans)} (a scan, perhaps)"
+    lacking = f"{_pages(read.scans, read.pages)} no text (perhaps a scan)"
     if not recognition.is_installed():
         return _without(read, f"; {recognition.NOT_INSTALLED}", lacking)
     try:
@@ -55,11 +55,11 @@ async def words_of_pdf(
         return _without(read, f", and {cause}", lacking)
     better = {number: text for number, text in found.texts if len(text) > len(dict(read.texts).get(number, ""))}
     if not read.texts:
-        return PdfWords(found, tuple(better), (), found.read < found.pages, "; none could be recognized, either")
+        return PdfWords(found, tuple(better), (), found.read < found.pages, "; no text could be recognized, either")
     texts = tuple(sorted((dict(read.texts) | better).items()))
     notes = [_of_recognized(tuple(better), read.pages)] if better else []
     if found.read < len(read.scans):
-        notes.append(f"of its {len(read.scans):,} pages without text the first {found.read:,} were looked at")
+        notes.append(f"of its {len(read.scans):,} pages without text, only the first {found.read:,} were examined")
     return PdfWords(replace(read, texts=texts), tuple(better), tuple(notes), is_cut)
 
 
@@ -71,22 +71,17 @@ def _without(read: PdfText, why: str, lacking: str) -> PdfWords:
 
 def _of_recognized(numbers: Sequence[int], total: int) -> str:
     be = "is" if len(numbers) == 1 else "are"
-    how = f"as the text that was recognized in {_it(numbers)}, which may have errors"
-    return f"{_named(numbers, total)} {be} included {how}"
+    return f"{_named(numbers, total)} {be} included as recognized text (OCR), which may contain errors"
 
 
 def _pages(numbers: Sequence[int], total: int) -> str:
     return f"{_named(numbers, total)} {'has' if len(numbers) == 1 else 'have'}"
 
 
-def _it(numbers: Sequence[int]) -> str:
-    return "it" if len(numbers) == 1 else "them"
-
-
 def _named(numbers: Sequence[int], total: int) -> str:
-    """Return page numbers in words: ``page 3 of its 7``, ``pages 2, 3 and 5 of its 7``."""
+    """Return page numbers in words: ``page 3 of 7``, ``pages 2, 3 and 5 of 7``."""
     if len(numbers) == 1:
-        return f"page {numbers[0]} of its {total:,}"
+        return f"page {numbers[0]} of {total:,}"
     if len(numbers) > MAX_NAMED:
-        return f"{len(numbers):,} pages of its {total:,} ({', '.join(map(str, numbers[:MAX_NAMED]))}, …)"
-    return f"pages {', '.join(map(str, numbers[:-1]))} and {numbers[-1]} of its {total:,}" if numbers else "it"
+        return f"{len(numbers):,} of {total:,} pages ({', '.join(map(str, numbers[:MAX_NAMED]))}, …)"
+    return f"pages {', '.join(map(str, numbers[:-1]))} and {numbers[-1]} of {total:,}" if numbers else "it"

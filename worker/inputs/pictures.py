@@ -119,7 +119,7 @@ def _can_convert() -> bool:
 def _as_it_is(picture: Picture, accepted: PictureLimits) -> Fitted:
     if picture.media_type in accepted.types:
         return picture
-    return UnreadableError(f"the model takes no {picture.media_type}; to convert it, install agno-worker[files]")
+    return UnreadableError(f"the model does not accept {picture.media_type}; to convert it, install agno-worker[files]")
 
 
 def _batches(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:

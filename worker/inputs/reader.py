@@ -93,7 +93,7 @@ class Reader:
         done = [task.result() for task in reading]
         if keeper is not None:
             await keeper.keep([(each.url, each.fresh) for each in done if each.fresh is not None])
-        late = f"a task may have {self.limits.files} files"
+        late = f"a task may have at most {self.limits.files} files"
         rest = (_unreadable(url, called[url], late) for url in urls[self.limits.files :])
         return (*(item for each in done for item in each.attachments), *rest)
 
@@ -104,7 +104,7 @@ class Reader:
                 reading.url, fetched, reading.most, reading.label, self.limits.document_pictures
             )
         except TooLargeError as cause:
-            together = f"with it, the task's files would be larger than {size_words(self.limits.task_bytes)}"
+            together = f"with it, the task's files would exceed {size_words(self.limits.task_bytes)}"
             reading.fail(together if reading.most < self.limits.file_bytes else str(cause))
         except UnreadableError as cause:
             reading.fail(str(cause))

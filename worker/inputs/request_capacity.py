@@ -52,18 +52,18 @@ class RequestCapacity:
 
     def refusal(self, item: Attachment) -> str | None:
         """Return the reason why a file, or even one page of it, has no room in the request; None if it has."""
-        taken, provider = "the model's provider takes no more than", "in one request"
+        taken, provider = "the model's provider accepts at most", "per request"
         if item.kind is Kind.IMAGE and not self._pictures:
             return f"{taken} {self._takes.pictures.number:,} pictures {provider}"
         if item.kind is Kind.IMAGE and self._tokens_of(item) > self.tokens:
-            return "with it the files are larger than the model's context"
+            return "with it, the files would exceed the model's context"
         if item.kind is Kind.PDF and not self._documents:
             return f"{taken} {self._takes.documents:,} PDFs {provider}"
         if item.kind is Kind.PDF and not self.pages:
             return f"{taken} {page_words(self._takes.pdf_pages)} of PDFs {provider}"
         if (MIN_PDF if item.kind is Kind.PDF else len(item.content)) > self.bytes:
             total = size_words(self._takes.request)
-            return f"with it the files are larger than the {total} that the model's provider takes {provider}"
+            return f"with it, the files would exceed the {total} that the model's provider accepts {provider}"
         return None
 
     def _tokens_of(self, picture: Attachment) -> int:

@@ -54,4 +54,4 @@ class ReadText:
 
 def too_large(size: int, left: int) -> str:
     """Return the remark on an omitted file, to follow its name."""
-    return f"has {size_words(size)}, more than the {size_words(left)} that there was room for, and was left out"
+    return f"has {size_words(size)}, which exceeds the remaining {size_words(left)}, and was omitted"

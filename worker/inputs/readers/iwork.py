@@ -20,8 +20,8 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
         except Exception:  # noqa: BLE001, S112 - encrypted or broken: another preview may be readable
             continue
         if 0 < len(preview) <= limits.most:
-            what = "all of it as a PDF" if name.endswith(".pdf") else "its first page alone, as a picture"
+            what = "a PDF of all of it" if name.endswith(".pdf") else "a picture of its first page"
             listing = f"an iWork document, with a preview: {name} ({size_words(len(preview))})"
-            note = f"only its preview can be read, {what}; to have all of it read, export it from Apple's program"
+            note = f"only its preview can be read ({what}); to read all of it, export it as a PDF from Apple's app"
             return ReadText(listing, notes=[note], files=[Inner(name.rpartition("/")[2], preview)])
     raise Refused("it is an iWork document, which only Apple's programs can read; export it as a PDF")

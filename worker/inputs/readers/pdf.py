@@ -142,7 +142,7 @@ def fit(content: bytes, pages: int, size: int) -> bytes:
         if len(fitted) <= size:
             return b"%d\n" % count + fitted
         if count == 1:
-            raise Refused(f"its first page alone is larger than {size:,} bytes")
+            raise Refused(f"its first page alone exceeds {size:,} bytes")
         count = max(1, count * size * 9 // (len(fitted) * 10))
 
 

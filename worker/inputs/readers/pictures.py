@@ -85,19 +85,19 @@ def _changes(picture: Any, content: bytes, media_type: str, accepted: PictureLim
     changes: list[str] = []
     frames = getattr(picture, "n_frames", 1) if picture.format != LAYERED else 1
     if frames > 1:
-        changes.append(f"taken as the first of {frames:,}")
+        changes.append(f"reduced to the first of {frames:,} frames")
     if media_type not in accepted.types:
         changes.append(f"converted from {media_type}")
     elif picture.mode not in _PLAIN_MODES:
         changes.append(f"converted from {picture.mode}")
     elif media_type == "image/jpeg" and content[6:10] not in (b"JFIF", b"Exif"):  # Agno would not recognize it
-        changes.append("written anew")
+        changes.append("re-encoded")
     if picture.getexif().get(ORIENTATION, 1) != 1:
-        changes.append("turned upright")
+        changes.append("rotated upright")
     if max(picture.size) > accepted.side:
         changes.append(f"scaled down from {picture.width:,} by {picture.height:,} pixels")
     elif len(content) > accepted.size:
-        changes.append(f"made smaller, from {len(content):,} bytes")
+        changes.append(f"compressed from {len(content):,} bytes")
     return changes
 
 

@@ -38,7 +38,7 @@ def picture(content: bytes, folder: str, languages: str, seconds: float) -> str:
         for number in range(1, total + 1):
             left = until - time.monotonic()
             if left <= 0:
-                return "\n\n".join([*parts, f"[the pages from {number} to {total} were not looked at]"])
+                return "\n\n".join([*parts, f"[pages {number} to {total} were not examined]"])
             image.seek(number - 1)
             found = reader.text(_enlarged(upright(image.copy(), SIDE)), left)
             parts += [f"[page {number} of {total}]\n{found}"] if found else []
