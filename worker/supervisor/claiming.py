@@ -71,6 +71,7 @@ class Intake:
                 continue
             for assignment in claimed:
                 self._start(assignment)
+            await asyncio.sleep(0)  # runs that end immediately free their places for one larger claim
 
     def _demand(self) -> Demand:
         self._asking = self.serving

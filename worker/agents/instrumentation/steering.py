@@ -30,9 +30,9 @@ def follow_again(frame: Frame, conversation: Conversation) -> tuple[int, list[li
         As ``Conversation.follow``.
     """
     position, said = conversation.follow()
-    while _is_read_by(frame, conversation):
-        scope = conversation.scope
-        entry = frame.run.journal.take(scope, KIND, str(position)) if scope.entries else None
+    scope = conversation.scope
+    while scope.entries and _is_read_by(frame, conversation):
+        entry = frame.run.journal.take(scope, KIND, str(position))
         if entry is None:
             break
         _add(conversation, [each["text"] for each in entry.value])

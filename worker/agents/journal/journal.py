@@ -183,7 +183,7 @@ class Journal(StoredJournal):
         Returns:
             The row that records the drop; None if there is nothing to drop.
         """
-        resembling = [] if scope.is_known else _replaced_by(scope)
+        resembling = _replaced_by(scope) if self.is_retry and not scope.is_known else []
         if not resembling:
             return None
         site = scope.identity.site if scope.identity is not None else None

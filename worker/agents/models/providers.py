@@ -4,6 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -49,10 +50,15 @@ def provider_of(model: Any) -> str:
         model: Agno's model.
     """
     name = str(getattr(model, "provider", None) or getattr(model, "name", None) or type(model).__name__)
-    plain = "".join(each if each.isalnum() else "-" for each in name.lower())[:60].strip("-")
-    asked_with = [str(getattr(model, each, None) or "") for each in ASKED_WITH]
+    asked_with = tuple(str(getattr(model, each, None) or "") for each in ASKED_WITH)
     behind, _, model_name = str(getattr(model, "id", None) or "").partition("/")
-    return f"{plain}-{digest([*asked_with, behind] if model_name else asked_with)[:8]}"
+    return _id_of(name, (*asked_with, behind) if model_name else asked_with)
+
+
+@lru_cache(maxsize=64)
+def _id_of(name: str, asked_with: tuple[str, ...]) -> str:
+    plain = "".join(each if each.isalnum() else "-" for each in name.lower())[:60].strip("-")
+    return f"{plain}-{digest(asked_with)[:8]}"
 
 
 def concerns_provider(known: Classified) -> bool:

@@ -16,7 +16,7 @@ class OwnTask:
 
     def __init__(self) -> None:
         self._task = asyncio.current_task()
-        self._before = self._cancels()  # earlier cancellations, which do not concern the run
+        self._before = 0 if self._task is None else self._task.cancelling()  # earlier ones do not concern the run
         self._around = [*self._scopes()]
 
     def is_(self, task: "asyncio.Task[Any] | None") -> bool:
@@ -26,12 +26,9 @@ class OwnTask:
     @property
     def is_cancelled(self) -> bool:
         """Whether the task has been cancelled since, even if the cancellation was swallowed."""
-        if self._cancels() <= self._before:
+        if self._task is None or self._task.cancelling() <= self._before:
             return False
         return not any(each.cancel_called for each in self._scopes() if each not in self._around)
-
-    def _cancels(self) -> int:
-        return self._task.cancelling() if self._task is not None else 0
 
     def _scopes(self) -> Iterator[Any]:
         """Yield the task's cancel scopes, innermost first; anyio's own API shows them only inside the task."""
