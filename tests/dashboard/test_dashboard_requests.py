@@ -12,7 +12,7 @@ from tests.dashboard.browsing import Browser
 from tests.dashboard.conftest import Browse
 from tests.server.serving import Serving
 from worker.dashboard import task_page
-from worker.dashboard.asking import AdmittedRequest
+from worker.dashboard.request_context import RequestContext
 from worker.dashboard.task_page import first_event
 from worker.engine.engine import Engine
 from worker.words.outcomes import Outcome
@@ -127,10 +127,10 @@ async def test_a_task_that_pauses_while_its_page_is_read_is_shown_paused(
     (held,) = await claim(engine, await worker(engine))
     was_read, may_continue = threading.Event(), threading.Event()
 
-    def between(asking: AdmittedRequest, task: TaskRecord) -> int:
+    def between(context: RequestContext, task: TaskRecord) -> int:
         was_read.set()
         assert may_continue.wait(30)
-        return first_event(asking, task)
+        return first_event(context, task)
 
     monkeypatch.setattr(task_page, "first_event", between)
     looking = asyncio.create_task(browser.look(f"/ui/tasks/{held.task.id}"))

@@ -2,15 +2,15 @@
 
 from starlette.responses import Response
 
-from worker.dashboard.asking import AdmittedRequest
+from worker.dashboard.request_context import RequestContext
 from worker.words.task_lists import TaskQuery
 
 COUNTED = 20  # agents whose tasks are counted; further ones are listed without counts
 
 
-async def agents(asking: AdmittedRequest) -> Response:
+async def agents(context: RequestContext) -> Response:
     """List the agents that the visitor can reach."""
-    tasks = asking.may.organization.tasks
-    listed = [agent for agent in await tasks.list_agents() if asking.may.reaches(agent.id)]
+    tasks = context.may.organization.tasks
+    listed = [agent for agent in await tasks.list_agents() if context.may.reaches(agent.id)]
     counts = {agent.id: await tasks.counts(TaskQuery(agent_id=agent.id)) for agent in listed[:COUNTED]}
-    return await asking.page("agents.html", agents=listed, counts=counts)
+    return await context.page("agents.html", agents=listed, counts=counts)

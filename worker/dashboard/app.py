@@ -23,19 +23,19 @@ from worker.dashboard import (
     conversations_page,
     dead_page,
     docs_page,
-    entrance,
     files,
     keys_page,
     knowledge_page,
     new_page,
     requests_page,
+    sign_in_page,
     stream,
     task_page,
     tasks_page,
     workers_page,
 )
-from worker.dashboard.asking import AdmittedRequest, Page
-from worker.dashboard.front import Front, Reach
+from worker.dashboard.request_context import Page, RequestContext
+from worker.dashboard.server_interface import Reach, ServerInterface
 from worker.dashboard.visits import Visits, new_visit
 from worker.words.errors import ModuleException, NotFound, TaskNotFound
 from worker.words.ids import is_id
@@ -67,19 +67,19 @@ TITLES = {
 }
 
 
-def create_pages(front: Front) -> ASGIApp:
+def create_pages(server: ServerInterface) -> ASGIApp:
     """Create the dashboard.
 
     Args:
-        front: The server that serves the pages, at ``/`` and under ``/ui``.
+        server: The server that serves the pages, at ``/`` and under ``/ui``.
     """
-    pages = Pages(front)
+    pages = Pages(server)
     static = Mount("/static", StaticFiles(directory=str(resources.files("worker.dashboard") / "static")))
     *named, anything_else = (pages.route(name, page) for name, page in SERVED.items())
     return _Headers(Starlette(routes=[*named, static, anything_else]))
 
 
-async def _nowhere(_: AdmittedRequest) -> Response:
+async def _nowhere(_: RequestContext) -> Response:
     raise NotFound("This page does not exist.")
 
 
@@ -121,9 +121,9 @@ SERVED: dict[str, Page] = {
     "GET /ui/audit": audit_page.audit,
     "GET /ui/answer": answer_page.ask,
     "POST /ui/answer": answer_page.answer,
-    "GET /ui/sign-in": entrance.sign_in,
-    "POST /ui/sign-in": entrance.enter,
-    "POST /ui/sign-out": entrance.leave,
+    "GET /ui/sign-in": sign_in_page.sign_in,
+    "POST /ui/sign-in": sign_in_page.submit,
+    "POST /ui/sign-out": sign_in_page.sign_out,
     "GET /ui/{rest:path}": _nowhere,
 }
 """Every page, by the name of its row in the access table."""
@@ -132,9 +132,9 @@ SERVED: dict[str, Page] = {
 class Pages:
     """Admits requests to pages, and renders errors."""
 
-    def __init__(self, front: Front) -> None:
-        self._front = front
-        self._visits = Visits(front)
+    def __init__(self, server: ServerInterface) -> None:
+        self._server = server
+        self._visits = Visits(server)
 
     def route(self, name: str, page: Page) -> Route:
         """Return the route of a page, with the access rule of its row in the table.
@@ -150,38 +150,42 @@ class Pages:
     def _shown(self, page: Page, rule: AccessRule):  # noqa: ANN202 - an endpoint, as the router takes it
 
         async def endpoint(request: Request) -> Response:
-            asking: AdmittedRequest | None = None
+            context: RequestContext | None = None
             try:
                 visit = await self._visits.read(request)
-                asking = AdmittedRequest(request, self._front, self._visits, visit or new_visit(), is_new=visit is None)
+                context = RequestContext(
+                    request, self._server, self._visits, visit or new_visit(), is_new=visit is None
+                )
                 if rule.needs_key:
-                    asking.reach = await self._front.admit(asking.visit.mark, request.scope.get("organization_id"))
-                    on_behalf_of.set(asking.reach.organization.organization_id)
-                    await _check(asking.reach, rule, request)
-                    with self._front.visiting(request.scope, asking.reach):
-                        return await page(asking)
-                return await page(asking)
+                    context.reach = await self._server.admit(
+                        context.visit.session_token, request.scope.get("organization_id")
+                    )
+                    on_behalf_of.set(context.reach.organization.organization_id)
+                    await _check(context.reach, rule, request)
+                    with self._server.visiting(request.scope, context.reach):
+                        return await page(context)
+                return await page(context)
             except (ModuleException, HTTPException) as error:
-                return await self._failed(asking, request, error)
+                return await self._failed(context, request, error)
             finally:
                 await request.close()  # deletes the temporary files of uploads
 
         return endpoint
 
     async def _failed(
-        self, asking: AdmittedRequest | None, request: Request, error: ModuleException | HTTPException
+        self, context: RequestContext | None, request: Request, error: ModuleException | HTTPException
     ) -> Response:
         status = error.status_code
-        asking = asking or AdmittedRequest(request, self._front, _Nobody(self._front), new_visit())
+        context = context or RequestContext(request, self._server, _Nobody(self._server), new_visit())
         if status == 403 and isinstance(error, ModuleException):  # noqa: PLR2004 - HTTP: forbidden
-            self._front.refused(request.scope, error, asking.reach)
+            self._server.refused(request.scope, error, context.reach)
         if status == 401:  # noqa: PLR2004 - HTTP: unauthorized
-            return await _to_the_entrance(asking)
+            return await _to_sign_in(context)
         said = error.description if isinstance(error, ModuleException) else str(error.detail)
         if status == 503:  # noqa: PLR2004 - HTTP: without the database, the cookie cannot be read either
-            asking = AdmittedRequest(request, self._front, _Nobody(self._front), asking.visit)
+            context = RequestContext(request, self._server, _Nobody(self._server), context.visit)
         title = TITLES.get(status, "It failed")
-        response = await asking.page("error.html", status, title=title, said=said, code=status)
+        response = await context.page("error.html", status, title=title, said=said, code=status)
         response.headers["retry-after"] = "5" if status in (429, 503) else "0"
         return response
 
@@ -206,15 +210,15 @@ class _Nobody(Visits):
         return ""
 
 
-async def _to_the_entrance(asking: AdmittedRequest) -> Response:
-    request = asking.request
+async def _to_sign_in(context: RequestContext) -> Response:
+    request = context.request
     path = urlsplit(str(request.url))
     back = path.path + (f"?{path.query}" if path.query else "") if request.method == "GET" else ""
-    entrance_url = asking.url("/ui/sign-in", next=back if back not in ("/", "/ui") else "")
+    sign_in_url = context.url("/ui/sign-in", next=back if back not in ("/", "/ui") else "")
     if request.headers.get("hx-request") or "text/event-stream" in request.headers.get("accept", ""):
-        return Response(status_code=401, headers={"hx-redirect": asking.url("/ui/sign-in")})
-    response = await asking.go("/ui/sign-in")
-    response.headers["location"] = entrance_url
+        return Response(status_code=401, headers={"hx-redirect": context.url("/ui/sign-in")})
+    response = await context.go("/ui/sign-in")
+    response.headers["location"] = sign_in_url
     return response
 
 

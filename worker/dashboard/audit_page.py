@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from worker.dashboard.asking import AdmittedRequest
+from worker.dashboard.request_context import RequestContext
 from worker.words.actors import AuditAction
 from worker.words.audit import AuditQuery
 
@@ -12,15 +12,15 @@ PAGE = 100
 FILTERS = ("action", "subject", "key", "address")
 
 
-async def audit(asking: AdmittedRequest) -> Response:
+async def audit(context: RequestContext) -> Response:
     """List the entries that the visitor can reach, newest first."""
-    asked = {name: asking.request.query_params.get(name, "")[:500].strip() for name in FILTERS}
-    before = asking.request.query_params.get("before", "")[:200]
-    agents = None if asking.may.agents is None else sorted(asking.may.agents)
+    asked = {name: context.request.query_params.get(name, "")[:500].strip() for name in FILTERS}
+    before = context.request.query_params.get("before", "")[:200]
+    agents = None if context.may.agents is None else sorted(context.may.agents)
     given: dict[str, Any] = {name: value or None for name, value in asked.items()}
     query = AuditQuery(**given, agents=agents, limit=PAGE + 1, before=before or None)
-    found = await asking.may.organization.tasks.audit(query)
+    found = await context.may.organization.tasks.audit(query)
     more = found[PAGE - 1].id if len(found) > PAGE else None
-    return await asking.page(
+    return await context.page(
         "audit.html", entries=found[:PAGE], next=more, is_first=not before, asked=asked, actions=list(AuditAction)
     )

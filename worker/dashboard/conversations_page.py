@@ -6,7 +6,7 @@ from datetime import datetime
 from markupsafe import Markup
 from starlette.responses import Response
 
-from worker.dashboard.asking import AdmittedRequest
+from worker.dashboard.request_context import RequestContext
 from worker.dashboard.results import markdown
 from worker.words.conversations import ConversationQuery, ConversationTurn
 from worker.words.statuses import OutputFormat
@@ -14,25 +14,25 @@ from worker.words.statuses import OutputFormat
 SHOWN = 50
 
 
-async def conversations(asking: AdmittedRequest) -> Response:
+async def conversations(context: RequestContext) -> Response:
     """List conversations, the one with the newest task first."""
-    agent = asking.request.query_params.get("agent", "")[:128]
-    before = _moment(asking.request.query_params.get("before", ""))
+    agent = context.request.query_params.get("agent", "")[:128]
+    before = _moment(context.request.query_params.get("before", ""))
     query = ConversationQuery(agent_id=agent or None, limit=SHOWN, before=before)
-    found = await asking.may.organization.tasks.find_conversations(asking.may.within(query))
+    found = await context.may.organization.tasks.find_conversations(context.may.within(query))
     following = found[-1].newest_at.isoformat() if len(found) == SHOWN else None
-    return await asking.page(
+    return await context.page(
         "conversations.html", conversations=found, agent=agent, following=following, is_first=before is None
     )
 
 
-async def conversation(asking: AdmittedRequest) -> Response:
+async def conversation(context: RequestContext) -> Response:
     """Show a conversation."""
-    conversation_id = asking.request.path_params["conversation_id"]
-    query = asking.may.within(ConversationQuery(limit=SHOWN))
-    conversation = await asking.may.organization.tasks.conversation(conversation_id, query)
+    conversation_id = context.request.path_params["conversation_id"]
+    query = context.may.within(ConversationQuery(limit=SHOWN))
+    conversation = await context.may.organization.tasks.conversation(conversation_id, query)
     answers = await asyncio.gather(*(_answer(each) for each in conversation.turns))
-    return await asking.page(
+    return await context.page(
         "conversation.html", conversation=conversation, answers=answers, is_cut=len(conversation.turns) >= SHOWN
     )
 

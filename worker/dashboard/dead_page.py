@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from starlette.responses import Response
 
-from worker.dashboard.asking import AdmittedRequest
+from worker.dashboard.request_context import RequestContext
 from worker.words.deliveries import DeliveryQuery, DeliveryRetry
 from worker.words.errors import Conflict, NotFound
 from worker.words.statuses import AgentExecutionStatus
@@ -14,45 +14,45 @@ PAGE = 100
 DEAD = (AgentExecutionStatus.Error, AgentExecutionStatus.Failed)
 
 
-async def dead(asking: AdmittedRequest) -> Response:
+async def dead(context: RequestContext) -> Response:
     """List the tasks that ended with an error or failed."""
-    agent = asking.request.query_params.get("agent", "")
-    before = asking.request.query_params.get("before")
+    agent = context.request.query_params.get("agent", "")
+    before = context.request.query_params.get("before")
     query = TaskQuery(agent_id=agent or None, statuses=DEAD, limit=PAGE + 1, before=before or None)
-    found = await asking.may.organization.tasks.find(asking.may.within(query))
+    found = await context.may.organization.tasks.find(context.may.within(query))
     more = found[PAGE - 1].id if len(found) > PAGE else None
-    return await asking.page("dead.html", items=found[:PAGE], next=more, is_first=not before, agent=agent)
+    return await context.page("dead.html", items=found[:PAGE], next=more, is_first=not before, agent=agent)
 
 
-async def retry(asking: AdmittedRequest) -> Response:
+async def retry(context: RequestContext) -> Response:
     """Queue the selected tasks again."""
-    form = await asking.form()
+    form = await context.form()
     for task_id in form.getlist("task")[:PAGE]:
         if not isinstance(task_id, str):
             continue
         with suppress(Conflict, NotFound):  # another visitor was quicker
-            task = await asking.may.task(task_id)
-            await asking.front.enter_queue(asking.may, task.agent_id)
-            await asking.may.organization.tasks.retry(task.id)
-    return await asking.go("/ui/dead", notice="many")
+            task = await context.may.task(task_id)
+            await context.server.enter_queue(context.may, task.agent_id)
+            await context.may.organization.tasks.retry(task.id)
+    return await context.go("/ui/dead", notice="many")
 
 
-async def deliveries(asking: AdmittedRequest) -> Response:
+async def deliveries(context: RequestContext) -> Response:
     """List failed deliveries."""
-    before = asking.request.query_params.get("before")
-    agents = sorted(asking.may.agents) if asking.may.agents is not None else None
-    found = await asking.may.organization.deliveries.find(
+    before = context.request.query_params.get("before")
+    agents = sorted(context.may.agents) if context.may.agents is not None else None
+    found = await context.may.organization.deliveries.find(
         DeliveryQuery(agents=agents, limit=PAGE + 1, before=before or None)
     )
     more = found[PAGE - 1].id if len(found) > PAGE else None
-    return await asking.page("deliveries.html", items=found[:PAGE], next=more, is_first=not before)
+    return await context.page("deliveries.html", items=found[:PAGE], next=more, is_first=not before)
 
 
-async def retry_deliveries(asking: AdmittedRequest) -> Response:
+async def retry_deliveries(context: RequestContext) -> Response:
     """Retry the selected deliveries."""
-    form = await asking.form()
+    form = await context.form()
     ids = [each for each in form.getlist("delivery")[:PAGE] if isinstance(each, str)]
-    agents = sorted(asking.may.agents) if asking.may.agents is not None else None
+    agents = sorted(context.may.agents) if context.may.agents is not None else None
     if ids:
-        await asking.may.organization.deliveries.retry(DeliveryRetry(ids=ids, agents=agents))
-    return await asking.go("/ui/deliveries", notice="deliveries")
+        await context.may.organization.deliveries.retry(DeliveryRetry(ids=ids, agents=agents))
+    return await context.go("/ui/deliveries", notice="deliveries")

@@ -2,9 +2,9 @@
 
 from starlette.responses import Response
 
-from worker.dashboard.asking import AdmittedRequest
+from worker.dashboard.request_context import RequestContext
 
 
-async def docs(asking: AdmittedRequest) -> Response:
+async def docs(context: RequestContext) -> Response:
     """Show the API documentation with our own static files; the page fetches the OpenAPI document."""
-    return await asking.page("docs.html")
+    return await context.page("docs.html")

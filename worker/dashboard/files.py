@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 from starlette.responses import Response
 
 from worker.contracts import Organization
-from worker.dashboard.asking import AdmittedRequest, task_of
+from worker.dashboard.request_context import RequestContext, task_of
 from worker.inputs.attachments import Kind
 from worker.inputs.causes import UnreadableError
 from worker.inputs.classify import claims, classify
@@ -55,19 +55,19 @@ class ShownFile:
     is_cut: bool = False
 
 
-async def attachments(asking: AdmittedRequest, task: TaskRecord) -> list[ShownFile]:
+async def attachments(context: RequestContext, task: TaskRecord) -> list[ShownFile]:
     """Return a task's files, with the contents of texts up to a limit."""
     files = task.input.files or []
     if not files:
         return []
-    kept = {each.url_digest: each for each in await asking.may.organization.tasks.kept_files(task.id)}
+    kept = {each.url_digest: each for each in await context.may.organization.tasks.kept_files(task.id)}
     shown: list[ShownFile] = []
     texts = 0
     for number, url in enumerate(files):
         attachment = _attachment(number, url, kept.get(url_digest(url)))
         if attachment.look == "text" and texts < TEXTS_SHOWN and (attachment.size or 0) <= TEXT_BYTES:
             texts += 1
-            await _read_text(asking.may.organization, url, kept.get(url_digest(url)), attachment)
+            await _read_text(context.may.organization, url, kept.get(url_digest(url)), attachment)
         shown.append(attachment)
     return shown
 
@@ -85,7 +85,7 @@ def _attachment(number: int, url: str, kept: KeptFile | None) -> ShownFile:
     return ShownFile(number, display_url(url), "plain")
 
 
-async def artifacts(asking: AdmittedRequest, task: TaskRecord) -> list[ShownFile]:
+async def artifacts(context: RequestContext, task: TaskRecord) -> list[ShownFile]:
     """Return the files that a task's runs have produced, with the contents of texts up to a limit."""
     shown: list[ShownFile] = []
     texts = 0
@@ -94,7 +94,7 @@ async def artifacts(asking: AdmittedRequest, task: TaskRecord) -> list[ShownFile
         if file.look == "text" and texts < TEXTS_SHOWN and (made.size or 0) <= TEXT_BYTES:
             texts += 1
             try:
-                stored = await asking.may.organization.tasks.open_file(made.url)
+                stored = await context.may.organization.tasks.open_file(made.url)
                 _show_text(file, stored.content, made.media_type)
             except ModuleException:
                 file.look = "plain"
@@ -161,38 +161,38 @@ async def _content(organization: Organization, url: str, kept: KeptFile | None) 
     return stored.content, stored.media_type
 
 
-async def file(asking: AdmittedRequest) -> Response:
+async def file(context: RequestContext) -> Response:
     """Return one of a task's files: pictures, PDFs and media to display, all others to download."""
-    task = await task_of(asking)
-    number: int = asking.request.path_params["number"]
+    task = await task_of(context)
+    number: int = context.request.path_params["number"]
     files = task.input.files or []
     if number >= len(files):
         raise NotFound("The task has no such file.")
-    organization = asking.may.organization
+    organization = context.may.organization
     url = files[number]
     kept = {each.url_digest: each for each in await organization.tasks.kept_files(task.id)}.get(url_digest(url))
     content, declared = await _content(organization, url, kept)
-    return _answer(asking, _attachment(number, url, kept).name, content, declared)
+    return _answer(context, _attachment(number, url, kept).name, content, declared)
 
 
-async def artifact(asking: AdmittedRequest) -> Response:
+async def artifact(context: RequestContext) -> Response:
     """Return a file that a task's runs have produced, like ``file``."""
-    task = await task_of(asking)
-    number: int = asking.request.path_params["number"]
+    task = await task_of(context)
+    number: int = context.request.path_params["number"]
     if number >= len(task.artifacts) or task.artifacts[number].sha256 is None:
         raise NotFound("The task has no such file.")
     made = task.artifacts[number]
-    stored = await asking.may.organization.tasks.open_file(made.url)
-    return _answer(asking, made.name, stored.content, made.media_type)
+    stored = await context.may.organization.tasks.open_file(made.url)
+    return _answer(context, made.name, stored.content, made.media_type)
 
 
-def _answer(asking: AdmittedRequest, name: str, content: bytes, declared: str) -> Response:
+def _answer(context: RequestContext, name: str, content: bytes, declared: str) -> Response:
     found = classify(content, declared, name)
     is_pdf = found.kind is Kind.PDF
     is_drawing = found.media_type == DRAWING and DRAWING in (claims(declared, name), claims("", name))
     media_type = DRAWING if is_drawing else found.media_type
     seen = is_pdf or is_drawing or media_type in PICTURES or media_type.startswith(("audio/", "video/"))
-    disposition = "inline" if seen and "save" not in asking.request.query_params else "attachment"
+    disposition = "inline" if seen and "save" not in context.request.query_params else "attachment"
     headers = {
         "content-disposition": f"{disposition}; filename*=UTF-8''{quote(name, safe='')}",
         "content-security-policy": PDF_CSP if is_pdf else BOX_CSP,
@@ -201,8 +201,8 @@ def _answer(asking: AdmittedRequest, name: str, content: bytes, declared: str) -
     return Response(content, 200, headers, media_type if seen else "application/octet-stream")
 
 
-async def result(asking: AdmittedRequest) -> Response:
+async def result(context: RequestContext) -> Response:
     """Return an HTML result as a sandboxed document."""
-    task = await task_of(asking)
+    task = await task_of(context)
     headers = {"content-security-policy": BOX_CSP}
     return Response((task.result or "").encode("utf-8", "replace"), 200, headers, "text/html; charset=utf-8")

@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from worker.dashboard.asking import AdmittedRequest, text_of
+from worker.dashboard.request_context import RequestContext, text_of
 from worker.words.errors import ValidationError
 from worker.words.roles import Role
 
@@ -14,37 +14,37 @@ DAY_SECONDS = 86_400.0
 FIELDS = ("name", "role", "agents", "days")
 
 
-async def keys(asking: AdmittedRequest) -> Response:
+async def keys(context: RequestContext) -> Response:
     """List the keys whose permissions do not exceed the visitor's."""
-    return await _page(asking)
+    return await _page(context)
 
 
-async def create(asking: AdmittedRequest) -> Response:
+async def create(context: RequestContext) -> Response:
     """Create a key and show it, only this once."""
-    form = await asking.form()
+    form = await context.form()
     given = {name: text_of(form, name) for name in FIELDS}
     agents = [each for each in re.split(r"[,\s]+", given["agents"]) if each]
     try:
         role, seconds = _role(given["role"]), _seconds(given["days"])
-        text, _ = await asking.front.make_key(
-            asking.may, name=given["name"][:200], role=role, agents=agents, seconds=seconds
+        text, _ = await context.server.make_key(
+            context.may, name=given["name"][:200], role=role, agents=agents, seconds=seconds
         )
     except ValidationError as error:
-        return await _page(asking, 422, given=given, wrong=error.description)
-    return await _page(asking, made=text)
+        return await _page(context, 422, given=given, wrong=error.description)
+    return await _page(context, made=text)
 
 
-async def revoke(asking: AdmittedRequest) -> Response:
+async def revoke(context: RequestContext) -> Response:
     """Revoke a key."""
-    await asking.form()
-    await asking.front.revoke_key(asking.may, asking.request.path_params["key_id"][:200])
-    return await asking.go("/ui/keys", notice="revoked")
+    await context.form()
+    await context.server.revoke_key(context.may, context.request.path_params["key_id"][:200])
+    return await context.go("/ui/keys", notice="revoked")
 
 
-async def _page(asking: AdmittedRequest, status: int = 200, **values: Any) -> Response:
-    found = sorted(await asking.front.keys(asking.may), key=lambda key: key.created_at, reverse=True)
+async def _page(context: RequestContext, status: int = 200, **values: Any) -> Response:
+    found = sorted(await context.server.keys(context.may), key=lambda key: key.created_at, reverse=True)
     shown: dict[str, Any] = {"given": dict.fromkeys(FIELDS, ""), "wrong": None, "made": None, **values}
-    return await asking.page("keys.html", status, keys=found, roles=list(Role), **shown)
+    return await context.page("keys.html", status, keys=found, roles=list(Role), **shown)
 
 
 def _role(text: str) -> Role:

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
-from worker.dashboard.asking import AdmittedRequest, text_of
+from worker.dashboard.request_context import RequestContext, text_of
 from worker.inputs.names import file_name, size_words
 from worker.knowledge import embed
 from worker.words.errors import ModuleException, Unavailable, ValidationError
@@ -23,70 +23,72 @@ FOUND = 5  # passages shown for a search
 SHOWN = 500  # documents listed; further ones are still searched
 
 
-async def bases(asking: AdmittedRequest) -> Response:
+async def bases(context: RequestContext) -> Response:
     """List the knowledge bases that the visitor can reach."""
-    return await _list(asking)
+    return await _list(context)
 
 
-async def create(asking: AdmittedRequest) -> Response:
+async def create(context: RequestContext) -> Response:
     """Create a knowledge base."""
-    form = await asking.form()
+    form = await context.form()
     given = {"name": text_of(form, "name"), "description": text_of(form, "description")}
     if not given["name"] or len(given["name"]) > NAME_CHARACTERS or len(given["description"]) > DESCRIPTION_CHARACTERS:
-        return await _list(asking, 422, given=given, wrong=f"Enter a name of at most {NAME_CHARACTERS} characters.")
-    agents = None if asking.may.agents is None else sorted(asking.may.agents)
-    new = NewKnowledgeBase(name=given["name"], description=given["description"] or None, embedder=asking.front.embedder)
+        return await _list(context, 422, given=given, wrong=f"Enter a name of at most {NAME_CHARACTERS} characters.")
+    agents = None if context.may.agents is None else sorted(context.may.agents)
+    new = NewKnowledgeBase(
+        name=given["name"], description=given["description"] or None, embedder=context.server.embedder
+    )
     try:
-        made = await asking.may.organization.knowledge.create(new, agents=agents)
+        made = await context.may.organization.knowledge.create(new, agents=agents)
     except Unavailable:
         raise
     except ModuleException as error:
-        return await _list(asking, error.status_code, given=given, wrong=error.description)
-    return await asking.go(f"/ui/knowledge/{made.id}")
+        return await _list(context, error.status_code, given=given, wrong=error.description)
+    return await context.go(f"/ui/knowledge/{made.id}")
 
 
-async def base(asking: AdmittedRequest) -> Response:
+async def base(context: RequestContext) -> Response:
     """Show a knowledge base: its documents, and the results of a search."""
-    return await _base(asking)
+    return await _base(context)
 
 
-async def add(asking: AdmittedRequest) -> Response:
+async def add(context: RequestContext) -> Response:
     """Add documents."""
-    form = await asking.form()
+    form = await context.form()
     links = text_of(form, "links")
     try:
-        await _add(asking, form, links)
+        await _add(context, form, links)
     except (Unavailable, KnowledgeBaseNotFound):
         raise
     except ModuleException as error:
-        return await _base(asking, error.status_code, links=links, wrong=error.description)
-    return await asking.go(f"/ui/knowledge/{_id(asking)}", notice="reading")
+        return await _base(context, error.status_code, links=links, wrong=error.description)
+    return await context.go(f"/ui/knowledge/{_id(context)}", notice="reading")
 
 
-async def remove(asking: AdmittedRequest) -> Response:
+async def remove(context: RequestContext) -> Response:
     """Remove a document."""
-    form = await asking.form()
-    await asking.may.organization.knowledge.remove(_id(asking), [text_of(form, "document")])
-    return await asking.go(f"/ui/knowledge/{_id(asking)}", notice="removed")
+    form = await context.form()
+    await context.may.organization.knowledge.remove(_id(context), [text_of(form, "document")])
+    return await context.go(f"/ui/knowledge/{_id(context)}", notice="removed")
 
 
-async def _list(asking: AdmittedRequest, status: int = 200, **values: Any) -> Response:
-    found = await asking.may.organization.knowledge.list()
-    if asking.may.agents is not None:
-        within = await asking.may.knowledge_bases()
+async def _list(context: RequestContext, status: int = 200, **values: Any) -> Response:
+    found = await context.may.organization.knowledge.list()
+    if context.may.agents is not None:
+        within = await context.may.knowledge_bases()
         found = [each for each in found if each.id in within]
     shown: dict[str, Any] = {"given": {"name": "", "description": ""}, "wrong": None, **values}
-    return await asking.page("knowledge.html", status, bases=found, **shown)
+    return await context.page("knowledge.html", status, bases=found, **shown)
 
 
-async def _base(asking: AdmittedRequest, status: int = 200, **values: Any) -> Response:
-    knowledge = asking.may.organization.knowledge
-    found: KnowledgeBaseRecord = await knowledge.get(_id(asking))
+async def _base(context: RequestContext, status: int = 200, **values: Any) -> Response:
+    knowledge = context.may.organization.knowledge
+    found: KnowledgeBaseRecord = await knowledge.get(_id(context))
     documents = await knowledge.documents(found.id)
-    question = asking.request.query_params.get("question", "").strip()
+    question = context.request.query_params.get("question", "").strip()
     passages = await knowledge.search(found.id, question, FOUND, embed=embed) if question else []
     shown: dict[str, Any] = {"links": "", "wrong": None, **values}
-    return await asking.page(
+    return await context.page(
         "knowledge_base.html",
         status,
         base=found,
@@ -99,25 +101,25 @@ async def _base(asking: AdmittedRequest, status: int = 200, **values: Any) -> Re
     )
 
 
-def _id(asking: AdmittedRequest) -> str:
-    return asking.request.path_params["knowledge_base_id"][:128]
+def _id(context: RequestContext) -> str:
+    return context.request.path_params["knowledge_base_id"][:128]
 
 
-async def _add(asking: AdmittedRequest, form: FormData, links: str) -> None:
+async def _add(context: RequestContext, form: FormData, links: str) -> None:
     """Store uploaded files, and add them and the links as documents."""
     uploads = [each for each in form.getlist("files") if isinstance(each, UploadFile) and (each.filename or each.size)]
     urls = [each for each in re.split(r"\s+", links) if each]
     if not uploads and not urls:
         raise ValidationError("Choose a file, or enter a link.", field="files")
     for upload in uploads:
-        if (upload.size or 0) > asking.front.file_bytes:
-            most, size = size_words(asking.front.file_bytes), size_words(upload.size or 0)
+        if (upload.size or 0) > context.server.file_bytes:
+            most, size = size_words(context.server.file_bytes), size_words(upload.size or 0)
             raise ValidationError(f"{upload.filename} has {size}; the maximum is {most}.", field="files")
     if any(not each.lower().startswith(("http://", "https://")) for each in urls):
         raise ValidationError("A link must begin with http:// or https://.", field="links")
-    await asking.may.organization.knowledge.get(_id(asking))
-    await asking.front.enter_queue(asking.may, AGENT)
+    await context.may.organization.knowledge.get(_id(context))
+    await context.server.enter_queue(context.may, AGENT)
     for upload in uploads:
         name = file_name(upload.filename or "") or "file"
-        urls.append(await asking.may.store_file(name, upload.content_type or "", await upload.read()))
-    await asking.may.organization.knowledge.add(_id(asking), urls)
+        urls.append(await context.may.store_file(name, upload.content_type or "", await upload.read()))
+    await context.may.organization.knowledge.add(_id(context), urls)

@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from worker import bounded
 from worker.bounded import BoundedError, Bounds, Busy, Refused
-from worker.dashboard.asking import AdmittedRequest, text_of
 from worker.dashboard.files import ShownFile, attachments
+from worker.dashboard.request_context import RequestContext, text_of
 from worker.dashboard.tasks_page import agents_of
 from worker.inputs.names import file_name, size_words
 from worker.words.errors import AgentNotFound, ModuleException, Unavailable, ValidationError
@@ -56,19 +56,19 @@ class Draft:
     wrong: dict[str, str] = field(default_factory=dict[str, str])
 
 
-async def new(asking: AdmittedRequest) -> Response:
+async def new(context: RequestContext) -> Response:
     """Show the form, prefilled from another task if one is named."""
     draft = Draft()
     for name in ("agent", "conversation"):
-        draft.values[name] = asking.request.query_params.get(name, "")[:128]
-    origin_id = asking.request.query_params.get("from", "")
+        draft.values[name] = context.request.query_params.get(name, "")[:128]
+    origin_id = context.request.query_params.get("from", "")
     if origin_id:
-        draft = await _like(asking, origin_id)
-    return await _form(asking, draft)
+        draft = await _like(context, origin_id)
+    return await _form(context, draft)
 
 
-async def _like(asking: AdmittedRequest, task_id: str) -> Draft:
-    task = await asking.may.task(task_id)
+async def _like(context: RequestContext, task_id: str) -> Draft:
+    task = await context.may.task(task_id)
     user = task.input.user
     values = {
         "agent": task.agent_id,
@@ -81,65 +81,65 @@ async def _like(asking: AdmittedRequest, task_id: str) -> Draft:
         "instructions": task.instructions_override or "",
         "expected_output": task.expected_output or "",
     }
-    files = await attachments(asking, task)
+    files = await attachments(context, task)
     return Draft(values, task, files, frozenset(each.number for each in files))
 
 
-async def _form(asking: AdmittedRequest, draft: Draft, status: int = 200) -> Response:
-    return await asking.page(
-        "new.html", status, draft=draft, agents=await agents_of(asking), formats=list(OutputFormat)
+async def _form(context: RequestContext, draft: Draft, status: int = 200) -> Response:
+    return await context.page(
+        "new.html", status, draft=draft, agents=await agents_of(context), formats=list(OutputFormat)
     )
 
 
-async def create(asking: AdmittedRequest) -> Response:
+async def create(context: RequestContext) -> Response:
     """Create the task, or show the form again with error messages."""
-    form = await asking.form()
+    form = await context.form()
     origin_id = text_of(form, "from")
-    draft = await _like(asking, origin_id) if origin_id else Draft()
+    draft = await _like(context, origin_id) if origin_id else Draft()
     draft.values = {name: text_of(form, name) for name in FIELDS}
     draft.kept = frozenset(int(each) for each in form.getlist("keep") if isinstance(each, str) and each.isdigit())
     try:
-        task = await _created(asking, draft, form)
+        task = await _created(context, draft, form)
     except Unavailable:
         raise
     except ModuleException as error:
         draft.wrong[getattr(error, "field", None) or "form"] = error.description
-        return await _form(asking, draft, error.status_code)
-    return await asking.go(f"/ui/tasks/{task.id}", notice="created")
+        return await _form(context, draft, error.status_code)
+    return await context.go(f"/ui/tasks/{task.id}", notice="created")
 
 
-async def _created(asking: AdmittedRequest, draft: Draft, form: FormData) -> TaskRecord:
+async def _created(context: RequestContext, draft: Draft, form: FormData) -> TaskRecord:
     values = draft.values
     agent_id = check_id(values["agent"], "agent")
     try:
-        asking.may.check(agent_id)
+        context.may.check(agent_id)
     except AgentNotFound as error:
         raise ValidationError(error.description, field="agent") from None
     schema = await _schema(values["output_schema"])
     uploads = [each for each in form.getlist("files") if isinstance(each, UploadFile) and (each.filename or each.size)]
     if not values["text"] and not uploads and not draft.kept:
         raise ValidationError("Enter a prompt, or add a file.", field="text")
-    _check_sizes(asking, uploads)
-    await asking.front.enter_queue(asking.may, agent_id)
-    tasks = asking.may.organization.tasks
+    _check_sizes(context, uploads)
+    await context.server.enter_queue(context.may, agent_id)
+    tasks = context.may.organization.tasks
     files = [url for number, url in enumerate(_files(draft.origin)) if number in draft.kept]
     for upload in uploads:
         name = file_name(upload.filename or "") or "file"
-        files.append(await asking.may.store_file(name, upload.content_type or "", await upload.read()))
+        files.append(await context.may.store_file(name, upload.content_type or "", await upload.read()))
     return await tasks.create(_wish(draft, agent_id, files, schema))
 
 
-def _check_sizes(asking: AdmittedRequest, uploads: list[UploadFile]) -> None:
+def _check_sizes(context: RequestContext, uploads: list[UploadFile]) -> None:
     """Reject files that are too large for any worker, whose task would otherwise start without them."""
-    front = asking.front
+    server = context.server
     for upload in uploads:
-        if (upload.size or 0) > front.file_bytes:
+        if (upload.size or 0) > server.file_bytes:
             name, size = file_name(upload.filename or "") or "The file", size_words(upload.size or 0)
-            most = size_words(front.file_bytes)
+            most = size_words(server.file_bytes)
             raise ValidationError(f"{name} has {size}; the maximum is {most}.", field="file")
     total = sum(upload.size or 0 for upload in uploads)
-    if total > front.task_bytes:
-        most = size_words(front.task_bytes)
+    if total > server.task_bytes:
+        most = size_words(server.task_bytes)
         raise ValidationError(f"The files have {size_words(total)} in total; the maximum is {most}.", field="file")
 
 

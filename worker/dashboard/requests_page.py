@@ -9,7 +9,7 @@ import pydantic
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from worker.dashboard.asking import AdmittedRequest, task_of, text_of
+from worker.dashboard.request_context import RequestContext, task_of, text_of
 from worker.words.errors import Conflict, NotFound, ValidationError
 from worker.words.requests import InputAnswer, InputRequest, OpenRequest, RequestKind, RequestQuery, open_requests
 from worker.words.tasks import TaskRecord
@@ -135,17 +135,17 @@ def _field(name: str, schema: Any, *, is_required: bool) -> FormInput:
     return FormInput(name, kinds.get(str(schema.get("type")), "json"), label, hint, (), value, is_required)
 
 
-async def inbox(asking: AdmittedRequest) -> Response:
+async def inbox(context: RequestContext) -> Response:
     """List the requests that wait for a person, longest wait first."""
-    agent = asking.request.query_params.get("agent", "")
-    after = asking.request.query_params.get("after")
+    agent = context.request.query_params.get("agent", "")
+    after = context.request.query_params.get("after")
     query = RequestQuery(agent_id=agent[:128] or None, limit=PAGE, after=after or None)
-    found = await asking.may.organization.tasks.requests(asking.may.within(query))
+    found = await context.may.organization.tasks.requests(context.may.within(query))
     by_task: dict[str, list[OpenRequest]] = {}
     for each in found:
         by_task.setdefault(each.task_id, []).append(each)
     last = next(reversed(by_task), None) if len(by_task) >= PAGE else None
-    return await asking.page(
+    return await context.page(
         "inbox.html",
         tasks=[(listed[0], [form_of(each, each.task_id) for each in listed]) for listed in by_task.values()],
         next=last,
@@ -154,26 +154,26 @@ async def inbox(asking: AdmittedRequest) -> Response:
     )
 
 
-async def answer(asking: AdmittedRequest) -> Response:
+async def answer(context: RequestContext) -> Response:
     """Accept an answer; an invalid one is shown again with the error."""
-    sent = await asking.form()
-    task = await task_of(asking)
+    sent = await context.form()
+    task = await task_of(context)
     request_id = text_of(sent, "request")
     request = next((each for each in open_requests(task.hitl_request) if each.id == request_id), None)
     back = "/ui/inbox" if text_of(sent, "from") == INBOX else f"/ui/tasks/{task.id}"
     if request is None:  # it was answered in the meantime, or withdrawn
-        return await asking.go(back, notice="answered before")
+        return await context.go(back, notice="answered before")
     typed = typed_in(sent)
     try:
         given = given_in(request, sent)
-        await asking.may.organization.tasks.answer(task.id, [given])
+        await context.may.organization.tasks.answer(task.id, [given])
     except (Conflict, NotFound):
-        return await asking.go(back, notice="answered before")
+        return await context.go(back, notice="answered before")
     except ValidationError as error:
         form = form_of(request, task.id, typed, error.description)
         origin = INBOX if back == "/ui/inbox" else ""
-        return await asking.page("answer.html", 422, task=task, form=form, origin=origin)
-    return await asking.go(back, notice="answered")
+        return await context.page("answer.html", 422, task=task, form=form, origin=origin)
+    return await context.go(back, notice="answered")
 
 
 def typed_in(sent: FormData) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from starlette.responses import Response
 
-from worker.dashboard.asking import AdmittedRequest, task_of
+from worker.dashboard.request_context import RequestContext, task_of
 from worker.dashboard.task_page import facts, first_event
 from worker.dashboard.timeline import Timeline, TimelineChange
 from worker.words.errors import ModuleException, Unavailable
@@ -21,34 +21,34 @@ COMMENT = b": alive\n\n"
 DONE = b"event: done\ndata: \n\n"
 
 
-async def stream(asking: AdmittedRequest) -> Response:
+async def stream(context: RequestContext) -> Response:
     """Stream updates, starting after the last event that the page shows."""
-    task = await task_of(asking)
-    start = first_event(asking, task)
+    task = await task_of(context)
+    start = first_event(context, task)
     after = max(
-        _number(asking.request.query_params.get("after")),
-        _number(asking.request.headers.get("last-event-id")),
+        _number(context.request.query_params.get("after")),
+        _number(context.request.headers.get("last-event-id")),
         start,
     )
-    return asking.front.stream(_pieces(asking, task, start, after), asking.may)
+    return context.server.stream(_pieces(context, task, start, after), context.may)
 
 
 def _number(text: str | None) -> int:
     return int(text[:15]) if text and text.isascii() and text.isdigit() else 0
 
 
-async def _pieces(asking: AdmittedRequest, task: TaskRecord, start: int, after: int) -> AsyncGenerator[bytes]:
+async def _pieces(context: RequestContext, task: TaskRecord, start: int, after: int) -> AsyncGenerator[bytes]:
     yield RETRY
     timeline = Timeline(task.created_at)
-    events = asking.may.organization.tasks.events(task.id, after=start)
+    events = context.may.organization.tasks.events(task.id, after=start)
     try:
-        async for event in _with_silences(events, asking.front.comment_seconds):
+        async for event in _with_silences(events, context.server.comment_seconds):
             if event is None:
                 yield COMMENT
                 continue
             changes = timeline.take(event)
             if timeline.number > after:
-                html = "".join([await _html(asking, timeline, change) for change in changes])
+                html = "".join([await _html(context, timeline, change) for change in changes])
                 yield _framed(html, timeline.number)
     except Unavailable:  # the browser reconnects and resumes
         return
@@ -97,13 +97,13 @@ async def _ended(waiting: "asyncio.Task[TaskUpdateEvent]") -> TaskUpdateEvent | 
         raise
 
 
-async def _html(asking: AdmittedRequest, timeline: Timeline, change: TimelineChange) -> str:
+async def _html(context: RequestContext, timeline: Timeline, change: TimelineChange) -> str:
     if change.what == "task":
         task = timeline.task
         if task is None:
             return ""
-        return await asking.html("task_changed.html", **await facts(asking, task))
-    return await asking.html("timeline_change.html", change=change, row=change.row)
+        return await context.html("task_changed.html", **await facts(context, task))
+    return await context.html("timeline_change.html", change=change, row=change.row)
 
 
 def _framed(html: str, number: int) -> bytes:

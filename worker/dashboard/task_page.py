@@ -7,8 +7,8 @@ from typing import Any
 import pydantic
 from starlette.responses import Response
 
-from worker.dashboard.asking import AdmittedRequest, task_of, text_of
 from worker.dashboard.files import artifacts, attachments
+from worker.dashboard.request_context import RequestContext, task_of, text_of
 from worker.dashboard.requests_page import forms_of
 from worker.dashboard.results import json_tree, markdown
 from worker.dashboard.timeline import EVENTS_SHOWN, Timeline
@@ -23,11 +23,11 @@ CHILDREN = 50
 ATTEMPTS_SHOWN = 20
 
 
-async def task(asking: AdmittedRequest) -> Response:
+async def task(context: RequestContext) -> Response:
     """Show a task."""
-    task = await task_of(asking)
-    organization = asking.may.organization
-    start = first_event(asking, task)
+    task = await task_of(context)
+    organization = context.may.organization
+    start = first_event(context, task)
     timeline = Timeline(task.created_at)
     async with aclosing(organization.tasks.events(task.id, after=start, follow=False)) as events:
         async for event in events:
@@ -36,10 +36,10 @@ async def task(asking: AdmittedRequest) -> Response:
                 break
     is_cut = timeline.number < task.last_event
     task = await task_of(
-        asking
+        context
     )  # again: the events read above may have changed it, and the stream sends only later ones
-    children = await organization.tasks.find(asking.may.within(TaskQuery(parent_task_id=task.id, limit=CHILDREN)))
-    return await asking.page(
+    children = await organization.tasks.find(context.may.within(TaskQuery(parent_task_id=task.id, limit=CHILDREN)))
+    return await context.page(
         "task.html",
         rows=timeline.rows,
         number=timeline.number,
@@ -47,29 +47,29 @@ async def task(asking: AdmittedRequest) -> Response:
         earlier=max(0, start - EVENTS_SHOWN) if start else None,
         later=timeline.number if is_cut else None,
         is_live=not is_cut and (not task.status.is_terminal or timeline.number < task.last_event),
-        files=await attachments(asking, task),
+        files=await attachments(context, task),
         children=children,
-        **await facts(asking, task),
+        **await facts(context, task),
     )
 
 
-def first_event(asking: AdmittedRequest, task: TaskRecord) -> int:
+def first_event(context: RequestContext, task: TaskRecord) -> int:
     """Return the number after which the page shows events: the one in the URL, or else one that shows the newest."""
-    asked = asking.request.query_params.get("from", "")
+    asked = context.request.query_params.get("from", "")
     if asked.isascii() and asked.isdigit():
         return min(int(asked[:15]), task.last_event)
     return max(0, task.last_event - EVENTS_SHOWN)
 
 
-async def facts(asking: AdmittedRequest, task: TaskRecord) -> dict[str, Any]:
+async def facts(context: RequestContext, task: TaskRecord) -> dict[str, Any]:
     """Return the template values about a task's current state, for the page and for updates by its stream."""
-    attempts = await asking.may.organization.tasks.attempts(task.id)
+    attempts = await context.may.organization.tasks.attempts(task.id)
     forms = forms_of(task)
     return {
         "task": task,
         "forms": forms,
         "result": await _result(task),
-        "artifacts": await artifacts(asking, task),
+        "artifacts": await artifacts(context, task),
         "attempts": attempts[-ATTEMPTS_SHOWN:][::-1],
     }
 
@@ -87,29 +87,29 @@ async def _result(task: TaskRecord) -> dict[str, Any] | None:
     return {"text": task.result, "html": html, "is_html": is_html, "format": task.output_format or "text"}
 
 
-async def stop(asking: AdmittedRequest) -> Response:
+async def stop(context: RequestContext) -> Response:
     """Stop a task."""
-    await asking.form()
-    task = await task_of(asking)
-    await asking.may.organization.tasks.stop(task.id)
-    return await asking.go(f"/ui/tasks/{task.id}", notice="stopped")
+    await context.form()
+    task = await task_of(context)
+    await context.may.organization.tasks.stop(task.id)
+    return await context.go(f"/ui/tasks/{task.id}", notice="stopped")
 
 
-async def send(asking: AdmittedRequest) -> Response:
+async def send(context: RequestContext) -> Response:
     """Send a message to a task's agent."""
-    form = await asking.form()
-    task = await task_of(asking)
+    form = await context.form()
+    task = await task_of(context)
     text = text_of(form, "text")
     if not 0 < len(text) <= TEXT_CHARACTERS:
         raise ValidationError(f"A message must have 1 to {TEXT_CHARACTERS:,} characters.", field="text")
-    await asking.may.organization.tasks.send(task.id, NewMessage(text=text))
-    return await asking.go(f"/ui/tasks/{task.id}", notice="sent")
+    await context.may.organization.tasks.send(task.id, NewMessage(text=text))
+    return await context.go(f"/ui/tasks/{task.id}", notice="sent")
 
 
-async def signal(asking: AdmittedRequest) -> Response:
+async def signal(context: RequestContext) -> Response:
     """Send a signal to a task."""
-    form = await asking.form()
-    task = await task_of(asking)
+    form = await context.form()
+    task = await task_of(context)
     said = text_of(form, "data").strip()
     try:
         sent = NewSignal(name=text_of(form, "name").strip(), data=json.loads(said) if said else None)
@@ -117,22 +117,22 @@ async def signal(asking: AdmittedRequest) -> Response:
         raise ValidationError(error.errors()[0]["msg"], field="name") from None
     except (ValueError, RecursionError):
         raise ValidationError("The data of a signal must be JSON.", field="data") from None
-    await asking.may.organization.tasks.signal(task.id, sent)
-    return await asking.go(f"/ui/tasks/{task.id}", notice="signalled")
+    await context.may.organization.tasks.signal(task.id, sent)
+    return await context.go(f"/ui/tasks/{task.id}", notice="signalled")
 
 
-async def skip(asking: AdmittedRequest) -> Response:
+async def skip(context: RequestContext) -> Response:
     """Let the other tasks of its conversation pass a task."""
-    await asking.form()
-    task = await task_of(asking)
-    await asking.may.organization.tasks.skip(task.id)
-    return await asking.go(f"/ui/tasks/{task.id}", notice="skipped")
+    await context.form()
+    task = await task_of(context)
+    await context.may.organization.tasks.skip(task.id)
+    return await context.go(f"/ui/tasks/{task.id}", notice="skipped")
 
 
-async def retry(asking: AdmittedRequest) -> Response:
+async def retry(context: RequestContext) -> Response:
     """Queue a task again."""
-    form = await asking.form()
-    task = await task_of(asking)
-    await asking.front.enter_queue(asking.may, task.agent_id)
-    await asking.may.organization.tasks.retry(task.id, resume=False if text_of(form, "anew") else None)
-    return await asking.go(f"/ui/tasks/{task.id}", notice="retried")
+    form = await context.form()
+    task = await task_of(context)
+    await context.server.enter_queue(context.may, task.agent_id)
+    await context.may.organization.tasks.retry(task.id, resume=False if text_of(form, "anew") else None)
+    return await context.go(f"/ui/tasks/{task.id}", notice="retried")

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import HTMLResponse, Response
 
-from worker.dashboard.asking import AdmittedRequest
+from worker.dashboard.request_context import RequestContext
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import NotFound
 from worker.words.finish import FinishReason, is_whole
@@ -23,32 +23,32 @@ PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(d
 FIELDS = ("agent", "status", "internal_status", "error_code", "finish", "user", "text", "since", "until", "parent")
 
 
-async def tasks(asking: AdmittedRequest) -> Response:
+async def tasks(context: RequestContext) -> Response:
     """Show a page of tasks."""
-    return await asking.page("tasks.html", **await _list(asking), agents=await agents_of(asking))
+    return await context.page("tasks.html", **await _list(context), agents=await agents_of(context))
 
 
-async def live(asking: AdmittedRequest) -> Response:
+async def live(context: RequestContext) -> Response:
     """Return the list if it has changed since the version that the browser shows, otherwise 204."""
-    shown = await _list(asking)
-    if shown["version"] == asking.request.query_params.get("version"):
+    shown = await _list(context)
+    if shown["version"] == context.request.query_params.get("version"):
         return Response(status_code=204)
-    return HTMLResponse(await asking.html("tasks_list.html", **shown))
+    return HTMLResponse(await context.html("tasks_list.html", **shown))
 
 
-async def agents_of(asking: AdmittedRequest) -> list[str]:
+async def agents_of(context: RequestContext) -> list[str]:
     """Return the ids of the agents that the visitor can reach."""
     return sorted(
-        agent.id for agent in await asking.may.organization.tasks.list_agents() if asking.may.reaches(agent.id)
+        agent.id for agent in await context.may.organization.tasks.list_agents() if context.may.reaches(agent.id)
     )
 
 
-async def _list(asking: AdmittedRequest) -> dict[str, Any]:
-    filters = {name: asking.request.query_params.get(name, "").strip() for name in FIELDS}
-    query = _query(filters, asking.request.query_params.get("before"))
-    found = await asking.may.organization.tasks.find(asking.may.within(query))
+async def _list(context: RequestContext) -> dict[str, Any]:
+    filters = {name: context.request.query_params.get(name, "").strip() for name in FIELDS}
+    query = _query(filters, context.request.query_params.get("before"))
+    found = await context.may.organization.tasks.find(context.may.within(query))
     items, more = found[:PAGE], len(found) > PAGE
-    counts = await asking.may.organization.tasks.counts(asking.may.within(query))
+    counts = await context.may.organization.tasks.counts(context.may.within(query))
     return {
         "filters": filters,
         "is_filtered": any(filters.values()),

@@ -11,7 +11,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import Response
 
-from worker.dashboard.front import Front
+from worker.dashboard.server_interface import ServerInterface
 
 SECRET = "dashboard"  # noqa: S105 - the name of a secret, not the secret
 NAME = "worker_visit"
@@ -24,27 +24,27 @@ class Visit:
 
     Args:
         nonce: A random number that identifies the visit; forms are bound to it.
-        mark: The token of its session; None if the visitor has not signed in.
+        session_token: The token of its session; None if the visitor has not signed in.
     """
 
     nonce: str
-    mark: str | None = None
+    session_token: str | None = None
 
 
-def new_visit(mark: str | None = None) -> Visit:
+def new_visit(session_token: str | None = None) -> Visit:
     """Return a new visit. Signing in starts one, so that a cookie planted by an attacker is useless."""
-    return Visit(secrets.token_urlsafe(18), mark)
+    return Visit(secrets.token_urlsafe(18), session_token)
 
 
 class Visits:
     """Reads and writes the cookie, and binds forms to it."""
 
-    def __init__(self, front: Front) -> None:
-        self._front = front
+    def __init__(self, server: ServerInterface) -> None:
+        self._server = server
 
     async def _keys(self) -> Sequence[bytes]:
         """Return the accepted signing secrets, newest last, as the signer expects."""
-        return (await self._front.secrets(SECRET))[::-1]
+        return (await self._server.secrets(SECRET))[::-1]
 
     async def read(self, request: Request) -> Visit | None:
         """Return the visit of a request, or None if its cookie is missing, invalid or expired."""
@@ -52,19 +52,19 @@ class Visits:
         if text is None:
             return None
         try:
-            found = URLSafeTimedSerializer(await self._keys()).loads(text, max_age=self._front.session_seconds)
+            found = URLSafeTimedSerializer(await self._keys()).loads(text, max_age=self._server.session_seconds)
         except BadData:
             return None
-        nonce, mark = cast("tuple[str, str | None]", found)  # signed, so we wrote it
-        return Visit(nonce, mark)
+        nonce, session_token = cast("tuple[str, str | None]", found)  # signed, so we wrote it
+        return Visit(nonce, session_token)
 
     async def write(self, response: Response, request: Request, visit: Visit) -> None:
         """Set the cookie of a visit."""
         secure = is_secure(request)
         response.set_cookie(
             SECURE_NAME if secure else NAME,
-            URLSafeTimedSerializer(await self._keys()).dumps([visit.nonce, visit.mark]),
-            max_age=self._front.session_seconds,
+            URLSafeTimedSerializer(await self._keys()).dumps([visit.nonce, visit.session_token]),
+            max_age=self._server.session_seconds,
             path="/",
             secure=secure,
             httponly=True,

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack
 
 from worker.current import Run, Stopping
-from worker.face import artifacts, asking, bridge, children, steps, waits
+from worker.face import artifacts, bridge, children, questions, steps, waits
 from worker.face.artifacts import Content
 from worker.face.children import ChildTask
 from worker.face.options import TaskOptions
@@ -122,7 +122,7 @@ class Context:
             ValidationError: The question, schema or choices are invalid.
             Conflict: The platform does not keep journals.
         """
-        return await asking.ask(self.run, asking.request_of(self.run, question, schema, choices, timeout))
+        return await questions.ask(self.run, questions.request_of(self.run, question, schema, choices, timeout))
 
     ask_sync = bridge.blocking(ask)
 

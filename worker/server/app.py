@@ -14,8 +14,8 @@ from starlette.types import ASGIApp
 
 from worker.contracts import Host
 from worker.server.authorization import Gate
+from worker.server.dashboard_interface import DashboardInterface
 from worker.server.document import Application
-from worker.server.front import ServerFront
 from worker.server.head_requests import HeadMiddleware
 from worker.server.limits import failures
 from worker.server.limits.request_bounds import METHODS, PathMiddleware
@@ -73,7 +73,7 @@ async def ready(request: Request) -> Readiness:
     return Readiness(hung_threads=sum(hung.values()), hung_workers=dict(list(hung.items())[:MAX_SHOWN]))
 
 
-Pages = Callable[[ServerFront], ASGIApp]
+Pages = Callable[[DashboardInterface], ASGIApp]
 """Creates the dashboard from the parts of the server that are open to it."""
 
 
@@ -119,7 +119,7 @@ def create_app(
     for router in (health, *ROUTERS):
         app.router.routes += router.routes  # including them would build each route again, at the first request
     if pages is not None:
-        made = pages(ServerFront(service))
+        made = pages(DashboardInterface(service))
         app.router.routes += [Route(path, made, name=f"pages {path}") for path in ("/", "/ui")]
         app.router.routes.append(Mount("/ui", made, name="pages"))
         app.router.routes.append(Route("/docs", _to_the_docs, name="docs"))

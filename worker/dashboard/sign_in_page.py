@@ -5,7 +5,7 @@ import re
 
 from starlette.responses import Response
 
-from worker.dashboard.asking import AdmittedRequest, text_of
+from worker.dashboard.request_context import RequestContext, text_of
 from worker.dashboard.visits import new_visit
 from worker.words.errors import ModuleException, Unavailable
 
@@ -14,37 +14,37 @@ TOO_MANY = 429  # HTTP: too many requests
 WRONG_SECONDS = 0.5  # delay after a wrong key; it only limits log entries, since keys of 256 bits cannot be guessed
 
 
-async def sign_in(asking: AdmittedRequest) -> Response:
+async def sign_in(context: RequestContext) -> Response:
     """Show the sign-in form."""
-    return await asking.page("sign_in.html", next=_next(asking.request.query_params.get("next", "")), wrong=None)
+    return await context.page("sign_in.html", next=_next(context.request.query_params.get("next", "")), wrong=None)
 
 
-async def enter(asking: AdmittedRequest) -> Response:
+async def submit(context: RequestContext) -> Response:
     """Sign in with a key, and redirect to the page that the visitor wanted."""
-    form = await asking.form()
+    form = await context.form()
     wanted = _next(text_of(form, "next"))
     try:
-        mark = await asking.front.sign_in(text_of(form, "key"), asking.request.scope)
+        session_token = await context.server.sign_in(text_of(form, "key"), context.request.scope)
     except Unavailable:
         raise
     except ModuleException as error:
         await asyncio.sleep(WRONG_SECONDS)
         status = TOO_MANY if error.status_code == TOO_MANY else 401
-        return await asking.page("sign_in.html", status, next=wanted, wrong=error.description)
-    asking.visit, asking.is_new = new_visit(mark), True
-    response = await asking.go("/")
+        return await context.page("sign_in.html", status, next=wanted, wrong=error.description)
+    context.visit, context.is_new = new_visit(session_token), True
+    response = await context.go("/")
     if wanted:
         response.headers["location"] = wanted
     return response
 
 
-async def leave(asking: AdmittedRequest) -> Response:
+async def sign_out(context: RequestContext) -> Response:
     """End the session, including for copies of its cookie."""
-    await asking.form()
-    if asking.visit.mark is not None:
-        await asking.front.sign_out(asking.visit.mark, asking.request.scope)
-    asking.visit, asking.is_new = new_visit(), True
-    return await asking.go("/ui/sign-in", notice="out")
+    await context.form()
+    if context.visit.session_token is not None:
+        await context.server.sign_out(context.visit.session_token, context.request.scope)
+    context.visit, context.is_new = new_visit(), True
+    return await context.go("/ui/sign-in", notice="out")
 
 
 def _next(text: str) -> str:

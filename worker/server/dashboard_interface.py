@@ -1,4 +1,4 @@
-"""The parts of the server open to the dashboard, which declares them as a protocol (``worker/dashboard/front.py``)."""
+"""The server as the dashboard uses it; ``worker/dashboard/server_interface.py`` declares it as a protocol."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -24,7 +24,7 @@ from worker.words.roles import Role
 from worker.words.tasks import TaskRecord
 
 
-class ServerFront:
+class DashboardInterface:
     """The server's interface for the dashboard.
 
     Args:
@@ -80,18 +80,18 @@ class ServerFront:
         except ModuleException as error:
             self.refused(scope, error, None)
             raise
-        mark = await self._service.host.sessions.begin(known, self.session_seconds)
+        session_token = await self._service.host.sessions.begin(known, self.session_seconds)
         await self._write(AuditAction.SignedIn, access, scope)
-        return mark
+        return session_token
 
-    async def sign_out(self, mark: str, scope: Scope) -> None:
+    async def sign_out(self, session_token: str, scope: Scope) -> None:
         """End a session and its open streams.
 
         Raises:
             Unavailable: The database cannot be reached.
         """
-        known = await self._service.host.sessions.find(mark)
-        await self._service.host.sessions.end(mark)
+        known = await self._service.host.sessions.find(session_token)
+        await self._service.host.sessions.end(session_token)
         if known is not None:
             try:
                 access = await self._service.keyring.readmit(known, None)
@@ -135,11 +135,11 @@ class ServerFront:
         """
         await revoke_key(self._service, access, key_id)
 
-    async def admit(self, mark: str | None, organization_id: str | None) -> Access:
+    async def admit(self, session_token: str | None, organization_id: str | None) -> Access:
         """Return the permissions of a session, or without a session those of requests without a key.
 
         Args:
-            mark: The session's token, or None.
+            session_token: The session's token, or None.
             organization_id: The organization that the request's path names.
 
         Raises:
@@ -147,12 +147,12 @@ class ServerFront:
             NotFound: The key belongs to another organization.
             Unavailable: The database cannot be reached.
         """
-        if mark is None:
+        if session_token is None:
             return await self._service.keyring.admit(None, organization_id)
-        known = await self._service.host.sessions.find(mark) if self._service.is_open else ""
+        known = await self._service.host.sessions.find(session_token) if self._service.is_open else ""
         if known is None:
             raise Unauthorized(description="Your session has ended. Sign in again.")
-        return replace(await self._service.keyring.readmit(known, organization_id), session=mark)
+        return replace(await self._service.keyring.readmit(known, organization_id), session=session_token)
 
     async def enter_queue(self, access: Access, agent_id: str) -> None:
         """Count a new task of an agent.

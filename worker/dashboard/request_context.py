@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from worker.contracts.access import PAGES
-from worker.dashboard.front import Front, Reach
 from worker.dashboard.rendering import render
+from worker.dashboard.server_interface import Reach, ServerInterface
 from worker.dashboard.visits import Visit, Visits
 from worker.words.errors import ModuleException, TaskNotFound
 from worker.words.ids import is_id
@@ -47,7 +47,7 @@ class Forged(ModuleException):
 
 
 @dataclass(slots=True)
-class AdmittedRequest:
+class RequestContext:
     """A request that was admitted.
 
     Args:
@@ -56,7 +56,7 @@ class AdmittedRequest:
     """
 
     request: Request
-    front: Front
+    server: ServerInterface
     visits: Visits
     visit: Visit
     reach: Reach | None = None
@@ -76,7 +76,7 @@ class AdmittedRequest:
     @property
     def is_open(self) -> bool:
         """Whether every visitor may do everything, because there are no keys."""
-        return self.reach is not None and self.visit.mark is None
+        return self.reach is not None and self.visit.session_token is None
 
     def url(self, path: str, **query: Any) -> str:
         """Return the URL of a page, with the organization as its prefix if the visitor's own URL has it."""
@@ -101,7 +101,7 @@ class AdmittedRequest:
         """Render a page or a fragment."""
         notice = NOTICES.get(self.request.query_params.get("notice", ""))
         token = await self.visits.token(self.visit)
-        return render(template, {"asking": self, "url": self.url, "token": token, "notice": notice, **values})
+        return render(template, {"context": self, "url": self.url, "token": token, "notice": notice, **values})
 
     async def go(self, path: str, **query: Any) -> Response:
         """Return a redirect to another page."""
@@ -125,19 +125,19 @@ class AdmittedRequest:
         return form
 
 
-Page = Callable[[AdmittedRequest], Awaitable[Response]]
+Page = Callable[[RequestContext], Awaitable[Response]]
 
 
-async def task_of(asking: AdmittedRequest) -> TaskRecord:
+async def task_of(context: RequestContext) -> TaskRecord:
     """Return the task that the URL names.
 
     Raises:
         TaskNotFound: There is no such task, or the visitor cannot reach it.
     """
-    task_id = asking.request.path_params["task_id"]
+    task_id = context.request.path_params["task_id"]
     if not is_id(task_id):
         raise TaskNotFound(task_id[:128])
-    return await asking.may.task(task_id)
+    return await context.may.task(task_id)
 
 
 def text_of(form: FormData | Mapping[str, Any], name: str) -> str:

@@ -93,7 +93,7 @@ class Reach(Protocol):
         ...
 
 
-class Front(Protocol):
+class ServerInterface(Protocol):
     """The server, as the dashboard uses it."""
 
     @property
@@ -136,7 +136,7 @@ class Front(Protocol):
         """
         ...
 
-    async def sign_out(self, mark: str, scope: Connection) -> None:
+    async def sign_out(self, session_token: str, scope: Connection) -> None:
         """End a session and its open streams, including for copies of its token.
 
         Raises:
@@ -174,7 +174,7 @@ class Front(Protocol):
         """
         ...
 
-    async def admit(self, mark: str | None, organization_id: str | None) -> Reach:
+    async def admit(self, session_token: str | None, organization_id: str | None) -> Reach:
         """Return the permissions of a session, or without a session those of requests without a key.
 
         Raises:
