@@ -1,10 +1,11 @@
 """The list of known differences from Agno's own tests may only shrink; what they are measured with."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 from agno.agent import Agent
 
-from tests.agno_suite.comparing import different, settled
+from tests.agno_suite.comparing import different, events_of, settled
 from tests.agno_suite.known import Known
 from tests.agno_suite.provider import Provider
 from tests.agno_suite.report import Measured, found, shortened
@@ -57,11 +58,22 @@ def test_a_pass_is_compared_only_where_its_baseline_passes() -> None:
 
 
 def test_text_is_compared_as_a_whole_however_it_was_streamed() -> None:
-    pieces = [{"event": "RunContent", "agent_id": "a", "content": each} for each in ("one ", "two")]
-    whole = [{"event": "RunContent", "agent_id": "a", "content": "one two"}]
-    other = [{"event": "RunContent", "agent_id": "b", "content": "two"}]
-    assert settled({"events": pieces}) == settled({"events": whole})
-    assert settled({"events": [pieces[0], *other]}) != settled({"events": whole})
+    for kind in ("RunContent", "RunIntermediateContent"):
+        pieces = [{"event": kind, "agent_id": "a", "content": each} for each in ("one ", "two")]
+        whole = [{"event": kind, "agent_id": "a", "content": "one two"}]
+        other = [{"event": kind, "agent_id": "b", "content": "two"}]
+        assert settled({"events": pieces}) == settled({"events": whole})
+        assert settled({"events": [pieces[0], *other]}) != settled({"events": whole})
+        told = [[SimpleNamespace(**each) for each in events] for events in (pieces, whole)]
+        assert events_of(told[0]) == events_of(told[1])
+
+
+def test_a_call_that_the_baseline_does_not_make_is_a_difference() -> None:
+    said = {"content": None, "raised": None, "output": "one", "events": {}, "session": None}
+    converted, recorded = Measured("converted", passed={"a"}), Measured("recorded", passed={"a"})
+    converted.runs["a"] = [{"said": said, "asked": 1, "tools": 0}]
+    recorded.runs["a"] = [{"said": said, "asked": 2, "tools": 0}]
+    assert dict(found({"converted": converted, "recorded": recorded})) == {"recorded a calls.asked": "1 is not 2"}
 
 
 async def test_the_stand_in_is_asked_in_the_protocols_of_several_providers() -> None:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from jsonschema.validators import validator_for
+
 from tests.agno_suite.comparing import settled
 
 JSON = dict[str, Any]
@@ -172,7 +174,8 @@ def _of_type(schema: JSON, question: Question, name: str, definitions: JSON, lev
         return max(schema.get("minimum", BY_TYPE[kind]), BY_TYPE[kind])
     if kind in BY_TYPE:
         return BY_TYPE[kind]
-    return _word_for(name, question.last)
+    words = (_word_for(name, question.last), NAMED.get(name, name), "text")
+    return next((each for each in words if validator_for(schema)(schema).is_valid(each)), words[0])
 
 
 def _word_for(name: str, said: str) -> str:

@@ -11,6 +11,8 @@ TIMES = frozenset(
 MADE_UP = frozenset({"child_run_id", "approval_id", "run_id", "parent_run_id", "workflow_run_id", "task_id"})
 OF_BRANCHES = frozenset({"runs", "member_responses", "step_executor_runs"})
 """Lists of runs that may have gone on side by side: they are compared by who made them."""
+TEXTS = ("RunContent", "RunIntermediateContent")
+"""How the events of a streamed text end."""
 CHANGING = re.compile(
     r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"  # a UUID
     r"|\b(?:run|task)-?\d+\.\d+\.[0-9a-f]{12}"  # our ids of runs
@@ -54,7 +56,7 @@ def _in_order(key: Any, value: Any) -> Any:
 def _joined(events: list[Any]) -> list[Any]:
     made: list[Any] = []
     for event in events:
-        is_text = isinstance(event, dict) and str(event.get("event")).endswith("RunContent")
+        is_text = isinstance(event, dict) and str(event.get("event")).endswith(TEXTS)
         before = made[-1] if made else None
         if is_text and isinstance(before, dict) and _without_text(before) == _without_text(event):
             made[-1] = {**before, "content": f"{before.get('content') or ''}{event.get('content') or ''}"}
@@ -93,7 +95,7 @@ def events_of(items: Sequence[Any]) -> dict[str, list[str]]:
     for item in items:
         name = str(getattr(item, "event", None) or type(item).__name__)
         content = getattr(item, "content", None)
-        if name.endswith("RunContent"):
+        if name.endswith(TEXTS):
             if not getattr(item, "parent_run_id", None):  # a member's is not given again: readers have had it
                 who = str(getattr(item, "agent_name", None) or getattr(item, "team_name", None) or "")
                 texts.setdefault((name, who), []).append(str(content or ""))

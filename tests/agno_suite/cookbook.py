@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.agno_suite.comparing import different
-from tests.agno_suite.report import shortened
+from tests.agno_suite.report import calls_of, shortened
 
 HERE = Path(__file__).parent
 COMPARED = ("raised", "output", "events", "session")
@@ -92,9 +92,9 @@ def _found(name: str, lines: Lines) -> Iterator[tuple[str, str]]:
 def _between(one: dict[str, Any], another: dict[str, Any]) -> dict[str, str]:
     if another["end"] != "ran":
         return {"ends": another.get("why", another["end"])}
-    return shortened(
-        text for each in COMPARED for text in different(one["said"][each], another["said"][each], f".{each}")
-    )
+    texts = [text for each in COMPARED for text in different(one["said"][each], another["said"][each], f".{each}")]
+    texts += different(calls_of(one), calls_of(another), ".calls")
+    return shortened(texts)
 
 
 def _within(line: dict[str, Any], way: str) -> dict[str, str]:

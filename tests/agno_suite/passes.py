@@ -207,7 +207,9 @@ class _AsTask:
     async def _handler(self, run_agent: Any) -> Any:
         given = self._call.input
         is_joined = self._call.kind == "workflow" and given is not None  # with what a task asks for, into one text
-        return await run_agent(self._call.subject, Material(str(given) if is_joined else given or ""))
+        form = self._call.options.get("output_schema")  # the worker checks the result against it
+        options = {} if form is None else {"output_schema": form}
+        return await run_agent(self._call.subject, Material(str(given) if is_joined else given or "", options=options))
 
     def substitute(self, own: Any) -> Any:
         """Make the worker's call of ``arun`` with the arguments of whoever made the call."""

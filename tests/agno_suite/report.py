@@ -78,6 +78,11 @@ def found(measured: dict[str, Measured]) -> Iterator[tuple[str, str]]:
                 yield from _within(f"{name} {test}", base.runs[test], one.runs[test])
 
 
+def calls_of(line: dict[str, Any]) -> dict[str, Any]:
+    """How many calls of models and tools a run made."""
+    return {each: line.get(each) for each in ("asked", "tools")}
+
+
 def shortened(texts: Iterable[str]) -> dict[str, str]:
     """Differences by the upper levels of their paths, without positions in lists; the first of each."""
     seen: dict[str, str] = {}
@@ -102,6 +107,8 @@ def _texts(base: list[dict[str, Any]], one: list[dict[str, Any]]) -> Iterator[st
         for each in COMPARED:
             if each in mine["said"] and not (each == "content" and mine["said"][each] is None):
                 yield from different(mine["said"][each], theirs["said"][each], f".{each}")
+        if "interrupted" not in theirs:  # one attempt each
+            yield from different(calls_of(mine), calls_of(theirs), ".calls")
         if theirs.get("interrupted") and not mine["failure"]:
             left = mine["asked"] - theirs["completed"] + 1  # the one that was cut is asked again
             if theirs["asked_then"] > max(left, 0):

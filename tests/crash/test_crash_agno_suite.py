@@ -16,6 +16,13 @@ TESTS = '''
 import itertools
 from agno.agent import Agent
 from agno.models.openai import OpenAIChat
+from pydantic import BaseModel
+
+class Person(BaseModel):
+    name: str
+
+class Book(BaseModel):
+    title: str
 
 said = []
 numbers = itertools.count()
@@ -36,6 +43,10 @@ def test_plain():
 async def test_streaming():
     told = [each async for each in agent().arun("note 'eight'", stream=True, stream_events=True)]
     assert [each.event for each in told if "Tool" in each.event] == ["ToolCallStarted", "ToolCallCompleted"]
+
+def test_a_form_of_the_call_instead_of_the_agent_s():
+    asked = Agent(model=OpenAIChat(id="m"), output_schema=Person)
+    assert isinstance(asked.run("a book", output_schema=Book).content, Book)
 
 def test_that_fails():
     assert agent().run("note 'nine'").content == "something else"
@@ -77,8 +88,8 @@ def test_passes_over_a_folder_of_tests_are_compared_and_only_known_differences_a
     options = ["--keep", tmp_path / "logs", "--known", known, "--pass=converted", "--pass=recorded", "--pass=replayed"]
     made = measure(folder, *options, "--pass=killed@0")
     table = {line.split()[0]: line.split()[1:] for line in made.stdout.splitlines()[1:5]}
-    assert table["converted"] == table["recorded"] == table["replayed"] == ["3", "3", "4", "8", "4"], made.stderr
-    assert table["killed@0"] == ["3", "3", "4", "12", "4"]
+    assert table["converted"] == table["recorded"] == table["replayed"] == ["4", "4", "5", "9", "4"], made.stderr
+    assert table["killed@0"] == ["4", "4", "5", "14", "4"]
     new = re.findall(r"^new: (.+)$", made.stdout, re.MULTILINE)
     assert made.returncode == 1
     assert {each.split("::")[1] for each in new} >= {"test_with_a_hook_that_answers_otherwise_each_time content"}
