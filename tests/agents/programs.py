@@ -28,7 +28,7 @@ from agno.memory import MemoryManager
 from agno.models.message import Citations, Message
 from agno.models.response import ModelResponse
 from agno.run import RunContext
-from agno.run.agent import CustomEvent, RunOutput
+from agno.run.agent import CustomEvent, RunEvent, RunOutput
 from agno.session.summary import SessionSummaryManager
 from agno.team import Team
 from agno.team.mode import TeamMode
@@ -280,7 +280,28 @@ def a_tool_that_yields_events(world: World) -> Agent:
         yield Progress(percent=50, created_at=1)  # what is said of it is its result
         yield f"shipped {number}"
 
-    return Agent(model=world.model(Call("ship", {"number": 1}), Call("ship", {"number": 2}), last_said), tools=[ship])
+    def unload(number: int) -> Iterator[Any]:
+        """Unload, in plain code."""
+        world.effect(f"unloaded {number}")
+        yield f"unloading {number}, "
+        yield Progress(percent=90, created_at=2)
+
+    turns = Call("ship", {"number": 1}), Call("ship", {"number": 2}), Call("unload", {"number": 3}), last_said
+    others = [each for each in RunEvent if each is not RunEvent.custom_event]
+    stored: dict[str, Any] = {"db": world.db, "store_events": True, "events_to_skip": others}
+    return Agent(id="harbor", model=world.model(*turns), tools=[ship, unload], **stored)
+
+
+@program()
+def a_tool_whose_result_is_shown_beside_events(world: World) -> Agent:
+    async def ship(number: int) -> AsyncIterator[Any]:
+        """Ship."""
+        yield Progress(percent=50, created_at=1)  # is not shown
+        world.effect(f"shipped {number}")
+        yield f"shipped {number}. "
+
+    turns = Call("ship", {"number": 1}), Call("ship", {"number": 2}), "done"
+    return Agent(id="harbor", model=world.model(*turns), tools=[tool(show_result=True)(ship)], db=world.db)
 
 
 @program()

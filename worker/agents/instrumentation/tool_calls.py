@@ -11,7 +11,7 @@ from worker.agents.instrumentation.frames import UNKNOWN, Frame, current_turn, p
 from worker.agents.instrumentation.shown_results import ShownResult
 from worker.agents.instrumentation.time_limits import until, until_sync
 from worker.agents.instrumentation.tool_outcomes import RAISED, is_streamed, pack_outcome, pack_result
-from worker.agents.instrumentation.tool_texts import BrokenOff, ToolText, each_of
+from worker.agents.instrumentation.tool_texts import ToolText, broken_off, each_of, with_events, without_events
 from worker.agents.journal import Entry, Identity, Scope
 from worker.agents.runs.loops import BEYOND
 from worker.agents.tools.tools import declared, has_state, is_redone, lost_state, name_of_toolkit, shape_of
@@ -174,9 +174,9 @@ class ToolCall:
         call, value = self.call, entry.value
         success: Any = "error" not in value
         if success:
-            call.result = self._shown.again(unpacked(value["agno"]) if "agno" in value else value["result"], entry)
+            call.result = self._result_of(entry)
         elif "shown" in value:  # Agno learns of the failure when it has shown the text, as in the earlier attempt
-            success, call.result = True, BrokenOff(self._shown.again(value["shown"], entry), value["error"])
+            success, call.result = True, broken_off(self._shown.again(value["shown"], entry), value["error"])
         else:
             call.error, call.result = value["error"], self._shown.again(None, entry)
         if "raised" in value:
@@ -191,6 +191,15 @@ class ToolCall:
             **unpacked(value.get("media", {})),
         )
         return success, outcome
+
+    def _result_of(self, entry: Entry) -> Any:
+        """Return the result of a call that succeeded."""
+        value = entry.value
+        if "events" not in value:
+            return self._shown.again(unpacked(value["agno"]) if "agno" in value else value["result"], entry)
+        text, events = value["result"], value["events"]
+        shown = self._shown.again(without_events(text, events), entry)
+        return with_events(text, events, type(shown))
 
     def _breaks_off(self, text: ToolText, error: Exception) -> None:
         """Journal that a call has failed while it streamed its result."""
@@ -247,7 +256,7 @@ class ToolCall:
     def _rest_of(self, text: "ToolText") -> str:
         """Return the text that a call has to yield to match its earlier result; journal the result if it is new."""
         if text.before is None or self.frame.is_live:
-            self._note({"result": text.passed + text.held}, text.passed + text.held)
+            self._note(text.packed(), text.passed + text.held)
             return text.held
         if self.frame.has_scope:
             self._run.journal.end(self.frame.scope, failed=False)

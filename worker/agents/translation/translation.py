@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from worker.agents.event_buffer import plain
-from worker.agents.translation.values import ReplayedText
+from worker.agents.translation.values import ReplayedText, replayed_event
 from worker.agents.translation.workflow_steps import Said, WorkflowSteps
 from worker.words.events import CustomData, NewEvent
 from worker.words.statuses import TaskUpdateEventType
@@ -66,7 +66,7 @@ class Translation:
         elif name == "TeamRunStarted":
             self._teams.add(event.run_id)
         elif name == "CustomEvent":
-            yield _custom(event, type(event).__name__, _own_fields(event), event.__dict__.get("tool_call_id"))
+            yield _custom(event, _class_name(event), _own_fields(event), event.__dict__.get("tool_call_id"))
         elif name.endswith("FollowupsCompleted") and event.followups:
             yield _custom(event, "followups", event.followups)
         elif self._steps.is_about_step(event):
@@ -132,6 +132,10 @@ def _custom(event: Any, name: str, data: Any, tool_call_id: str | None = None) -
     agent: str | None = getattr(event, "agent_name", None) or getattr(event, "team_name", None)
     said = CustomData(name=name, data=plain(data), tool_call_id=tool_call_id, agent=agent or None)
     return NewEvent(type=TaskUpdateEventType.Custom, data=said.model_dump(exclude_none=True))
+
+
+def _class_name(event: Any) -> str:
+    return event.class_name if isinstance(event, replayed_event()) else type(event).__name__
 
 
 def _own_fields(event: Any) -> Mapping[str, Any]:

@@ -246,3 +246,32 @@ class ReplayedText(str):
 
     def __str__(self) -> str:
         return self  # Agno calls str() on tool results that it shows
+
+
+@cache
+def replayed_event() -> Any:
+    """Return the class of events from the journal, which tools of earlier attempts have yielded."""
+    from agno.run.agent import CustomEvent
+
+    class ReplayedEvent(CustomEvent):
+        """An event from the journal, of whatever class it was.
+
+        Args:
+            name: The name of that class.
+            text: The text that Agno adds to the tool's result for the event.
+            fields: The event's fields.
+        """
+
+        __slots__ = ("class_name", "text")
+
+        def __init__(self, name: str, text: str, fields: dict[str, Any]) -> None:
+            super().__init__(**fields)
+            self.class_name, self.text = name, text
+
+        def __str__(self) -> str:
+            return self.text
+
+        def to_dict(self) -> dict[str, Any]:
+            return {name: value for name, value in vars(self).items() if value is not None}
+
+    return ReplayedEvent
