@@ -81,7 +81,7 @@ class Claimant:
     session: WorkerSession | None
 
 
-class HeldTask(NamedTuple):
+class ClaimedTask(NamedTuple):
     """A task that a worker holds, and whether the worker has reported its start."""
 
     task_id: str
@@ -89,7 +89,7 @@ class HeldTask(NamedTuple):
     begun: bool
 
 
-class HeldDelivery(NamedTuple):
+class ClaimedDelivery(NamedTuple):
     """A delivery that is leased to a worker."""
 
     subscription_id: int
@@ -97,7 +97,7 @@ class HeldDelivery(NamedTuple):
     claim: int
 
     @classmethod
-    def of(cls, delivery: Delivery) -> "HeldDelivery":
+    def of(cls, delivery: Delivery) -> "ClaimedDelivery":
         """Return the lease of a delivery."""
         return cls(delivery.subscription_id, delivery.event.task_id, delivery.claim)
 
@@ -174,7 +174,7 @@ class Presence(Protocol):
         """
         ...
 
-    async def held(self, worker_id: str) -> list[HeldTask]:
+    async def claimed(self, worker_id: str) -> list[ClaimedTask]:
         """Return the tasks that a worker holds."""
         ...
 
@@ -188,15 +188,15 @@ class Presence(Protocol):
         """
         ...
 
-    async def give_back(self, held: Sequence[HeldTask]) -> None:
+    async def give_back(self, claimed: Sequence[ClaimedTask]) -> None:
         """Make tasks that never reached the worker pending again, uncharged."""
         ...
 
-    async def held_deliveries(self, worker_id: str) -> list[HeldDelivery]:
+    async def claimed_deliveries(self, worker_id: str) -> list[ClaimedDelivery]:
         """Return the deliveries that a worker holds."""
         ...
 
-    async def give_back_deliveries(self, held: Sequence[HeldDelivery]) -> None:
+    async def give_back_deliveries(self, claimed: Sequence[ClaimedDelivery]) -> None:
         """Make deliveries that never reached the worker due again, without counting a try."""
         ...
 

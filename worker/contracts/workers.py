@@ -197,12 +197,12 @@ class Work(Protocol):
         """
         ...
 
-    async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
-        """Return the attempts in ``held`` (task id → attempt) that have lost their task, with the task's status."""
+    async def lost(self, claimed: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
+        """Return the attempts in ``claimed`` (task id → attempt) that have lost their task, with the task's status."""
         ...
 
-    def cut_off(self, held: Mapping[str, int]) -> list[str]:
-        """Return the attempts in ``held`` (task id → attempt) that may be another's by now, by the worker's own clock.
+    def cut_off(self, claimed: Mapping[str, int]) -> list[str]:
+        """Return the attempts in ``claimed`` (task id → attempt) that others may own by now, by the worker's own clock.
 
         The worker's lease has expired since they were claimed, because no renewal was answered. Writes of such a run
         may have been stored; its next ``emit`` or save raises CutOff. ``hand_back`` shows whether the task really was

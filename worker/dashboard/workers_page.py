@@ -11,8 +11,8 @@ async def workers(context: RequestContext) -> Response:
     presence = context.may.organization.presence
     listed = [worker for worker in await presence.workers() if _is_seen(context, worker)]
     may_see = context.may.agents is None  # a visitor limited to some agents must not see a worker's other tasks
-    held = {worker.id: await presence.held(worker.id) for worker in listed if worker.running and may_see}
-    return await context.page("workers.html", workers=listed, held=held, may_see=may_see)
+    claimed = {worker.id: await presence.claimed(worker.id) for worker in listed if worker.running and may_see}
+    return await context.page("workers.html", workers=listed, claimed=claimed, may_see=may_see)
 
 
 def _is_seen(context: RequestContext, worker: WorkerState) -> bool:

@@ -183,13 +183,13 @@ class RemoteWork:
         """Charge the task with a crash, and queue it again or fail it."""
         await (await self._chosen()).crashed(task_id, attempt, reason, delay)
 
-    async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
+    async def lost(self, claimed: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
         """Return the attempts that have lost their lease, with the status of each task."""
-        return await (await self._chosen()).lost(held) if held else {}
+        return await (await self._chosen()).lost(claimed) if claimed else {}
 
-    def cut_off(self, held: Mapping[str, int]) -> list[str]:
+    def cut_off(self, claimed: Mapping[str, int]) -> list[str]:
         """Return the attempts whose lease has expired by this process's clock; a bare platform has no such leases."""
-        return self._side.cut_off(held) if isinstance(self._side, NativeWork) else []
+        return self._side.cut_off(claimed) if isinstance(self._side, NativeWork) else []
 
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
         """Register a listener for changed tasks; return a function that removes it."""

@@ -46,8 +46,8 @@ class LostRuns:
         elsewhere.
         """
         while True:
-            held = self._runs.held()
-            cut = [self._runs.of(task_id, held[task_id]) for task_id in self._platform.work.cut_off(held)]
+            attempts = self._runs.attempts()
+            cut = [self._runs.of(task_id, attempts[task_id]) for task_id in self._platform.work.cut_off(attempts)]
             runs = [each for each in cut if each is not None and not each.writing and not each.run.stopping]
             if runs:
                 announce(WorkerCutOff(worker_id, len(runs)))
@@ -63,13 +63,13 @@ class LostRuns:
             self._look.set()
 
     async def _end_taken(self) -> None:
-        held = self._runs.held()
+        attempts = self._runs.attempts()
         try:
-            lost = await self._platform.work.lost(held)
+            lost = await self._platform.work.lost(attempts)
         except ModuleException:
             return  # the next check asks again, and writes of a lost run are refused anyway
         for task_id, status in lost.items():
-            execution = self._runs.of(task_id, held[task_id])
+            execution = self._runs.of(task_id, attempts[task_id])
             if execution is not None and not execution.writing:
                 if not execution.is_isolated:  # a child announces this itself, unless it has ended the task
                     announce(RunSuperseded(task_id, execution.task.agent_id, execution.attempt, str(status)))

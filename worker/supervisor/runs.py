@@ -62,7 +62,7 @@ class Runs:
         is_idle_enough = 2 * len(self._by_key) < min(self._concurrency, self._most)
         return f"the worker has reached WORKER_MAX_TASKS={self._most}" if is_idle_enough else None
 
-    def held(self) -> dict[str, int]:
+    def attempts(self) -> dict[str, int]:
         """Return the attempt of each current task."""
         return dict(self._by_key.keys())
 

@@ -57,7 +57,9 @@ class Supervisor:
         self._hooks = Hooks(registry.boot_hooks, registry.shutdown_hooks)
         self._caller = Caller(settings.concurrency)
         self._runs = Runs(settings.concurrency, settings.max_tasks)
-        self._wear = Wear(settings, self._pools, lambda: self._watch.held() if self._watch is not None else [], timings)
+        self._wear = Wear(
+            settings, self._pools, lambda: self._watch.recent_blocks() if self._watch is not None else [], timings
+        )
         self._intake = Intake(
             platform,
             settings,
@@ -205,7 +207,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         self._threads = threads.serve(loop, self._settings.concurrency)
         share(loop)
-        self._watch = LoopWatch(loop, self._runs.held, self._timings)
+        self._watch = LoopWatch(loop, self._runs.attempts, self._timings)
         self._watch.start()
         bridge.adopt(loop, self._platform)
         registry = self._intake.serving.registry

@@ -24,7 +24,7 @@ from worker.words.notices import announce
 
 NOTED_SECONDS = 0.25  # without a response, before the block is recorded and counted
 SHOWN_SECONDS = 600.0  # how long a block is shown with the worker
-MAX_HELD = 5  # most blocks shown with the worker
+MAX_BLOCKS = 5  # most blocks shown with the worker
 LINES = 6  # innermost lines of the stack that are recorded
 
 
@@ -41,32 +41,33 @@ class LoopWatch:
 
     Args:
         loop: The event loop.
-        in_hand: Returns the ids of the current tasks.
+        current_tasks: Returns the ids of the current tasks.
         timings: The interval of its checks, and how long a block may last before it is logged.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        in_hand: Callable[[], Iterable[str]] = tuple,
+        current_tasks: Callable[[], Iterable[str]] = tuple,
         timings: WorkerTimings = DEFAULT,
     ) -> None:
         self._loop = loop
         self._ask = loop.call_soon_threadsafe
-        self._in_hand = in_hand
+        self._current_tasks = current_tasks
         self._timings = timings
         self._health = LoopHealth(loop)
         self._stop = threading.Event()
         self._loops_thread = 0
-        self._held: deque[tuple[float, str]] = deque(maxlen=MAX_HELD)
+        self._recent_blocks: deque[tuple[float, str]] = deque(maxlen=MAX_BLOCKS)
         self._thread = threading.Thread(target=self._watch, name="worker watch", daemon=True)
         self.lag = 0.0
         """The seconds that the loop last took to run a callback; grows while the loop is blocked."""
 
-    def held(self) -> list[str]:
+    def recent_blocks(self) -> list[str]:
         """Return a line for each block of the loop within the last ten minutes, latest first."""
         now = time.monotonic()
-        return list(dict.fromkeys(text for at, text in reversed(self._held) if text and now - at < SHOWN_SECONDS))
+        recent = (text for at, text in reversed(self._recent_blocks) if now - at < SHOWN_SECONDS)
+        return list(dict.fromkeys(text for text in recent if text))
 
     def start(self) -> None:
         """Start the thread; must be called on the loop."""
@@ -89,7 +90,7 @@ class LoopWatch:
                 return
             if not answered.wait(NOTED_SECONDS):
                 announce(LoopHeld(*_named(culprit := self._culprit()), culprit.stack))
-                self._held.append((time.monotonic(), _describe(culprit)))
+                self._recent_blocks.append((time.monotonic(), _describe(culprit)))
                 if not answered.wait(self._timings.loop_blocked - NOTED_SECONDS):
                     self._tell(answered, asked)
             self.lag = time.monotonic() - asked
@@ -99,14 +100,14 @@ class LoopWatch:
         """End the process if its loop can do nothing any more: its tasks would wait for as long as it lives."""
         frame = sys._current_frames().get(self._loops_thread)  # noqa: SLF001 - a documented function
         if not self._stop.is_set() and (why := self._health.trouble(frame, answered=answered.is_set())):
-            announce(LoopBroken(why, tuple(self._in_hand())))
+            announce(LoopBroken(why, tuple(self._current_tasks())))
             output.settle()
             os._exit(1)
 
     def _tell(self, answered: threading.Event, asked: float) -> None:
         """Announce the block once, and then its end."""
         culprit = self._culprit()
-        self._held.append((time.monotonic(), _describe(culprit)))
+        self._recent_blocks.append((time.monotonic(), _describe(culprit)))
         named = _named(culprit)
         announce(LoopBlocked(*named, time.monotonic() - asked, culprit.stack))
         while not answered.wait(self._timings.loop):

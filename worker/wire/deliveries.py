@@ -14,7 +14,7 @@ from worker.words.texts import clean
 from worker.words.work import Delivery, DeliveryDemand, Subscription
 
 
-class HeldForm(Form):
+class ClaimedDeliveryForm(Form):
     """A delivery that a worker knows it holds."""
 
     subscription_id: Annotated[int, Field(ge=0, le=2**63 - 1)]
@@ -42,14 +42,14 @@ class DeliveriesForm(Form):
     limit: Count
     limits: list[LimitForm] = Field(default_factory=list[LimitForm])
     seconds: Seconds = 0
-    held: list[HeldForm] | None = None
+    held: list[ClaimedDeliveryForm] | None = None
 
     def demand(self, *, leaving: bool) -> DeliveryDemand:
         """Return the worker's demand, which is zero if the worker or its server is leaving."""
         return DeliveryDemand(0 if leaving else self.limit, {each.subscription: each.limit for each in self.limits})
 
 
-class DeliveryForm(HeldForm):
+class DeliveryForm(ClaimedDeliveryForm):
     """A delivery, as named by the worker that holds it."""
 
     number: Annotated[int, Field(ge=0, le=2**63 - 1)]

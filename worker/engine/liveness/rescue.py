@@ -89,6 +89,6 @@ class Rescue:
         self._access.announce(WORK + DELIVERIES, [])
         return len(orphans)
 
-    async def give_back(self, held: Sequence[Mapping[str, Any]]) -> None:
+    async def give_back(self, claimed: Sequence[Mapping[str, Any]]) -> None:
         """Queue again tasks that a living worker holds, without charging a suspicion."""
-        await asyncio.gather(*(self._writer.write(Release.of(row, suspected=False)) for row in held))
+        await asyncio.gather(*(self._writer.write(Release.of(row, suspected=False)) for row in claimed))

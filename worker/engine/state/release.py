@@ -32,10 +32,10 @@ class Release:
 
     @classmethod
     def of(
-        cls, held: Mapping[str, Any], *, suspected: bool, isolates: bool = True, sign: str | None = None
+        cls, claimed: Mapping[str, Any], *, suspected: bool, isolates: bool = True, sign: str | None = None
     ) -> "Release":
         """Create a release from a row that names the task and its worker."""
-        return cls(held["organization_id"], held["id"], held["worker_id"], suspected, isolates, sign)
+        return cls(claimed["organization_id"], claimed["id"], claimed["worker_id"], suspected, isolates, sign)
 
     def decide(self, row: Row) -> Effect:
         """Queue the task again, or fail it if too many workers died of it; do nothing if it has moved on meanwhile."""

@@ -155,8 +155,8 @@ class ClaimVerbs:
         """Queue again the tasks of a claim that was committed but never answered."""
         if worker_id not in self._unheard or worker_id not in self._local:
             return
-        held = await self._core.read(sql_workers.TASKS_OF_WORKER, (worker_id,))
-        unknown = [row for row in held if self._given.get(row["id"]) != row["attempt"]]
+        claimed = await self._core.read(sql_workers.TASKS_OF_WORKER, (worker_id,))
+        unknown = [row for row in claimed if self._given.get(row["id"]) != row["attempt"]]
         await self._core.rescue.give_back(unknown)
         self._unheard.discard(worker_id)
 

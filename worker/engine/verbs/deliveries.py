@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from worker.contracts import HeldDelivery
+from worker.contracts import ClaimedDelivery
 from worker.engine.commit.hints import DELIVERIES
 from worker.engine.core import Core
 from worker.engine.database.statements import deliveries as sql_deliveries
@@ -24,7 +24,7 @@ class DeliveryQueue:
         self._organization = organization_id
         self._tasks = tasks
         self._subscriptions: dict[str, dict[int, Subscription]] = {}  # of local workers
-        self._given: set[HeldDelivery] = set()  # deliveries given to local workers, and not settled
+        self._given: set[ClaimedDelivery] = set()  # deliveries given to local workers, and not settled
         self._unheard: set[str] = set()  # workers whose deliveries are not known after an error
 
     async def subscribe(self, card: WorkerCard, *, remote: bool) -> list[int]:
@@ -72,7 +72,7 @@ class DeliveryQueue:
                 self._unheard.add(worker_id)
                 raise
             if worker_id in self._subscriptions:
-                self._given.update(HeldDelivery.of(each) for each in found)
+                self._given.update(ClaimedDelivery.of(each) for each in found)
             left = until - time.monotonic()
             if found or left <= 0:
                 return found
@@ -88,19 +88,19 @@ class DeliveryQueue:
     async def _requeue_unanswered(self, worker_id: str) -> None:
         """Make deliveries due again that were claimed without an answer, or could not be settled."""
         if worker_id in self._unheard and worker_id in self._subscriptions:
-            await self.give_back([each for each in await self.held(worker_id) if each not in self._given])
+            await self.give_back([each for each in await self.claimed(worker_id) if each not in self._given])
         self._unheard.discard(worker_id)
 
-    async def held(self, worker_id: str) -> list[HeldDelivery]:
+    async def claimed(self, worker_id: str) -> list[ClaimedDelivery]:
         """Return the deliveries leased to a worker."""
-        rows = await self._core.read(sql_deliveries.HELD_DELIVERIES, (worker_id,))
-        return [HeldDelivery(row["subscription_id"], row["task_id"], row["claim"]) for row in rows]
+        rows = await self._core.read(sql_deliveries.CLAIMED_DELIVERIES, (worker_id,))
+        return [ClaimedDelivery(row["subscription_id"], row["task_id"], row["claim"]) for row in rows]
 
-    async def give_back(self, held: Sequence[HeldDelivery]) -> None:
+    async def give_back(self, claimed: Sequence[ClaimedDelivery]) -> None:
         """Make deliveries due again that never reached their worker, except those that have moved on meanwhile."""
-        if not held:
+        if not claimed:
             return
-        columns = [list(column) for column in zip(*held, strict=True)]
+        columns = [list(column) for column in zip(*claimed, strict=True)]
         if await self._core.rows(sql_deliveries.GIVE_BACK_DELIVERIES, columns):
             self._core.announce(DELIVERIES, [])
 
@@ -144,9 +144,9 @@ class DeliveryQueue:
 
     async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
         """Advance the cursor, or schedule a retry, or set the event aside."""
-        held = HeldDelivery.of(delivery)
-        ours = held in self._given
-        self._given.discard(held)  # even if settling fails: a delivery left leased is handed back before the next claim
+        claimed = ClaimedDelivery.of(delivery)
+        ours = claimed in self._given
+        self._given.discard(claimed)  # even if settling fails: one left leased is handed back before the next claim
         try:
             return await self._settle(delivery, clean(error), final=final)
         except LeaseLost:

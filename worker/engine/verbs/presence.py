@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from worker.contracts import Claimant, HeldDelivery, HeldTask, WorkerSession, WorkerState
+from worker.contracts import Claimant, ClaimedDelivery, ClaimedTask, WorkerSession, WorkerState
 from worker.contracts.bounds import bounded
 from worker.engine.commit.hints import DELIVERIES, WORK
 from worker.engine.core import Core
@@ -109,13 +109,13 @@ class EnginePresence:
 
     async def drop(self, worker_id: str, stream: str) -> None:
         """Record that a worker's stream has ended, and hand back the tasks not begun and the deliveries not settled."""
-        held, held_deliveries = (
-            await self.held(worker_id),
-            await self.held_deliveries(worker_id),
+        claimed, claimed_deliveries = (
+            await self.claimed(worker_id),
+            await self.claimed_deliveries(worker_id),
         )  # read first, since those of a newer stream must stay
         if await self._core.rows(sql_presence.DROPPED, (worker_id, self._organization, stream)):
-            await self.give_back([each for each in held if not each.begun])
-            await self.give_back_deliveries(held_deliveries)
+            await self.give_back([each for each in claimed if not each.begun])
+            await self.give_back_deliveries(claimed_deliveries)
 
     async def record_heartbeat(self, worker_id: str) -> None:
         """Record a worker's heartbeat, and renew its lease."""
@@ -129,10 +129,10 @@ class EnginePresence:
         if not is_busy:
             self._core.announce(WORK, [])
 
-    async def held(self, worker_id: str) -> list[HeldTask]:
+    async def claimed(self, worker_id: str) -> list[ClaimedTask]:
         """Return the tasks that a worker holds, and whether it has begun each."""
-        rows = await self._core.read(sql_presence.HELD, (worker_id, self._organization))
-        return [HeldTask(row["id"], row["attempt"], row["begun"]) for row in rows]
+        rows = await self._core.read(sql_presence.CLAIMED, (worker_id, self._organization))
+        return [ClaimedTask(row["id"], row["attempt"], row["begun"]) for row in rows]
 
     async def end_refused(self, task_id: str, reason: str) -> bool:
         """End a task whose outcome was refused, if its worker sends no attempts and so will not send another outcome.
@@ -146,19 +146,19 @@ class EnginePresence:
         await self._core.writer.write(Save(self._organization, task_id, None, changes))
         return True
 
-    async def give_back(self, held: Sequence[HeldTask]) -> None:
+    async def give_back(self, claimed: Sequence[ClaimedTask]) -> None:
         """Queue again tasks that a worker never got or never began, without a charge; tasks that moved on are left."""
-        for each in held:
+        for each in claimed:
             with suppress(LeaseLost, TaskNotFound):
                 await self._work.hand_back(each.task_id, each.attempt, HandBack())
 
-    async def held_deliveries(self, worker_id: str) -> list[HeldDelivery]:
+    async def claimed_deliveries(self, worker_id: str) -> list[ClaimedDelivery]:
         """Return the deliveries that a worker holds."""
-        return await self._work.delivery_queue.held(worker_id)
+        return await self._work.delivery_queue.claimed(worker_id)
 
-    async def give_back_deliveries(self, held: Sequence[HeldDelivery]) -> None:
+    async def give_back_deliveries(self, claimed: Sequence[ClaimedDelivery]) -> None:
         """Make deliveries due again that a worker never got, without charging a try."""
-        await self._work.delivery_queue.give_back(held)
+        await self._work.delivery_queue.give_back(claimed)
 
     def seen(self) -> dict[str, int]:
         """Return the marks of the hints so far, for ``hint``."""

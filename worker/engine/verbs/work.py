@@ -226,19 +226,19 @@ class EngineWork(ClaimVerbs):
         await self._core.writer.write(Crash(self._organization, task_id, attempt, reason, delay, sequence))
         self._given.pop(task_id, None)
 
-    async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
+    async def lost(self, claimed: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
         """Return the attempts that have lost their lease."""
-        if not held:
+        if not claimed:
             return {}
-        rows = await self._core.rows(sql_tasks.LOST, (list(held), list(held.values()), self._organization))
+        rows = await self._core.rows(sql_tasks.LOST, (list(claimed), list(claimed.values()), self._organization))
         self._core.writer.owned_rows.forget(row["id"] for row in rows)
         for row in rows:
             self._given.pop(row["id"], None)
         return {row["id"]: AgentExecutionStatus(row["status"]) for row in rows}
 
-    def cut_off(self, held: Mapping[str, int]) -> list[str]:
+    def cut_off(self, claimed: Mapping[str, int]) -> list[str]:
         """Return the tasks whose attempts may have been superseded, by this process's own clock."""
-        return [task_id for task_id, attempt in held.items() if self._core.writer.is_cut_off(task_id, attempt)]
+        return [task_id for task_id, attempt in claimed.items() if self._core.writer.is_cut_off(task_id, attempt)]
 
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
         """Register a function to be called with ids of changed tasks, and return a function that removes it."""
@@ -275,8 +275,8 @@ class EngineWork(ClaimVerbs):
         They are handed back while the worker is still listed and its lock is held: otherwise a rescuer might be faster,
         and charge a suspicion.
         """
-        held = await self._core.read(sql_workers.TASKS_OF_WORKER, (worker_id,))
-        await self._core.rescue.give_back(held)
+        claimed = await self._core.read(sql_workers.TASKS_OF_WORKER, (worker_id,))
+        await self._core.rescue.give_back(claimed)
         await self._core.by_index(sql_deliveries.RELEASE_CURSORS, (worker_id,))
         if worker_id in self._local:
             self._local.discard(worker_id)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from worker.contracts.waiting import Backoff
-from worker.remote.bare.holding import Held, Holding, WaitingTask
+from worker.remote.bare.claimed_tasks import ClaimedTasks, RunningTask, WaitingTask
 from worker.remote.bare.local_deliveries import LocalDeliveries
 from worker.remote.clients.tasks import RemoteTasks
 from worker.remote.http.batches import Batches
@@ -28,13 +28,13 @@ class Starting:
 
     Args:
         tasks: The tasks of the platform.
-        holding: The waiting and the running tasks.
+        claimed: The waiting and the running tasks.
         deliveries: Follows the events of started tasks, for bound handlers.
     """
 
-    def __init__(self, tasks: RemoteTasks, holding: Holding, deliveries: LocalDeliveries) -> None:
+    def __init__(self, tasks: RemoteTasks, claimed: ClaimedTasks, deliveries: LocalDeliveries) -> None:
         self._tasks = tasks
-        self._holding = holding
+        self._claimed = claimed
         self._deliveries = deliveries
 
     async def start(self, picked: Sequence[WaitingTask]) -> list[Assignment]:
@@ -52,21 +52,21 @@ class Starting:
             await self._fail(waiting.task_id, error)
             return None
         except ModuleException as error:
-            held = self._holding.held.pop(waiting.task_id, None)
+            running = self._claimed.running.pop(waiting.task_id, None)
             if error.status_code < 500 and error.status_code not in BUSY:  # noqa: PLR2004 - HTTP: a server error
                 announce(PlatformTrouble(doing=f"starting task {waiting.task_id}", error=error))
                 return None
-            waiting.begun = waiting.begun or held is not None
+            waiting.begun = waiting.begun or running is not None
             seconds = AGAIN.pauses().next()
             waiting.due = time.monotonic() + seconds
-            self._holding.waiting.setdefault(waiting.task_id, waiting)
+            self._claimed.waiting.setdefault(waiting.task_id, waiting)
             announce(PlatformTrouble(doing=f"starting task {waiting.task_id}", error=error, again_in=seconds))
             return None
 
     async def _fail(self, task_id: str, error: ModuleException) -> None:
         """Fail a task that cannot be given to a handler."""
         announce(PlatformTrouble(doing=f"starting task {task_id}", error=error))
-        self._holding.held.pop(task_id, None)
+        self._claimed.running.pop(task_id, None)
         try:
             await self._tasks.update(task_id, {"status": Status.Failed, "result": error.description})
         except ModuleException:
@@ -77,21 +77,21 @@ class Starting:
         ours = waiting.assigned is not None and waiting.assigned == task.execution_attempts
         if task.status is not Status.Pending and not (task.status is Status.Executing and (waiting.begun or ours)):
             return None
-        held = self._hold(task, waiting)
+        running = self._hold(task, waiting)
         if task.status is Status.Pending or not waiting.begun or ours:
             task = await self._tasks.update(task.id, {"status": Status.Executing})
             if task.status is not Status.Executing:
-                self._holding.held.pop(task.id, None)
+                self._claimed.running.pop(task.id, None)
                 return None
         self._deliveries.watch(task)
-        return Assignment(task.model_copy(update={"errors": waiting.errors}), held.attempt)
+        return Assignment(task.model_copy(update={"errors": waiting.errors}), running.attempt)
 
-    def _hold(self, task: TaskRecord, waiting: WaitingTask) -> Held:
+    def _hold(self, task: TaskRecord, waiting: WaitingTask) -> RunningTask:
         async def push(batch: Sequence[list[NewEvent]]) -> list[None]:
             await self._tasks.push(task.id, [event for events in batch for event in events])
             return [None] * len(batch)
 
-        attempt = self._holding.next_attempt(task.id, task.execution_attempts)
-        held = Held(task.id, task.agent_id, attempt, waiting.errors, Batches(push))
-        self._holding.held[task.id] = held
-        return held
+        attempt = self._claimed.next_attempt(task.id, task.execution_attempts)
+        running = RunningTask(task.id, task.agent_id, attempt, waiting.errors, Batches(push))
+        self._claimed.running[task.id] = running
+        return running

@@ -13,7 +13,7 @@ from typing import Any
 from worker.background import in_background
 from worker.contracts.waiting import STREAMS, until_done
 from worker.remote.bare.agent_streams import AgentStream
-from worker.remote.bare.holding import Held, Holding, WaitingTask
+from worker.remote.bare.claimed_tasks import ClaimedTasks, RunningTask, WaitingTask
 from worker.remote.bare.local_deliveries import LocalDeliveries
 from worker.remote.bare.metrics import metrics
 from worker.remote.bare.starting import Starting
@@ -58,8 +58,8 @@ class BareWork:
         self._flags = flags
         self._heartbeats = heartbeats
         self._deliveries = LocalDeliveries(tasks, flags)
-        self._holding = Holding()
-        self._starting = Starting(tasks, self._holding, self._deliveries)
+        self._claimed = ClaimedTasks()
+        self._starting = Starting(tasks, self._claimed, self._deliveries)
         self._streams: dict[str, AgentStream] = {}
         self._answered = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
@@ -115,7 +115,7 @@ class BareWork:
         task_id, agent_id, assigned = (data.get(name) for name in ("id", "agent_id", "assigned_attempt"))
         if not isinstance(task_id, str) or not isinstance(agent_id, str):
             return
-        if self._holding.assign(task_id, agent_id, assigned if isinstance(assigned, int) else None):
+        if self._claimed.assign(task_id, agent_id, assigned if isinstance(assigned, int) else None):
             self._flags.wake(WORK)
 
     async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:  # noqa: ARG002 - the platform assigns an id per stream
@@ -128,7 +128,7 @@ class BareWork:
             await self._report_capacity(wanted)
             if wanted.total <= 0:
                 return []
-            picked = self._holding.pick(wanted)
+            picked = self._claimed.pick(wanted)
             started = await self._starting.start(picked)
             if started:
                 await self._report_capacity(wanted, Counter(each.task.agent_id for each in started))
@@ -142,7 +142,7 @@ class BareWork:
     async def _report_capacity(self, demand: Demand, taken: Mapping[str, int] | None = None) -> None:
         """Report on each stream whether it may assign more tasks; a draining worker reports first that it is busy."""
         reports = (
-            stream.report_capacity(busy=self._holding.is_busy(agent_id, demand, taken or {}))
+            stream.report_capacity(busy=self._claimed.is_busy(agent_id, demand, taken or {}))
             for agent_id, stream in self._streams.items()
         )
         await asyncio.gather(*reports)
@@ -155,9 +155,9 @@ class BareWork:
         journal: Sequence[JournalEntry] = (),  # noqa: ARG002 - not supported, so nothing reads it
     ) -> None:
         """Push events. Journal entries are dropped: ``resume`` is not among the platform's capabilities."""
-        held = self._holding.owned(task_id, attempt)
+        running = self._claimed.owned(task_id, attempt)
         if events:
-            await held.pushes.ask(list(events))
+            await running.pushes.ask(list(events))
 
     async def journal(self, task_id: str) -> dict[str, str]:  # noqa: ARG002 - not supported
         """Return an empty journal."""
@@ -195,51 +195,51 @@ class BareWork:
         """Write the attempt's outcome, unless the task was ended in the meantime."""
         if not outcome.status.is_terminal and outcome.status is not Status.Paused:
             raise ValidationError(f"no attempt ends as {outcome.status}", field="status")
-        held = self._holding.owned(task_id, attempt)
-        if held.ended is None:  # otherwise an earlier try may have arrived, and the final status is our own
-            await self._check_open(held)
-        held.ended = outcome.status
+        running = self._claimed.owned(task_id, attempt)
+        if running.ended is None:  # otherwise an earlier try may have arrived, and the final status is our own
+            await self._check_open(running)
+        running.ended = outcome.status
         changes = {name: value for name, value in outcome.changes.items() if value is not None}  # null means unchanged
         record = await self._tasks.update(task_id, {**changes, "status": outcome.status})
-        self._holding.held.pop(task_id, None)
+        self._claimed.running.pop(task_id, None)
         if record.status is not outcome.status:
             raise LeaseLost(task_id, attempt)
-        in_background(self._report(record, outcome, held), self._reports, f"reporting metrics of {task_id}")
+        in_background(self._report(record, outcome, running), self._reports, f"reporting metrics of {task_id}")
 
-    async def _check_open(self, held: Held) -> None:
+    async def _check_open(self, running: RunningTask) -> None:
         """Raise LeaseLost if a task has ended or no longer exists, so that no write replaces its outcome."""
         try:
-            task = await self._tasks.get(held.task_id)
+            task = await self._tasks.get(running.task_id)
         except TaskNotFound:
             task = None
         if task is None or task.status in TERMINAL:
-            self._holding.held.pop(held.task_id, None)
-            raise LeaseLost(held.task_id, held.attempt)
+            self._claimed.running.pop(running.task_id, None)
+            raise LeaseLost(running.task_id, running.attempt)
 
-    async def _report(self, record: TaskRecord, outcome: Outcome, held: Held) -> None:
+    async def _report(self, record: TaskRecord, outcome: Outcome, running: RunningTask) -> None:
         path = f"/agents-metrics/{record.agent_id}/execution"
         try:
             await self._transport.call(
-                "POST", path, body=metrics(record, outcome, time.monotonic() - held.started), repeat=Repeat.NEVER
+                "POST", path, body=metrics(record, outcome, time.monotonic() - running.started), repeat=Repeat.NEVER
             )
         except ModuleException as error:
             announce(PlatformTrouble(doing="reporting metrics", error=error))
 
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
         """Retry the task in this process after an error; without an error, ask the platform to queue it again."""
-        held = self._holding.owned(task_id, attempt)
-        await self._check_open(held)
+        running = self._claimed.owned(task_id, attempt)
+        await self._check_open(running)
         if back.error is None:
             await self._give_up(task_id)
-            self._holding.held.pop(task_id, None)
+            self._claimed.running.pop(task_id, None)
             return
-        self._holding.held.pop(task_id, None)
-        self._holding.waiting[task_id] = WaitingTask(
+        self._claimed.running.pop(task_id, None)
+        self._claimed.waiting[task_id] = WaitingTask(
             task_id,
-            held.agent_id,
+            running.agent_id,
             due=time.monotonic() + back.delay,
             begun=True,
-            errors=held.errors + 1,
+            errors=running.errors + 1,
             error=back.error,
         )
 
@@ -264,19 +264,19 @@ class BareWork:
             refused = Unsupported(f"take back task {task_id}, which stays executing", self._transport.addresses.shown)
             announce(PlatformTrouble(doing="handing back", error=refused))
 
-    async def lost(self, held: Mapping[str, int]) -> dict[str, Status]:
-        """Return the held tasks that have ended or no longer exist, with their status."""
-        statuses = await asyncio.gather(*(self._status(task_id) for task_id in held))
-        lost = {task_id: status for task_id, status in zip(held, statuses, strict=True) if status in TERMINAL}
-        return {task_id: status for task_id, status in lost.items() if self._let_go(task_id, held[task_id])}
+    async def lost(self, claimed: Mapping[str, int]) -> dict[str, Status]:
+        """Return the tasks that have ended or no longer exist, with their status."""
+        statuses = await asyncio.gather(*(self._status(task_id) for task_id in claimed))
+        lost = {task_id: status for task_id, status in zip(claimed, statuses, strict=True) if status in TERMINAL}
+        return {task_id: status for task_id, status in lost.items() if self._let_go(task_id, claimed[task_id])}
 
     def _let_go(self, task_id: str, attempt: int) -> bool:
         """Release a lost task; return False if it was ended by its own run, which is writing its outcome."""
-        held = self._holding.held.get(task_id)
-        if held is not None and held.attempt == attempt:
-            if held.ended is not None:
+        running = self._claimed.running.get(task_id)
+        if running is not None and running.attempt == attempt:
+            if running.ended is not None:
                 return False
-            del self._holding.held[task_id]
+            del self._claimed.running[task_id]
         return True
 
     async def _status(self, task_id: str) -> Status:
@@ -316,11 +316,11 @@ class BareWork:
             announce(PlatformTrouble(doing="leaving", error=TimeoutError("no answer")))
 
     def _left(self) -> list[str]:
-        return [*self._holding.held, *(each.task_id for each in self._holding.waiting.values() if each.begun)]
+        return [*self._claimed.running, *(each.task_id for each in self._claimed.waiting.values() if each.begun)]
 
     async def _leave_one(self, task_id: str) -> None:
-        self._holding.held.pop(task_id, None)
-        waiting = self._holding.waiting.pop(task_id, None)
+        self._claimed.running.pop(task_id, None)
+        waiting = self._claimed.waiting.pop(task_id, None)
         try:
             record = await self._tasks.update(task_id, {"status": Status.Pending})
             if record.status is Status.Executing and waiting is not None:  # this process would have retried it

@@ -35,23 +35,23 @@ class Ledger(Generic[K]):
     """
 
     def __init__(self) -> None:
-        self.held: dict[K, Any] = {}
+        self.claimed: dict[K, Any] = {}
         self._is_unsure = False
 
     def begin(self) -> list[K] | None:
         """Note a request for claims, and return those held if an earlier response may have been lost."""
-        held = list(self.held) if self._is_unsure else None
+        claimed = list(self.claimed) if self._is_unsure else None
         self._is_unsure = True
-        return held
+        return claimed
 
     def end(self, claimed: Mapping[K, Any]) -> None:
         """Note that the response has arrived, with these new claims."""
         self._is_unsure = False
-        self.held.update(claimed)
+        self.claimed.update(claimed)
 
     def drop(self, key: K, *, surely: bool = True) -> None:
         """Remove a claim; if the server may not know that it has ended, have the next request list all claims."""
-        self.held.pop(key, None)
+        self.claimed.pop(key, None)
         self._is_unsure = self._is_unsure or not surely
 
 
@@ -79,9 +79,9 @@ class Claiming:
     async def _claim_tasks(self, worker_id: str, wanted: Demand, seconds: float) -> list[Assignment]:
         async with self._claiming:
             body: dict[str, Any] = {"verb": "assignments", "demand": self._demand_json(wanted), "seconds": seconds}
-            held = self._tasks.begin()
-            if held is not None:
-                body["held"] = held
+            claimed = self._tasks.begin()
+            if claimed is not None:
+                body["held"] = claimed
             asked = now()
             try:
                 found = await self._unless_nudged(self._asking.single(Verb(body), worker_id, Repeat.UNSENT, seconds))
@@ -114,13 +114,13 @@ class Claiming:
 
     def drop(self, task_id: str, attempt: int) -> None:
         """Stop tracking a task."""
-        if self._tasks.held.get(task_id, (0,))[0] == attempt:
+        if self._tasks.claimed.get(task_id, (0,))[0] == attempt:
             self._tasks.drop(task_id)
 
     def is_cut_off(self, task_id: str, attempt: int) -> bool:
         """Return whether an attempt was claimed here and its lease has expired, by this process's own clock."""
-        held, asked = self._tasks.held.get(task_id, (0, 0.0))
-        return held == attempt and not self.lease.holds(asked)
+        claimed, asked = self._tasks.claimed.get(task_id, (0, 0.0))
+        return claimed == attempt and not self.lease.holds(asked)
 
     async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
         """Claim due deliveries for this worker's subscriptions; waiting happens here, between short requests."""
@@ -133,10 +133,10 @@ class Claiming:
 
     async def _claim_deliveries(self, worker_id: str, wanted: DeliveryDemand) -> list[Delivery]:
         body: dict[str, Any] = {"verb": "deliveries", "limit": wanted.total, "seconds": 0, "limits": _limits(wanted)}
-        held = self._deliveries.begin()
-        if held is not None:
+        claimed = self._deliveries.begin()
+        if claimed is not None:
             names = ("subscription_id", "task_id", "claim")
-            body["held"] = [dict(zip(names, lease, strict=True)) for lease in held]
+            body["held"] = [dict(zip(names, lease, strict=True)) for lease in claimed]
         found = await self._asking.single(Verb(body), worker_id, Repeat.UNSENT)
         deliveries = [delivery_of(each) for each in entries(found, "deliveries")]
         self._deliveries.end(dict.fromkeys(map(lease_of, deliveries)))

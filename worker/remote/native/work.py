@@ -88,7 +88,7 @@ class NativeWork:
             rows = [[part for part in entry if part is not None] for entry in entries]
             what = {"events": list(events), "journal": rows}
             await self._write("emit", task_id, attempt, what)
-            self._check_held(task_id, attempt)
+            self._check_claimed(task_id, attempt)
 
     async def journal(self, task_id: str) -> dict[str, str]:
         """Return the task's journal."""
@@ -139,10 +139,10 @@ class NativeWork:
         rest, files = await self._by_file(task_id, changes)
         what = {"changes": rest, "files": files, "origin": origin}
         saved = task_of(await self._write("save", task_id, attempt, what))
-        self._check_held(task_id, attempt)
+        self._check_claimed(task_id, attempt)
         return saved
 
-    def _check_held(self, task_id: str, attempt: int) -> None:
+    def _check_claimed(self, task_id: str, attempt: int) -> None:
         """Raise CutOff if the attempt's lease has expired, since another attempt may have started in the meantime."""
         if self._claiming.is_cut_off(task_id, attempt):
             raise CutOff(task_id, attempt)
@@ -254,21 +254,21 @@ class NativeWork:
 
         return await self._patience.ask(task_id, "storing a run's changes", once)
 
-    async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
+    async def lost(self, claimed: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
         """Return the attempts that have lost their lease, with the status of each task."""
-        if not held:
+        if not claimed:
             return {}
-        answer = await self._asking.batched(Verb({"verb": "lost", "held": dict(held)}))
+        answer = await self._asking.batched(Verb({"verb": "lost", "held": dict(claimed)}))
         if not isinstance(answer, dict):
             raise UnreadableRecord("an answer", "not an object")
-        lost = {task_id: _status(status) for task_id, status in answer.items() if task_id in held}
+        lost = {task_id: _status(status) for task_id, status in answer.items() if task_id in claimed}
         for task_id in lost:
-            self._claiming.drop(task_id, held[task_id])
+            self._claiming.drop(task_id, claimed[task_id])
         return lost
 
-    def cut_off(self, held: Mapping[str, int]) -> list[str]:
+    def cut_off(self, claimed: Mapping[str, int]) -> list[str]:
         """Return the attempts whose lease has expired by this process's clock."""
-        return [task_id for task_id, attempt in held.items() if self._claiming.is_cut_off(task_id, attempt)]
+        return [task_id for task_id, attempt in claimed.items() if self._claiming.is_cut_off(task_id, attempt)]
 
     async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
         """Claim due deliveries for this worker's subscriptions, waiting until there are some."""

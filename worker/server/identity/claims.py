@@ -163,8 +163,8 @@ class Claims:
             Conflict: No worker of this session holds or has claimed it.
             TaskNotFound: There is no such task, or the key cannot reach it.
         """
-        held = await self._access.organization.presence.delivered_to(task_id)
-        if not any(self._is_own(each) for each in held):
+        claimed = await self._access.organization.presence.delivered_to(task_id)
+        if not any(self._is_own(each) for each in claimed):
             await self.task(task_id)
 
     async def delivery(self, task_id: str, subscription_id: int, claim: int) -> None:
@@ -173,8 +173,8 @@ class Claims:
         Raises:
             LeaseLost: No worker of this session holds the delivery.
         """
-        held = await self._access.organization.presence.delivered_to(task_id, subscription_id, claim)
-        if not any(self._is_own(each) for each in held):
+        claimed = await self._access.organization.presence.delivered_to(task_id, subscription_id, claim)
+        if not any(self._is_own(each) for each in claimed):
             raise LeaseLost(task_id, claim)
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
 
-from worker.contracts import HeldTask, WorkerSession, WorkerState
+from worker.contracts import ClaimedTask, WorkerSession, WorkerState
 from worker.contracts.access import ROUTES
 from worker.contracts.waiting import within
 from worker.server import bare
@@ -112,7 +112,7 @@ async def serve(
             return
     bare_session = BareSession(service, access, stream_client)
     pieces = (
-        merged(bare_session.work(), bare_session.held_deliveries())
+        merged(bare_session.work(), bare_session.claimed_deliveries())
         if stream_client.subscriptions
         else bare_session.work()
     )
@@ -135,7 +135,7 @@ class BareSession:
     stream_client: StreamClient
     stream: str = field(default_factory=lambda: token_hex(8))
     worker_id: str | None = None
-    held: dict[str, HeldTask] = field(default_factory=dict[str, HeldTask])
+    claimed: dict[str, ClaimedTask] = field(default_factory=dict[str, ClaimedTask])
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     registered: asyncio.Event = field(default_factory=asyncio.Event)
     touch_at: float = 0.0
@@ -168,7 +168,7 @@ class BareSession:
         finally:
             end_listening()
 
-    async def held_deliveries(self) -> AsyncGenerator[bytes]:
+    async def claimed_deliveries(self) -> AsyncGenerator[bytes]:
         """Yield the deliveries for the client's subscriptions, once the worker is registered."""
         await self.registered.wait()
         assert self.worker_id is not None  # noqa: S101 - the worker is registered at this point
@@ -187,10 +187,10 @@ class BareSession:
         session = WorkerSession(self.access.key)
         rejoin = self.service.timings.rejoin
         worker_id = await presence.enter(card, self.stream_client.peer, self.stream, session, rejoin)
-        await presence.give_back_deliveries(await presence.held_deliveries(worker_id))  # from a stream that broke
-        held = await presence.held(worker_id)
-        await presence.give_back([each for each in held if not each.begun])
-        self.held = {each.task_id: each for each in held if each.begun}
+        await presence.give_back_deliveries(await presence.claimed_deliveries(worker_id))  # from a stream that broke
+        claimed = await presence.claimed(worker_id)
+        await presence.give_back([each for each in claimed if not each.begun])
+        self.claimed = {each.task_id: each for each in claimed if each.begun}
         self.worker_id = worker_id
         self.registered.set()
         return registration(await presence.worker(worker_id), self.access.organization.organization_id, agent_id)
@@ -205,7 +205,7 @@ class BareSession:
             await self.access.organization.presence.drop(worker_id, self.stream)
 
     def _on_change(self, task_ids: Collection[str]) -> None:
-        if not self.held.keys().isdisjoint(task_ids):
+        if not self.claimed.keys().isdisjoint(task_ids):
             self.changed.set()
 
     async def _turn(self) -> AsyncGenerator[bytes]:
@@ -216,13 +216,13 @@ class BareSession:
         self.changed.clear()
         for status, task_id in await self._look():
             yield frame({"task_id": task_id, "status": status}, event="task-stop")
-        if any(not each.begun for each in self.held.values()):
+        if any(not each.begun for each in self.claimed.values()):
             await within(self.changed, POLL_SECONDS)
             return
         for assignment in await self._next():
             piece = await self._event(assignment)
             if piece is not None:
-                self.held[assignment.task.id] = HeldTask(assignment.task.id, assignment.attempt, begun=False)
+                self.claimed[assignment.task.id] = ClaimedTask(assignment.task.id, assignment.attempt, begun=False)
                 yield piece
 
     async def _touch(self) -> None:
@@ -234,16 +234,16 @@ class BareSession:
     async def _look(self) -> list[tuple[str, str]]:
         """Refresh the held tasks and return (status, id) of those that something other than this worker ended."""
         assert self.worker_id is not None  # noqa: S101 - the worker is registered at this point
-        now = {each.task_id: each for each in await self.access.organization.presence.held(self.worker_id)}
-        gone = {each.task_id: each.attempt for each in self.held.values() if each.task_id not in now}
-        self.held = now
+        now = {each.task_id: each for each in await self.access.organization.presence.claimed(self.worker_id)}
+        gone = {each.task_id: each.attempt for each in self.claimed.values() if each.task_id not in now}
+        self.claimed = now
         lost = await self.access.organization.work.lost(gone) if gone else {}
         return [(str(status), task_id) for task_id, status in lost.items() if status not in SUBJECTS]
 
     async def _next(self) -> list[Assignment]:
         """Wait for the next task, for a shorter time if the worker holds tasks that must be polled."""
         assert self.worker_id is not None  # noqa: S101 - the worker is registered at this point
-        seconds = min(WAIT_SECONDS, POLL_SECONDS) if self.held else WAIT_SECONDS
+        seconds = min(WAIT_SECONDS, POLL_SECONDS) if self.claimed else WAIT_SECONDS
         return await self.access.organization.work.assignments(self.worker_id, self._demand, seconds)
 
     def _demand(self) -> Demand:

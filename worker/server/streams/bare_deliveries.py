@@ -115,7 +115,7 @@ class BareDeliveries:
                 pauses.reset()
 
     async def _due(self) -> list[Delivery]:
-        free = OUT - len(await self.access.organization.presence.held_deliveries(self.worker_id))
+        free = OUT - len(await self.access.organization.presence.claimed_deliveries(self.worker_id))
         if free <= 0:
             await self.service.pause(FULL_SECONDS)
             return []

@@ -59,8 +59,8 @@ class NativeStream:
 
     def on_change(self, task_ids: Collection[str]) -> None:
         """Record that tasks changed, if the worker holds them."""
-        held = self.service.holdings.get(self.worker_id, {})
-        changed = held.keys() & set(task_ids)
+        claimed = self.service.holdings.get(self.worker_id, {})
+        changed = claimed.keys() & set(task_ids)
         if changed:
             self.changed |= changed
             self.woken.set()
@@ -101,9 +101,9 @@ class NativeStream:
 
     async def _events(self, changed: set[str]) -> list[bytes]:
         """Return events for the held tasks that were lost or have changed, for example because a message arrived."""
-        held = self.service.holdings.get(self.worker_id, {})
-        lost = await self.access.organization.work.lost(dict(held)) if held else {}
+        claimed = self.service.holdings.get(self.worker_id, {})
+        lost = await self.access.organization.work.lost(dict(claimed)) if claimed else {}
         for task_id in lost:
-            held.pop(task_id, None)
+            claimed.pop(task_id, None)
         taken = [frame({"task_id": task_id, "status": status}, event="task-stop") for task_id, status in lost.items()]
         return taken + [frame({"task_id": each}, event="task-change") for each in sorted(changed - lost.keys())]

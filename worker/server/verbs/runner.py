@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from worker.contracts import AccessScope, HeldDelivery
+from worker.contracts import AccessScope, ClaimedDelivery
 from worker.contracts.access import VERBS as RULES
 from worker.server.identity.access import Access
 from worker.server.identity.claims import Claims
@@ -97,8 +97,8 @@ class VerbRunner(RunVerbs, PresenceVerbs, ProviderVerbs):
         """Hand back the tasks and deliveries of a result whose client has disconnected."""
         given = result.get("value") or ()
         with suppress(ModuleException):
-            held_deliveries = [each for each in given if "claim" in each]
-            await self._organization.presence.give_back_deliveries([_delivery_of(each) for each in held_deliveries])
+            claimed_deliveries = [each for each in given if "claim" in each]
+            await self._organization.presence.give_back_deliveries([_delivery_of(each) for each in claimed_deliveries])
         for each in given:
             if "attempt" in each:
                 with suppress(ModuleException):
@@ -134,5 +134,5 @@ VERBS: dict[str, tuple[type[Form], Callable[[VerbRunner, Any], Awaitable[Any]]]]
 }
 
 
-def _delivery_of(held: dict[str, Any]) -> HeldDelivery:
-    return HeldDelivery(held["subscription_id"], held["task"]["id"], held["claim"])
+def _delivery_of(claimed: dict[str, Any]) -> ClaimedDelivery:
+    return ClaimedDelivery(claimed["subscription_id"], claimed["task"]["id"], claimed["claim"])

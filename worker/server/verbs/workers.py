@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
-from worker.contracts import Claimant, HeldDelivery
+from worker.contracts import Claimant, ClaimedDelivery
 from worker.server.identity.claims import Claim
 from worker.server.verbs.verbs import WorkerVerbs
 from worker.wire.deliveries import DeliveriesForm, SettleForm, delivery_json
@@ -91,16 +91,18 @@ class PresenceVerbs(WorkerVerbs):
         self._service.claimants.learn(self._organization.organization_id, own)
         return [{"task": task_json(each.task), "attempt": each.attempt} for each in claimed]
 
-    async def _recall(self, worker_id: str, held: set[str]) -> None:
+    async def _recall(self, worker_id: str, claimed: set[str]) -> None:
         """Queue the tasks again that were claimed for this worker in a response that it never received."""
-        missing = [each for each in await self._organization.presence.held(worker_id) if each.task_id not in held]
+        missing = [each for each in await self._organization.presence.claimed(worker_id) if each.task_id not in claimed]
         await self._organization.presence.give_back(missing)
 
     async def lost(self, asked: LostForm) -> dict[str, str]:
         """Return the attempts that have lost their lease, with the status of each task."""
-        held = {task_id: attempt for task_id, attempt in asked.held.items() if await self._may_ask_of(task_id, attempt)}
-        lost = {task_id: str(status) for task_id, status in (await self._organization.work.lost(held)).items()}
-        return {**dict.fromkeys(asked.held.keys() - held.keys(), str(AgentExecutionStatus.Stopped)), **lost}
+        claimed = {
+            task_id: attempt for task_id, attempt in asked.held.items() if await self._may_ask_of(task_id, attempt)
+        }
+        lost = {task_id: str(status) for task_id, status in (await self._organization.work.lost(claimed)).items()}
+        return {**dict.fromkeys(asked.held.keys() - claimed.keys(), str(AgentExecutionStatus.Stopped)), **lost}
 
     async def _may_ask_of(self, task_id: str, attempt: int) -> bool:
         """Return whether the worker may see a task: it claimed the task, or its key can reach it."""
@@ -117,9 +119,9 @@ class PresenceVerbs(WorkerVerbs):
         """Claim due deliveries, waiting until there are some; deliveries of a lost response become due again."""
         worker_id = await self._worker()
         if asked.held is not None:
-            known = {HeldDelivery(each.subscription_id, each.task_id, each.claim) for each in asked.held}
+            known = {ClaimedDelivery(each.subscription_id, each.task_id, each.claim) for each in asked.held}
             missing = [
-                each for each in await self._organization.presence.held_deliveries(worker_id) if each not in known
+                each for each in await self._organization.presence.claimed_deliveries(worker_id) if each not in known
             ]
             await self._organization.presence.give_back_deliveries(missing)
         found = await self._organization.work.deliveries(

@@ -164,7 +164,7 @@ SUBSCRIPTIONS_OF = """
     where w.id = %s and w.organization_id = %s
 """
 
-HELD_DELIVERIES = "select subscription_id, task_id, claim from worker.cursors where worker_id = %s"
+CLAIMED_DELIVERIES = "select subscription_id, task_id, claim from worker.cursors where worker_id = %s"
 
 # In the order in which writers touch cursors, so that they cannot deadlock.
 GIVE_BACK_DELIVERIES = """

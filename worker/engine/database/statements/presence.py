@@ -128,7 +128,7 @@ HEARD = "update worker.workers set heard_at = now() where id = %s and organizati
 
 BUSY = "update worker.workers set is_busy = %s where id = %s and organization_id = %s returning 1"
 
-HELD = """
+CLAIMED = """
     select id, attempt, coalesce((state->>'_begun')::integer, 0) = attempt as begun from worker.tasks
     where worker_id = %s and organization_id = %s and status = 'executing'
 """

@@ -1,4 +1,4 @@
-"""The tasks that a bare worker holds: those waiting to be started, and those running."""
+"""The tasks assigned to a bare worker: those waiting to be started, and those running."""
 
 import time
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class WaitingTask:
 
 
 @dataclass(slots=True)
-class Held:
+class RunningTask:
     """A running task, or one whose outcome is being written."""
 
     task_id: str
@@ -46,17 +46,17 @@ class Held:
     started: float = field(default_factory=time.monotonic)
 
 
-class Holding:
+class ClaimedTasks:
     """Waiting and running tasks by id. A further assignment of a task among them is a duplicate."""
 
     def __init__(self) -> None:
         self.waiting: dict[str, WaitingTask] = {}
-        self.held: dict[str, Held] = {}
+        self.running: dict[str, RunningTask] = {}
         self._attempts: dict[str, int] = {}
 
     def assign(self, task_id: str, agent_id: str, assigned: int | None = None) -> bool:
         """Add a task to the waiting ones, and return whether it is new."""
-        if task_id in self.waiting or task_id in self.held:
+        if task_id in self.waiting or task_id in self.running:
             return False
         self.waiting[task_id] = WaitingTask(task_id, agent_id, assigned=assigned)
         return True
@@ -90,13 +90,13 @@ class Holding:
         self._attempts[task_id] = max(self._attempts.get(task_id, 0), known) + 1
         return self._attempts[task_id]
 
-    def owned(self, task_id: str, attempt: int) -> Held:
+    def owned(self, task_id: str, attempt: int) -> RunningTask:
         """Return the task that an attempt holds.
 
         Raises:
             LeaseLost: The attempt no longer holds the task.
         """
-        held = self.held.get(task_id)
-        if held is None or held.attempt != attempt:
+        running = self.running.get(task_id)
+        if running is None or running.attempt != attempt:
             raise LeaseLost(task_id, attempt)
-        return held
+        return running
