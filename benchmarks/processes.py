@@ -97,7 +97,7 @@ async def _serve(count: int, *, warm: bool, bare: bool) -> None:
         from worker.remote.remote import Remote  # imported here, since a worker on a database does not load it
 
         assert isinstance(platform, Remote)
-        platform.speak_bare()
+        platform.use_bare_protocol()
     await platform.open()
     done, ended = 0, asyncio.Event()
 

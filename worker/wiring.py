@@ -55,7 +55,7 @@ def engine(settings: Settings) -> "Engine":
 
 def connector(settings: Settings) -> Callable[[], Any]:
     """Return a function that connects to the engine's database, for a library that stores its own data there."""
-    from worker.engine.database.visitors import connector
+    from worker.engine.database.library_connections import connector
 
     url = settings.database_url.get_secret_value() if settings.database_url else None
     return connector(url, settings.home)

@@ -76,9 +76,9 @@ async def test_what_came_in_before_the_mark_is_found_from_the_front(
 
 
 def test_quick_claims_all_begin_at_the_front() -> None:
-    known = ClaimPositions(EngineTimings())
+    recent_agents = ClaimPositions(EngineTimings())
     for _ in range(3):
-        look = known.look()
-        assert look.is_whole
-        assert known.since(look, ["a"]) == [FRONT]
-        known.took(look, [])
+        scan = recent_agents.scan()
+        assert scan.is_full
+        assert recent_agents.since(scan, ["a"]) == [FRONT]
+        recent_agents.record(scan, [])

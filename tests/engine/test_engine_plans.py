@@ -150,15 +150,15 @@ async def test_after_a_quiet_start_no_statement_reads_a_growing_table_through(
 ) -> None:
     turns = cycle(CLAIMS_OF_ANY)
 
-    def statement(*, others: bool, is_whole: bool) -> LiteralString:
-        del is_whole
+    def statement(*, others: bool, is_full: bool) -> LiteralString:
+        del is_full
         return next(turns) if others else sql_claims.CLAIM_NAMED
 
-    def look(known: claim_positions.ClaimPositions) -> claim_positions.Look:
-        return claim_positions.Look(is_whole=not known.known(()), begun=0.0)
+    def scan(positions: claim_positions.ClaimPositions) -> claim_positions.ClaimScan:
+        return claim_positions.ClaimScan(is_full=not positions.recent_agents(()), begun=0.0)
 
     monkeypatch.setattr(claims, "_claim_statement", statement)
-    monkeypatch.setattr(claim_positions.ClaimPositions, "look", look)
+    monkeypatch.setattr(claim_positions.ClaimPositions, "scan", scan)
     monkeypatch.setattr(core, "POOL_SIZE", 1)  # so that each statement is repeated by one session
     engine = Engine(empty_database_url, poll=0.05)
     await engine.migrate()

@@ -12,7 +12,7 @@ from tests.contract.steps import AGENT, create, until
 from tests.supervisor.stories import Handlers
 from tests.workers import handlers, no_spare_platform, working
 from worker.agents.agno_storage import SCHEMA, migrate, schema_of
-from worker.engine.database.visitors import connector
+from worker.engine.database.library_connections import connector
 from worker.engine.engine import Engine
 from worker.face import agno_db as storages
 from worker.face.running import run_agent

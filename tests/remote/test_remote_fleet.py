@@ -96,7 +96,7 @@ async def serving(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 @asynccontextmanager
 async def bare_worker(remote: Remote, handlers: Handlers, timings: WorkerTimings = DEFAULT) -> AsyncGenerator[None]:
     """Our worker, speaking the bare protocol alone, for the length of a block."""
-    remote.speak_bare()
+    remote.use_bare_protocol()
     supervisor = Supervisor(remote, handlers, Settings.model_validate({"drain_seconds": 5, "concurrency": 3}), timings)
     running = asyncio.create_task(supervisor.run())
     await supervisor.ready()

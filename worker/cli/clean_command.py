@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LONGEST_DAYS = 36_500
 
-Tell = Callable[["Removed"], None]
+Report = Callable[["Removed"], None]
 
 
 def clean(
@@ -66,13 +66,13 @@ async def _cleaned(engine: "Engine", days: int, *, dry_run: bool, quiet: bool) -
         await engine.close()
 
 
-async def _remove(engine: "Engine", days: int, tell: Tell) -> "Removed":
+async def _remove(engine: "Engine", days: int, report: Report) -> "Removed":
     from worker.words.upkeep import Removed
 
     total = Removed()
     async for removed in engine.clean(days):
         total += removed
-        tell(total)
+        report(total)
     return total
 
 
@@ -88,11 +88,11 @@ async def _shown(engine: "Engine", days: int) -> "Removed":
         tasks = progress.add_task("tasks", total=surplus.tasks)
         files = progress.add_task("files", total=surplus.files)
 
-        def tell(total: "Removed") -> None:
+        def report(total: "Removed") -> None:
             progress.update(tasks, completed=total.tasks)
             progress.update(files, completed=total.files)
 
-        return await _remove(engine, days, tell)
+        return await _remove(engine, days, report)
 
 
 def words(removed: "Removed") -> str:

@@ -78,10 +78,10 @@ def retry(
         raise typer.BadParameter("give delivery ids, --handler, --task, --agent or --all", param_hint="ID")
     from worker.words.deliveries import DeliveryRetry
 
-    wish = DeliveryRetry(ids=ids or None, handler=handler, task_id=task, agent_id=agent, all=all_of_them)
+    selection = DeliveryRetry(ids=ids or None, handler=handler, task_id=task, agent_id=agent, all=all_of_them)
 
     async def call(platform: "Platform") -> int:
-        return await platform.deliveries.retry(wish)
+        return await platform.deliveries.retry(selection)
 
     count = ask(call, quiet=as_json)
     if as_json:

@@ -17,7 +17,7 @@ class Deliveries(Protocol):
         """
         ...
 
-    async def retry(self, wish: DeliveryRetry) -> int:
+    async def retry(self, selection: DeliveryRetry) -> int:
         """Make the selected dead letters due for one more try, and return their number. Others are ignored.
 
         Each is delivered before events of the same task that its handler has not seen yet, but after those that it has

@@ -126,7 +126,7 @@ async def _created(context: RequestContext, draft: Draft, form: FormData) -> Tas
     for upload in uploads:
         name = file_name(upload.filename or "") or "file"
         files.append(await context.may.store_file(name, upload.content_type or "", await upload.read()))
-    return await tasks.create(_wish(draft, agent_id, files, schema))
+    return await tasks.create(_new_task(draft, agent_id, files, schema))
 
 
 def _check_sizes(context: RequestContext, uploads: list[UploadFile]) -> None:
@@ -168,7 +168,7 @@ async def _schema(text: str) -> dict[str, Any] | None:
     return schema
 
 
-def _wish(draft: Draft, agent_id: str, files: list[str], schema: dict[str, Any] | None) -> NewTask:
+def _new_task(draft: Draft, agent_id: str, files: list[str], schema: dict[str, Any] | None) -> NewTask:
     values = draft.values
     is_format = values["output_format"] in set(OutputFormat)
     try:

@@ -45,7 +45,7 @@ class ChildTask:
     ) -> None:
         for name in sorted(options.keys() & NOT_OF_CHILDREN):
             raise ValidationError(f"A child task does not support the option {name!r}.", field=name)
-        self._wish = agent_id, prompt, files, options
+        self._arguments = agent_id, prompt, files, options
         self.run = run
         self.agent_id = agent_id
         self.at = journal_of(run).step(f"task {agent_id}")
@@ -79,7 +79,7 @@ class ChildTask:
         Raises:
             ValidationError: An option is invalid.
         """
-        return await new_task(platform, *self._wish)
+        return await new_task(platform, *self._arguments)
 
 
 class _ChildGroup:
@@ -129,8 +129,8 @@ class _ChildGroup:
         for each in missing.values():
             if noted(self._run, f"{each.at}.made") is not None:
                 raise TaskNotFound(each.id or "")
-        wishes = {child: await each.new(platform) for child, each in missing.items()}
-        await work_of(self._run, platform).make_children(self._run.task_id, self._run.attempt or 0, wishes)
+        new_tasks = {child: await each.new(platform) for child, each in missing.items()}
+        await work_of(self._run, platform).make_children(self._run.task_id, self._run.attempt or 0, new_tasks)
         await note(self._run, {f"{each.at}.made": True for each in missing.values()}, platform)
 
     async def _note_ends(self, platform: Platform, records: Mapping[str, TaskRecord]) -> None:

@@ -37,11 +37,11 @@ class Emitter:
             return None
 
         async def keep(made: "Sequence[Produced]") -> None:
-            await self.tell(await keep_produced(platform, run, made))
+            await self.emit_new(await keep_produced(platform, run, made))
 
         return keep
 
-    async def tell(self, events: Sequence[NewEvent]) -> None:
+    async def emit_new(self, events: Sequence[NewEvent]) -> None:
         """Append events, except those that an earlier attempt has already logged.
 
         Raises:

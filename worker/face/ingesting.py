@@ -135,7 +135,7 @@ class DocumentReading:
         pending = await self._pending(asked)
         for number, each in enumerate(asked.documents):
             if each in pending:
-                await self._tell_progress(number, len(asked.documents))
+                await self._report_progress(number, len(asked.documents))
                 await self._one(base, each, asked.documents[each])
         return await self._result(asked)
 
@@ -215,7 +215,7 @@ class DocumentReading:
         )
         await self._platform.work.store_document(self._task.id, self._attempt, part)
 
-    async def _tell_progress(self, done: int, count: int) -> None:
+    async def _report_progress(self, done: int, count: int) -> None:
         if count > 1:
             said = {"internal_status": f"{done} of {count} documents"}
             await self._platform.tasks.update(self._task.id, said, attempt=self._attempt)

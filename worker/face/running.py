@@ -169,10 +169,10 @@ async def _perform(
     material, notes = await material_of(agent, task, wants_tools)
     material = replace(_with(material, given), history=history)
     if (unused := history_unused(agent, wanted_history)) is not None:
-        await emitter.tell([NewEvent(type=TaskUpdateEventType.Note, data=_note(unused, "option"))])
+        await emitter.emit_new([NewEvent(type=TaskUpdateEventType.Note, data=_note(unused, "option"))])
     if ordinal == 0:
         data = [_note(text, "attachment") for text in notes] + [_note(text, "option") for text in ignored(task)]
-        await emitter.tell([NewEvent(type=TaskUpdateEventType.Note, data=each) for each in data])
+        await emitter.emit_new([NewEvent(type=TaskUpdateEventType.Note, data=each) for each in data])
     usage = Usage()
     if run is not None:
         run.used.append(usage)

@@ -61,14 +61,14 @@ class _Call:
         """Make the call on the loop."""
         hooks = registry.default.tools.hooks
         await self._hook(hooks.before)
-        await self._tell(self._request())
+        await self._log(self._request())
         try:
             result = await function_call(**self._arguments)
         except Exception as error:
-            await self._tell(self._answer(message_of(error), is_error=True))
+            await self._log(self._answer(message_of(error), is_error=True))
             await self._hook(hooks.error, error)
             raise
-        await self._tell(self._answer(result))
+        await self._log(self._answer(result))
         await self._hook(hooks.after, result)
         return result
 
@@ -93,10 +93,10 @@ class _Call:
 
     async def _begins(self, hooks: list[Hook]) -> None:
         await self._hook(hooks)
-        await self._tell(self._request())
+        await self._log(self._request())
 
     async def _ends(self, result: Any, hooks: list[Hook], last: Any, *, is_error: bool = False) -> None:
-        await self._tell(self._answer(result, is_error=is_error))
+        await self._log(self._answer(result, is_error=is_error))
         await self._hook(hooks, last)
 
     async def _hook(self, hooks: list[Hook], *last: Any) -> None:
@@ -105,7 +105,7 @@ class _Call:
         for hook in hooks:
             await run_hook(hook, (self._tool, self._given, None, None, None, *last))
 
-    async def _tell(self, event: NewEvent) -> None:
+    async def _log(self, event: NewEvent) -> None:
         task_id = self._task_id
         if not self._is_told and task_id is not None:
             await bridge.across(partial(_append, task_id, event))

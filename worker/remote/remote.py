@@ -56,7 +56,7 @@ class Remote:
         await self._work.close()
         await self._transport.close()
 
-    def speak_bare(self) -> None:
+    def use_bare_protocol(self) -> None:
         """Use only the bare protocol, whatever the platform supports. Call this before ``open``."""
         self._dialect.assume_bare()
 

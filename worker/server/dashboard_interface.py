@@ -124,8 +124,8 @@ class DashboardInterface:
         Raises:
             ValidationError: The key would reach more agents than the visitor's key.
         """
-        wish = KeyBody(name=name, role=role, agents=list(agents) or None, expires_in=seconds)
-        return await make_key(self._service, access, wish)
+        body = KeyBody(name=name, role=role, agents=list(agents) or None, expires_in=seconds)
+        return await make_key(self._service, access, body)
 
     async def revoke_key(self, access: Access, key_id: str) -> None:
         """Revoke a key whose permissions do not exceed the visitor's.

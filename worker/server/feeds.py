@@ -145,7 +145,7 @@ class Feeds:
 
     @asynccontextmanager
     async def share(
-        self, organization: Organization, task_id: str, after: int, told_as: str, encode: Encode
+        self, organization: Organization, task_id: str, after: int, reader_key: str, encode: Encode
     ) -> AsyncGenerator[Feed]:
         """Yield a feed of a task, shared with all followers that get identical frames.
 
@@ -153,10 +153,10 @@ class Feeds:
             organization: The organization of the task.
             task_id: The task.
             after: The number of the event after which a new feed starts.
-            told_as: Identifies readers who get identical frames.
+            reader_key: Identifies readers who get identical frames.
             encode: Converts an event to a frame.
         """
-        key = organization.organization_id, task_id, told_as
+        key = organization.organization_id, task_id, reader_key
         feed = self._feeds.get(key)
         if feed is None or feed.over:
             feed = self._feeds[key] = Feed(organization, task_id, after, encode, self._silence)

@@ -53,7 +53,7 @@ class Service:
         self.links = Links(self.secrets, timings.file_link)
         self.feeds = Feeds(timings.comment)
         self.queues = Queues(settings.max_queued)
-        self.standings = StatsCache()
+        self.stats_cache = StatsCache()
         self._lag: LoopLag | None = None
         self.closing = asyncio.Event()
         self.is_open = False

@@ -9,7 +9,7 @@ from asyncio.subprocess import DEVNULL, Process
 from contextlib import suppress
 from typing import Any
 
-from worker.supervisor.orders import BEGUN, UNFIT, Order, line
+from worker.supervisor.child_protocol import CANNOT_START, STARTED, Order, line
 
 # Uses this process's module search path. An environment variable would be inherited by the processes of tools, too.
 START = "import sys; sys.path[:] = {paths!r}; from worker.supervisor.isolated import main; main({descriptor})"
@@ -57,7 +57,7 @@ class TaskChild:
         child._say(order.write())
         return child
 
-    def tell(self, word: str, reason: str | None = None) -> None:
+    def send(self, word: str, reason: str | None = None) -> None:
         """Send a message; a child that has exited ignores it."""
         self._say(line({"word": word, "reason": reason}))
 
@@ -89,9 +89,9 @@ class TaskChild:
         with suppress(OSError, ValueError):
             async for message in reader:
                 heard: dict[str, Any] = json.loads(message)
-                if heard["word"] == BEGUN:
+                if heard["word"] == STARTED:
                     self.begun.set()
-                elif heard["word"] == UNFIT:
+                elif heard["word"] == CANNOT_START:
                     self.unfit = str(heard["reason"])
 
 

@@ -1,8 +1,8 @@
 """The main module of a child process, which runs one task under the attempt that its worker holds, and exits.
 
-The process is started with a socket to its worker (see ``orders``). It discovers the same folder of handlers, runs
-their boot and shutdown hooks, and uses the same platform like a client: the lease belongs to its worker. If its worker
-dies, it exits immediately.
+The process is started with a socket to its worker (see ``child_protocol``). It discovers the same folder of handlers,
+runs their boot and shutdown hooks, and uses the same platform like a client: the lease belongs to its worker. If its
+worker dies, it exits immediately.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ from worker.registry import Handler
 from worker.settings import Settings
 from worker.supervisor import forks
 from worker.supervisor.calls import Caller
+from worker.supervisor.child_protocol import CANNOT_START, DRAIN, END, PLATFORM_UNAVAILABLE, STARTED, Order, line
 from worker.supervisor.executor import Execution, Executor
 from worker.supervisor.hooks import Hooks
 from worker.supervisor.operations import READER, doing
-from worker.supervisor.orders import AWAY, BEGUN, DRAIN, END, UNFIT, Order, line
 from worker.supervisor.shared_loop import share
 from worker.supervisor.shutdown import run_to_exit
 from worker.supervisor.verdict import message
@@ -41,7 +41,7 @@ from worker.words.notices import ChildStarted, PlatformTrouble, announce
 from worker.words.work import Assignment
 
 DONE, FAILED, ORPHANED = 0, 1, 3
-"""Exit codes; AWAY is another one. A tool may exit with any of them, so the worker does not rely on them alone."""
+"""Exit codes, besides PLATFORM_UNAVAILABLE. A tool may exit with any of them, so they alone prove nothing."""
 
 THREAD_SECONDS = 1.0  # for a sync handler that was asked to stop
 HOOK_SECONDS = 1.5  # for shutdown hooks; the worker kills this process three seconds after asking it to end
@@ -127,7 +127,7 @@ class Isolated:
         """Report to the worker why the task could not begin, and log the error."""
         reason = message(error) if isinstance(error, ModuleException) else f"{type(error).__name__}: {message(error)}"
         if not self._begun:
-            self._link.say(UNFIT, reason)
+            self._link.say(CANNOT_START, reason)
         trace = {} if isinstance(error, ModuleException) else {"exc_info": error}
         structlog.get_logger("worker").error("the child process failed", reason=reason, **trace)
 
@@ -152,7 +152,7 @@ class Isolated:
             await self._run(platform, Assignment(whole, self.order.attempt), doing(whole, handler))
         except Unavailable as error:
             announce(PlatformTrouble(doing="connecting to the platform from a child process", error=error))
-            return AWAY
+            return PLATFORM_UNAVAILABLE
         finally:
             await bridge.release()
             await platform.close()
@@ -166,7 +166,7 @@ class Isolated:
             executor = Executor(platform, caller, lambda: self._leaving, lambda _: None)
             execution = self._execution = executor.prepare(assignment, handler)
             self._begun = True
-            self._link.say(BEGUN)
+            self._link.say(STARTED)
             execution.worker = asyncio.create_task(executor.execute(execution), name=f"task {execution.task.id}")
             await execution.worker
             await caller.idle(THREAD_SECONDS)

@@ -18,8 +18,8 @@ from worker.contracts.waiting import until_answered
 from worker.registry import Handler
 from worker.settings import Settings
 from worker.supervisor.child import NOT_CHARGED, TaskChild, describe_exit
+from worker.supervisor.child_protocol import DRAIN, END, PLATFORM_UNAVAILABLE, Order, opened
 from worker.supervisor.executor import Execution
-from worker.supervisor.orders import AWAY, DRAIN, END, Order, opened
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import LeaseLost, ModuleException, TimeLimit
 from worker.words.notices import (
@@ -92,7 +92,7 @@ class Isolation:
         """Notify all children that the worker is draining."""
         for child in self._children.values():
             if child is not None:
-                child.tell(DRAIN)
+                child.send(DRAIN)
 
     async def _execute(self, execution: Execution, folder: Path) -> None:
         task, handler = execution.task, execution.handler
@@ -131,7 +131,7 @@ class Isolation:
             return HandBack(AGAIN_SECONDS)
         self._children[execution] = child
         if self._draining():
-            child.tell(DRAIN)
+            child.send(DRAIN)
         with _Limits(execution, child) as limits:
             code = await child.ended()
         return await self._judge(execution, child, code, limits)
@@ -143,7 +143,7 @@ class Isolation:
             return Outcome(AgentExecutionStatus.Failed, {"result": str(limits.overdue), "error_code": ErrorCode.Limit})
         if await self._was_asked_to_end(execution, code):
             return HandBack()
-        if code == AWAY and not child.begun.is_set():
+        if code == PLATFORM_UNAVAILABLE and not child.begun.is_set():
             return HandBack(AGAIN_SECONDS)
         return limits.stuck or describe_exit(code, child.unfit)
 
@@ -236,5 +236,5 @@ class _Limits:
         self._loop.call_soon_threadsafe(self._end)
 
     def _end(self) -> None:
-        self._child.tell(END, self._execution.run.stopping.reason)
+        self._child.send(END, self._execution.run.stopping.reason)
         self._after(GRACE_SECONDS, self._child.kill)

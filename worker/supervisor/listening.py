@@ -38,11 +38,11 @@ class Listening:
 
     def __init__(self, platform: Platform, handlers: list[Handler], limit: int, draining: Callable[[], bool]) -> None:
         self._platform = platform
-        self._handlers = {_wish(each): each for each in handlers}
-        self._limits = {wish: each.concurrency or limit for wish, each in self._handlers.items()}
-        self._callers = {wish: Caller(most, "listener") for wish, most in self._limits.items()}
+        self._handlers = {_subscription_of(each): each for each in handlers}
+        self._limits = {subscription: each.concurrency or limit for subscription, each in self._handlers.items()}
+        self._callers = {subscription: Caller(most, "listener") for subscription, most in self._limits.items()}
         self._busy: Counter[Subscription] = Counter()
-        self._places = {wish: asyncio.Semaphore(most) for wish, most in self._limits.items()}
+        self._places = {subscription: asyncio.Semaphore(most) for subscription, most in self._limits.items()}
         self._draining = draining
         self._running: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
@@ -95,20 +95,20 @@ class Listening:
             caller.close()
 
     def _demand(self) -> DeliveryDemand:
-        each = {wish: max(0, most - self._busy[wish]) for wish, most in self._limits.items()}
+        each = {subscription: max(0, most - self._busy[subscription]) for subscription, most in self._limits.items()}
         return DeliveryDemand(0 if self._draining() else sum(each.values()), each)
 
     def _start(self, delivery: Delivery) -> None:
-        wish = delivery.subscription
-        self._busy[wish] += 1
-        task = asyncio.create_task(self._deliver(delivery), name=f"delivery {wish.handler}")
+        subscription = delivery.subscription
+        self._busy[subscription] += 1
+        task = asyncio.create_task(self._deliver(delivery), name=f"delivery {subscription.handler}")
         self._running.add(task)
-        task.add_done_callback(lambda done: self._done(wish, done))
+        task.add_done_callback(lambda done: self._done(subscription, done))
 
-    def _done(self, wish: Subscription, task: asyncio.Task[None]) -> None:
+    def _done(self, subscription: Subscription, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        was_full = self._busy[wish] >= self._limits[wish]
-        self._busy[wish] -= 1
+        was_full = self._busy[subscription] >= self._limits[subscription]
+        self._busy[subscription] -= 1
         self._freed.set()
         if was_full:
             self._platform.work.nudge()  # the handler has room again, which a running wait does not know
@@ -135,8 +135,8 @@ class Listening:
         return await until_answered(settle, "recording the outcome of a delivery", backoff=SOON)
 
     async def _call(self, delivery: Delivery) -> Exception | None:
-        wish = delivery.subscription
-        handler = self._handlers[wish]
+        subscription = delivery.subscription
+        handler = self._handlers[subscription]
         task = Task.of(delivery.task)
         event = delivery.event
         if event.type in WHOLE_TASK and isinstance(event.data, TaskRecord):
@@ -145,8 +145,8 @@ class Listening:
             task_id=task.id, agent_id=task.agent_id, work=self._platform.work, origin=handler.name, handler=handler.name
         )
         try:
-            async with self._places[wish]:  # an old server does not apply the limits of single handlers
-                await self._callers[wish].call(handler, run, task, event)
+            async with self._places[subscription]:  # an old server does not apply the limits of single handlers
+                await self._callers[subscription].call(handler, run, task, event)
         except asyncio.CancelledError:
             if self._leaves:
                 raise
@@ -156,7 +156,7 @@ class Listening:
         return None
 
 
-def _wish(handler: Handler) -> Subscription:
+def _subscription_of(handler: Handler) -> Subscription:
     return Subscription(handler.name, handler.event_type, handler.agent_id)
 
 

@@ -93,14 +93,14 @@ class _Hearing:
     def _read(self, ours: socket.socket) -> None:
         with suppress(OSError):
             while received := ours.recv(64):
-                self._tell_others(received.replace(_LOOK, b""))
+                self._forward(received.replace(_LOOK, b""))
                 for number in received:
                     if number in self.numbers:
                         self.heard(number)
                 while not _failures.empty():
                     announce(_failures.get())
 
-    def _tell_others(self, received: bytes) -> None:
+    def _forward(self, received: bytes) -> None:
         """Forward received signals to the previous wake-up descriptor."""
         if self.other >= 0:
             with suppress(OSError):  # the descriptor may be closed

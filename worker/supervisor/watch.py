@@ -92,7 +92,7 @@ class LoopWatch:
                 announce(LoopHeld(*_named(culprit := self._culprit()), culprit.stack))
                 self._recent_blocks.append((time.monotonic(), _describe(culprit)))
                 if not answered.wait(self._timings.loop_blocked - NOTED_SECONDS):
-                    self._tell(answered, asked)
+                    self._report(answered, asked)
             self.lag = time.monotonic() - asked
             self._check(answered)
 
@@ -104,7 +104,7 @@ class LoopWatch:
             output.settle()
             os._exit(1)
 
-    def _tell(self, answered: threading.Event, asked: float) -> None:
+    def _report(self, answered: threading.Event, asked: float) -> None:
         """Announce the block once, and then its end."""
         culprit = self._culprit()
         self._recent_blocks.append((time.monotonic(), _describe(culprit)))

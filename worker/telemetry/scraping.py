@@ -38,7 +38,7 @@ async def scraped(settings: Settings, platform: Platform) -> AsyncGenerator[str 
     shown = CollectorRegistry()
     shown.register(figures.registry)
     if isinstance(platform, Countable):
-        shown.register(StatsCollector(figures, _Asking(platform)))
+        shown.register(StatsCollector(figures, _StatsRequests(platform)))
     host, port = settings.metrics_host, settings.metrics_port
     try:
         server, thread = start_http_server(port, host, shown)
@@ -54,17 +54,17 @@ async def scraped(settings: Settings, platform: Platform) -> AsyncGenerator[str 
         thread.join()
 
 
-class _Asking:
+class _StatsRequests:
     """Asks the platform on its own loop, from a scrape's thread."""
 
     def __init__(self, platform: Countable) -> None:
         self._platform = platform
         self._loop = asyncio.get_running_loop()
-        self._standings = StatsCache()
+        self._cache = StatsCache()
 
     def __call__(self) -> Stats | None:
         """Return the platform's stats; None if they do not arrive in time."""
-        asked = asyncio.run_coroutine_threadsafe(self._standings.of("", self._platform.stats), self._loop)
+        asked = asyncio.run_coroutine_threadsafe(self._cache.of("", self._platform.stats), self._loop)
         try:
             return asked.result(ANSWER_SECONDS)
         except Exception:  # noqa: BLE001 - whatever the error, the process's own metrics must be served

@@ -100,7 +100,7 @@ class StandIn:
             "updated_at": None,
             "result": None,
         }
-        self._tell(task_id, "task_created")
+        self._log(task_id, "task_created")
         self._dispatch()
         return task_id
 
@@ -246,9 +246,9 @@ class StandIn:
     def _set(self, task_id: str, **changes: Any) -> None:
         task = self.tasks[task_id]
         task.update(changes, updated_at=wire.now())
-        self._tell(task_id, "task_finished" if task["status"] in TERMINAL else "task_updated")
+        self._log(task_id, "task_finished" if task["status"] in TERMINAL else "task_updated")
 
-    def _tell(self, task_id: str, kind: str) -> None:
+    def _log(self, task_id: str, kind: str) -> None:
         for stream in self._watchers.get(task_id, []):
             stream.send(self._event(task_id, kind))
 

@@ -42,7 +42,7 @@ class Webhooks:
         webhooks = Webhooks.of_environment()
 
         @webhooks.listener
-        async def tell(event: TaskUpdateEvent, task: Task) -> None:
+        async def report(event: TaskUpdateEvent, task: Task) -> None:
             await webhooks.post(event, task)
     """
 

@@ -169,9 +169,9 @@ class Queue:
         self._room.set()
 
 
-def later(turns: int, tell: Callable[[datetime | Exception], None], outcome: datetime | Exception) -> None:
+def later(turns: int, report: Callable[[datetime | Exception], None], outcome: datetime | Exception) -> None:
     """Report an outcome after the given number of turns of the event loop."""
     if turns:
-        asyncio.get_running_loop().call_soon(later, turns - 1, tell, outcome)
+        asyncio.get_running_loop().call_soon(later, turns - 1, report, outcome)
     else:
-        tell(outcome)
+        report(outcome)

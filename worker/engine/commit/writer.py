@@ -326,13 +326,13 @@ class Writer:
         for index, (waiting, outcome) in enumerate(zip(group, batch.outcomes(), strict=True)):
             if index not in batch.undecided:
                 later(turns, waiting.settle, outcome)
-        self._tell(batch)
+        self._report(batch)
         fault("write.announced", batch.items)
         if batch.undecided:  # another process has changed their tasks meanwhile: the next try reads them first
             self._queue.put_back(group[index] for index in sorted(batch.undecided))
         return None
 
-    def _tell(self, batch: Batch) -> None:
+    def _report(self, batch: Batch) -> None:
         """Send hints about the committed changes."""
         flags = WORK * batch.wakes_work + DELIVERIES * batch.wakes_deliveries
         ids = batch.changed_tasks

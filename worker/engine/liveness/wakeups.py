@@ -46,9 +46,9 @@ class Wakeups:
         heard = ids if disturbed is None else list(disturbed)
         if heard:
             for listener in tuple(self._listeners):
-                self._tell(listener, heard)
+                self._call(listener, heard)
 
-    def _tell(self, listener: Callable[[Collection[str]], None], ids: list[str]) -> None:
+    def _call(self, listener: Callable[[Collection[str]], None], ids: list[str]) -> None:
         """Call a listener; an exception that it raises must not end the writer."""
         try:
             listener(ids)

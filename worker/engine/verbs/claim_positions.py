@@ -20,7 +20,7 @@ FRONT = "-infinity"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ClaimScan:
     """One claim.
 
     Args:
@@ -28,7 +28,7 @@ class Look:
         begun: Its start, by ``time.monotonic()``.
     """
 
-    is_whole: bool
+    is_full: bool
     begun: float
 
 
@@ -42,24 +42,24 @@ class ClaimPositions:
         self._marks: dict[str, datetime] = {}
         self._whole_at = 0.0
 
-    def look(self) -> Look:
+    def scan(self) -> ClaimScan:
         """Begin a claim."""
         begun = time.monotonic()
-        return Look(is_whole=begun >= self._whole_at, begun=begun)
+        return ClaimScan(is_full=begun >= self._whole_at, begun=begun)
 
-    def since(self, look: Look, agents: Iterable[str]) -> list[str]:
+    def since(self, scan: ClaimScan, agents: Iterable[str]) -> list[str]:
         """Return the times from which on due tasks of these agents are searched."""
-        marks = {} if look.is_whole else self._marks
+        marks = {} if scan.is_full else self._marks
         return [str(marks[agent] - self._late) if agent in marks else FRONT for agent in agents]
 
-    def known(self, but: Iterable[str]) -> list[str]:
+    def recent_agents(self, but: Iterable[str]) -> list[str]:
         """Return the agents with tasks claimed since the last claim from the front, except for the given ones."""
         return sorted(self._marks.keys() - set(but))
 
-    def took(self, look: Look, rows: Iterable[Mapping[str, Any]]) -> None:
+    def record(self, scan: ClaimScan, rows: Iterable[Mapping[str, Any]]) -> None:
         """Update the positions by the result of a claim."""
-        if look.is_whole:
-            seconds = time.monotonic() - look.begun
+        if scan.is_full:
+            seconds = time.monotonic() - scan.begun
             wait = 0.0 if seconds <= self._quick else min(max(seconds * SHARE, self._least), self._longest)
             self._whole_at = time.monotonic() + wait
             self._marks.clear()

@@ -93,20 +93,20 @@ class ClaimVerbs:
             return []
         await self._requeue_unanswered(worker_id)
         fault("claim.asked")
-        asked, look = now(), self._positions.look()
+        asked, scan = now(), self._positions.scan()
         named = demand.agents.keys() | {KNOWLEDGE}  # a handler for any agent does not read documents
-        known = [] if look.is_whole else self._positions.known(but=named)
+        recent_agents = [] if scan.is_full else self._positions.recent_agents(but=named)
         try:
             rows = await self._core.rows(
-                _claim_statement(others=bool(others), is_whole=look.is_whole),
+                _claim_statement(others=bool(others), is_full=scan.is_full),
                 {
                     "organization": self._organization,
                     "worker": worker_id,
                     "agents": list(wanted),
                     "free": list(wanted.values()),
-                    "since": self._positions.since(look, wanted),
-                    "known": known,
-                    "known_since": self._positions.since(look, known),
+                    "since": self._positions.since(scan, wanted),
+                    "known": recent_agents,
+                    "known_since": self._positions.since(scan, recent_agents),
                     "named": list(named),
                     "others": others,
                     "suspects": demand.total if demand.suspects is None else demand.suspects,
@@ -116,8 +116,8 @@ class ClaimVerbs:
         except BaseException:
             self._unheard.add(worker_id)
             raise
-        self._positions.took(look, rows)
-        self._was_whole = look.is_whole
+        self._positions.record(scan, rows)
+        self._was_whole = scan.is_full
         self._core.claims += 1
         if rows:
             fault("claim.committed")
@@ -161,11 +161,11 @@ class ClaimVerbs:
         self._unheard.discard(worker_id)
 
 
-def _claim_statement(*, others: bool, is_whole: bool) -> LiteralString:
+def _claim_statement(*, others: bool, is_full: bool) -> LiteralString:
     """Return a claim's statement; named or other agents come first at random, so that neither starves the other."""
     if not others:
         return sql_claims.CLAIM_NAMED
     named_first = random.random() < 1 / 2  # noqa: S311 - no secret
-    if is_whole:
+    if is_full:
         return sql_claims.CLAIM_ANY if named_first else sql_claims.CLAIM_ANY_OTHERS_FIRST
     return sql_claims.CLAIM_KNOWN if named_first else sql_claims.CLAIM_KNOWN_OTHERS_FIRST

@@ -91,20 +91,20 @@ class EngineDeadLetters:
         return [_item(row) for row in found[: query.limit]]
 
     @bounded
-    async def retry(self, wish: DeliveryRetry) -> int:
+    async def retry(self, selection: DeliveryRetry) -> int:
         """Mark dead letters to be tried once more, and return how many."""
-        conditions, parameters = _conditions(wish)
+        conditions, parameters = _conditions(selection)
         parameters["organization"] = self._organization
-        if wish.ids is not None:
-            parts = [_parts(each) for each in wish.ids]
+        if selection.ids is not None:
+            parts = [_parts(each) for each in selection.ids]
             conditions += (
                 " and (d.subscription_id, d.number, d.task_id) in"
                 " (select * from unnest(%(ids)s::bigint[], %(numbers)s::bigint[], %(task_ids)s::text[]))"
             )
             names = ("ids", "numbers", "task_ids")
             parameters |= {name: [part[place] for part in parts] for place, name in enumerate(names)}
-        meant = wish.model_dump(exclude_defaults=True, exclude={"agents"})
-        async with self._audit.of(AuditAction.DeliveryRetried, _subject(wish), agent=wish.agent_id, **meant):
+        meant = selection.model_dump(exclude_defaults=True, exclude={"agents"})
+        async with self._audit.of(AuditAction.DeliveryRetried, _subject(selection), agent=selection.agent_id, **meant):
             rows = await self._core.rows(_RETRY.format(conditions=conditions), parameters)  # pyright: ignore[reportArgumentType] # composed of constants
         count: int = rows[0]["count"]
         if count:
@@ -112,11 +112,11 @@ class EngineDeadLetters:
         return count
 
 
-def _subject(wish: DeliveryRetry) -> str:
+def _subject(selection: DeliveryRetry) -> str:
     """Return the subject of a retry for the audit log."""
-    if wish.ids is not None and len(wish.ids) == 1:
-        return f"delivery {wish.ids[0]}"
-    return "deliveries" if wish.ids is None else f"{len(wish.ids)} deliveries"
+    if selection.ids is not None and len(selection.ids) == 1:
+        return f"delivery {selection.ids[0]}"
+    return "deliveries" if selection.ids is None else f"{len(selection.ids)} deliveries"
 
 
 def _conditions(wanted: DeliveryFilter) -> tuple[str, dict[str, Any]]:

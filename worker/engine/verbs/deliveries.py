@@ -56,17 +56,19 @@ class DeliveryQueue:
     async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
         """Claim due events of the worker's subscriptions, waiting if there are none."""
         until = time.monotonic() + seconds
-        wishes = await self._wishes(worker_id)
+        subscriptions = await self._subscriptions_of(worker_id)
         while True:
             seen = self._core.wakeups.seen(DELIVERIES)
             wanted = demand()
             if wanted.total <= 0:
                 return []
-            limits = {key: most for key, wish in wishes.items() if (most := wanted.most(wish)) > 0}
+            limits = {
+                key: most for key, subscription in subscriptions.items() if (most := wanted.most(subscription)) > 0
+            }
             await self._requeue_unanswered(worker_id)
             try:
                 rows = await self._claim(worker_id, limits, wanted.total)
-                composed = [await self._delivery(worker_id, row, wishes) for row in rows]
+                composed = [await self._delivery(worker_id, row, subscriptions) for row in rows]
                 found = [each for each in composed if each is not None]
             except BaseException:
                 self._unheard.add(worker_id)
@@ -104,7 +106,7 @@ class DeliveryQueue:
         if await self._core.rows(sql_deliveries.GIVE_BACK_DELIVERIES, columns):
             self._core.announce(DELIVERIES, [])
 
-    async def _wishes(self, worker_id: str) -> dict[int, Subscription]:
+    async def _subscriptions_of(self, worker_id: str) -> dict[int, Subscription]:
         """Return a worker's subscriptions; a remote worker's are read each time, since it may re-register elsewhere."""
         local = self._subscriptions.get(worker_id)
         if local is not None:
@@ -116,7 +118,7 @@ class DeliveryQueue:
         }
 
     async def _delivery(
-        self, worker_id: str, row: Mapping[str, Any], wishes: Mapping[int, Subscription]
+        self, worker_id: str, row: Mapping[str, Any], subscriptions: Mapping[int, Subscription]
     ) -> Delivery | None:
         """Compose a delivery; return None, and advance the cursor, if none of the events is for its handler."""
         number = row["number"]
@@ -134,7 +136,7 @@ class DeliveryQueue:
             event = await links.with_links(event, self._organization)
             task = await links.with_links(task, self._organization)
         return Delivery(
-            subscription=wishes[row["subscription_id"]],
+            subscription=subscriptions[row["subscription_id"]],
             subscription_id=row["subscription_id"],
             event=event,
             task=task,

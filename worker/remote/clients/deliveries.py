@@ -23,9 +23,9 @@ class RemoteDeliveries:
         rows = await self._request("GET", self._url, "list deliveries", params=params)
         return [FailedDelivery.model_validate(row) for row in cast("list[Any]", rows)]
 
-    async def retry(self, wish: DeliveryRetry) -> int:
+    async def retry(self, selection: DeliveryRetry) -> int:
         """Retry deliveries that were set aside, and return their number."""
-        body = wish.model_dump(mode="json", exclude={"agents"}, exclude_none=True)
+        body = selection.model_dump(mode="json", exclude={"agents"}, exclude_none=True)
         answer = await self._request("POST", f"{self._url}/retry", "retry deliveries", body=body)
         return int(answer["retried"])
 

@@ -65,7 +65,7 @@ class ListVerbs(RemoteAgentVerbs):
 
     async def _conversations(self, path: str, query: ConversationQuery) -> bytes:
         if not await self._dialect.native():
-            raise self._unsupported("tell conversations")
+            raise self._unsupported("list conversations")
         asked = query.model_dump(mode="json", exclude_none=True, exclude={"agents"})
         return (await self._transport.call("GET", f"/conversations{path}", params=asked)).content
 

@@ -102,8 +102,8 @@ class RemoteTasks(ListVerbs, FileVerbs):
     async def retry(self, task_id: str, *, resume: bool | None = None) -> TaskRecord:
         """Queue a finished or paused task again, resumed or from the start."""
         try:
-            wish = "" if resume is None else f"?resume={str(resume).lower()}"
-            return await self._task("POST", task_id, f"/retry{wish}", repeat=Repeat.UNSENT)
+            query = "" if resume is None else f"?resume={str(resume).lower()}"
+            return await self._task("POST", task_id, f"/retry{query}", repeat=Repeat.UNSENT)
         except ModuleException as error:
             if error.status_code not in UNKNOWN_ROUTE or await self._dialect.native():
                 raise
@@ -124,7 +124,7 @@ class RemoteTasks(ListVerbs, FileVerbs):
     async def signal(self, task_id: str, signal: NewSignal) -> TaskRecord:
         """Send a named signal to a task."""
         if not await self._dialect.native():
-            raise self._unsupported("take signals")
+            raise self._unsupported("send signals to tasks")
         body = signal.model_dump(mode="json")
         return await self._task("POST", task_id, "/signals", body=body, repeat=Repeat.UNSENT)
 
@@ -140,7 +140,7 @@ class RemoteTasks(ListVerbs, FileVerbs):
     async def skip(self, task_id: str) -> TaskRecord:
         """Let the other tasks of its conversation pass a waiting task."""
         if not await self._dialect.native():
-            raise self._unsupported("order the tasks of a conversation")
+            raise self._unsupported("skip the turn of a task in a conversation")
         return await self._task("POST", task_id, "/skip", repeat=Repeat.UNSENT)
 
     @bounded

@@ -82,10 +82,10 @@ class Batches(Generic[T]):
                 return
             outcomes = [error] * len(batch)
         for waiting, outcome in zip(batch, outcomes, strict=True):
-            _tell(waiting.done, outcome)
+            _settle(waiting.done, outcome)
 
 
-def _tell(done: asyncio.Future[Any], outcome: Any) -> None:
+def _settle(done: asyncio.Future[Any], outcome: Any) -> None:
     if done.done():  # the caller was cancelled
         return
     if isinstance(outcome, Exception):

@@ -15,7 +15,7 @@ from worker.remote.http.heartbeats import Heartbeats
 from worker.remote.http.refusals import Subject
 from worker.remote.http.transport import Transport
 from worker.remote.native.claiming import Claiming
-from worker.remote.native.patience import Patience
+from worker.remote.native.persistent_requests import PersistentRequests
 from worker.remote.native.presence import NativePresence
 from worker.remote.native.verb_client import Verb, VerbClient
 from worker.wire.deliveries import named
@@ -59,7 +59,7 @@ class NativeWork:
         self._presence = NativePresence(
             transport, self._asking.url, flags, heartbeats, self._introduce, lease=self._claiming.lease
         )
-        self._patience = Patience()
+        self._persistent = PersistentRequests()
         self._sequence = count(1)  # numbers of writes, by which the server recognizes repeats
 
     async def register(self, card: WorkerCard) -> None:
@@ -82,7 +82,7 @@ class NativeWork:
     ) -> None:
         """Append events and journal entries."""
         if events or journal:
-            entries = await self._patience.ask(
+            entries = await self._persistent.ask(
                 task_id, "storing a large value", lambda: put_aside(self._tasks.store_file, journal)
             )
             rows = [[part for part in entry if part is not None] for entry in entries]
@@ -100,7 +100,7 @@ class NativeWork:
                 raise UnreadableRecord("a journal", "not an object")
             return await put_back(self._tasks.open_file, (_entry(key, value) for key, value in read.items()))
 
-        return await self._patience.ask(task_id, "reading a journal", once)
+        return await self._persistent.ask(task_id, "reading a journal", once)
 
     async def messages(self, task_id: str, after: int = 0) -> list[ReceivedMessage]:
         """Return the messages sent to the task; none from a server that is too old for them."""
@@ -115,7 +115,7 @@ class NativeWork:
                 raise UnreadableRecord("messages", "not a list")
             return [message_of(each) for each in read]
 
-        return await self._patience.ask(task_id, "reading messages", once)
+        return await self._persistent.ask(task_id, "reading messages", once)
 
     async def earlier_events(self, task_id: str, attempt: int) -> list[str]:
         """Return the events that earlier attempts have already sent; none from a server that is too old."""
@@ -130,7 +130,7 @@ class NativeWork:
                 raise UnreadableRecord("sent events", "not a list of strings")
             return read
 
-        return await self._patience.ask(task_id, "reading sent events", once)
+        return await self._persistent.ask(task_id, "reading sent events", once)
 
     async def save(
         self, task_id: str, changes: Mapping[str, Any], attempt: int, origin: str | None = None
@@ -157,7 +157,7 @@ class NativeWork:
         for name, value in changes.items():
             if isinstance(value, str) and len(value) > LARGE_CHARACTERS and self._asking.server_version >= BY_FILE:
                 content = clean(value).encode()
-                files[name] = await self._patience.ask(
+                files[name] = await self._persistent.ask(
                     task_id, f"storing a large {name}", partial(self._tasks.store_file, name, "text/plain", content)
                 )
                 del rest[name]
@@ -176,7 +176,7 @@ class NativeWork:
         ]
         body = {"verb": "store_document", "task_id": task_id, "attempt": attempt, **part._asdict(), "chunks": chunks}
         verb = Verb(body, Subject(task_id=task_id, attempt=attempt))
-        await self._patience.ask(task_id, "storing a document", lambda: self._asking.batched(verb))
+        await self._persistent.ask(task_id, "storing a document", lambda: self._asking.batched(verb))
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
         """End or pause the attempt with its outcome."""
@@ -204,7 +204,7 @@ class NativeWork:
     async def children(self, task_id: str, children: Sequence[str]) -> list[TaskRecord]:
         """Return some of a task's children."""
         verb = Verb({"verb": "children", "task_id": task_id, "children": list(children)}, Subject(task_id=task_id))
-        read = await self._patience.ask(task_id, "reading the task's children", partial(self._asking.batched, verb))
+        read = await self._persistent.ask(task_id, "reading the task's children", partial(self._asking.batched, verb))
         if not isinstance(read, list):
             raise UnreadableRecord("children", "not a list")
         return [task_of(each) for each in read]
@@ -252,7 +252,7 @@ class NativeWork:
                 numbered.append(Verb(body, Subject(task_id=task_id, attempt=attempt)))
             return await self._asking.batched(numbered[0])
 
-        return await self._patience.ask(task_id, "storing a run's changes", once)
+        return await self._persistent.ask(task_id, "storing a run's changes", once)
 
     async def lost(self, claimed: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
         """Return the attempts that have lost their lease, with the status of each task."""
@@ -311,7 +311,7 @@ class NativeWork:
 
     async def close(self) -> None:
         """Stop all background work."""
-        self._patience.end()
+        self._persistent.end()
         await self._presence.close()
         await self._asking.close()
 

@@ -39,11 +39,11 @@ class RetryBody(OwnBody):
     all: Annotated[bool, Field(strict=True)] = False
 
     @model_validator(mode="after")
-    def _something(self) -> "RetryBody":
-        self.wish(None)
+    def _is_not_empty(self) -> "RetryBody":
+        self.selection(None)
         return self
 
-    def wish(self, agents: frozenset[str] | None) -> DeliveryRetry:
+    def selection(self, agents: frozenset[str] | None) -> DeliveryRetry:
         """Return the selection, limited to the agents that a key can reach."""
         reach = None if agents is None else sorted(agents)
         return DeliveryRetry(
@@ -89,4 +89,4 @@ async def deliveries(
 @router.post("/deliveries/retry", responses=documented())
 async def retry(access: Admitted, body: RetryBody) -> Retried:
     """Retry deliveries that were set aside; deliveries in any other state are ignored."""
-    return Retried(retried=await access.organization.deliveries.retry(body.wish(access.agents)))
+    return Retried(retried=await access.organization.deliveries.retry(body.selection(access.agents)))

@@ -55,20 +55,20 @@ async def follow(
     service = service_of(request)
     start = max(after, _number(last_event_id))
     reader = access.key if access.allows(ANSWER) else ""  # readers who may answer get links bound to their key
-    told_as = f"{'' if is_native(request) else base_of(request)} {reader}"
+    reader_key = f"{'' if is_native(request) else base_of(request)} {reader}"
     encode = _encoder(request)
-    reading = LogReading(access.organization, task, start, told_as, encode)
+    reading = LogReading(access.organization, task, start, reader_key, encode)
     return EventStream(service, _followed(service, reading) if follow else _there(reading), access)
 
 
 @dataclass(frozen=True, slots=True)
 class LogReading:
-    """The parameters of reading a task's log from a number; readers with an equal ``told_as`` get identical bytes."""
+    """The parameters of reading a task's log from a number; readers with the same ``reader_key`` get the same bytes."""
 
     organization: Organization
     task: TaskRecord
     after: int
-    told_as: str
+    reader_key: str
     encode: Callable[[TaskUpdateEvent], bytes]
 
 
@@ -99,7 +99,7 @@ def connected(task: TaskRecord) -> bytes:
 async def _followed(service: Service, reading: LogReading) -> AsyncGenerator[bytes]:
     organization, task, after = reading.organization, reading.task, reading.after
     yield connected(task)
-    async with service.feeds.share(organization, task.id, after, reading.told_as, reading.encode) as feed:
+    async with service.feeds.share(organization, task.id, after, reading.reader_key, reading.encode) as feed:
         async for piece in feed.follow(after):
             yield piece
 

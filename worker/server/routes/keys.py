@@ -81,20 +81,20 @@ async def keys_within(service: Service, access: Access) -> Sequence[Key]:
     return [key for key in await service.host.keys.list(access.organization.organization_id) if _is_within(key, access)]
 
 
-async def make_key(service: Service, access: Access, wish: KeyBody) -> tuple[str, Key]:
+async def make_key(service: Service, access: Access, body: KeyBody) -> tuple[str, Key]:
     """Create a key whose permissions do not exceed the caller's, and return its secret value and its record.
 
     Raises:
         ValidationError: The key would reach more agents than the caller's key.
     """
-    agents = sorted(set(wish.agents or ()))
+    agents = sorted(set(body.agents or ()))
     if access.agents is not None and not (agents and access.agents.issuperset(agents)):
         reached = ", ".join(sorted(access.agents))
         raise ValidationError(
             f"your key can only create keys for its own agents: name some of {reached}", field="agents"
         )
     return await service.host.keys.create(
-        access.organization.organization_id, role=wish.role, name=wish.name, agents=agents, seconds=wish.expires_in
+        access.organization.organization_id, role=body.role, name=body.name, agents=agents, seconds=body.expires_in
     )
 
 

@@ -34,7 +34,7 @@ router = APIRouter(tags=["knowledge bases"], route_class=JsonRoute)
 class KnowledgeBaseBody(SpelledBody, Body, NewKnowledgeBase):
     """A knowledge base to create."""
 
-    def wish(self) -> NewKnowledgeBase:
+    def record(self) -> NewKnowledgeBase:
         """Return the knowledge base as a record of the platform."""
         return NewKnowledgeBase.model_validate(self.model_dump())
 
@@ -74,7 +74,7 @@ async def bases_of(access: Access) -> list[KnowledgeBaseRecord]:
 async def create(request: Request, access: Admitted, body: KnowledgeBaseBody) -> Response:
     """Create a knowledge base."""
     agents = None if access.agents is None else sorted(access.agents)
-    new = body.wish()
+    new = body.record()
     if new.embedder is None:
         new.embedder = service_of(request).settings.embedder
     return answers(KnowledgeBaseRecord, await access.organization.knowledge.create(new, agents=agents))

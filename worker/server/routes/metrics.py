@@ -27,7 +27,7 @@ async def figures(
     del authorization  # the gate has read it; it is a parameter only for the OpenAPI document
     service = service_of(request)
     try:
-        stats = await service.standings.of(access.organization.organization_id, access.organization.stats)
+        stats = await service.stats_cache.of(access.organization.organization_id, access.organization.stats)
     except ModuleException:
         stats = None
     if stats is not None and access.agents is not None:

@@ -58,7 +58,7 @@ async def invoke(
         return answers(dict[str, Any], {})
     payload = await _arguments(request)
     await service_of(request).queues.enter(access.organization, agent_id)
-    call = _Told(access, x_execution_id, tool_id, payload)
+    call = _LoggedCall(access, x_execution_id, tool_id, payload)
     await call.begin()
     result = await _unless_closing(
         service_of(request), access.organization.tasks.invoke_tool(agent_id, tool_id, payload, key=idempotency_key)
@@ -103,7 +103,7 @@ async def _arguments(request: Request) -> dict[str, Any]:
     return given
 
 
-class _Told:
+class _LoggedCall:
     """Records a tool call in the log of the caller's task, if it names one that has not ended."""
 
     def __init__(self, access: Access, task_id: str | None, tool: str, payload: dict[str, Any]) -> None:

@@ -57,8 +57,10 @@ async def stream(
     check_id(agent_id, "agent_id")
     service = service_of(request)
     address = request.client.host if request.client else ""
-    wishes = announced(handler, events, agent_id)
-    stream_client = StreamClient(key, request.scope.get("organization_id"), agent_id, address, base_of(request), wishes)
+    subscriptions = announced(handler, events, agent_id)
+    stream_client = StreamClient(
+        key, request.scope.get("organization_id"), agent_id, address, base_of(request), subscriptions
+    )
     if native:
         if access is None:
             raise Unavailable("the database cannot be reached", retry_after=2)

@@ -57,8 +57,8 @@ class StreamClient:
     @property
     def peer(self) -> str:
         """A stable identifier for a reconnecting client, derived from its key but not reversible."""
-        wishes = ",".join(f"{each.handler} {each.event_type}" for each in self.subscriptions)
-        text = "\0".join((self.key or "", self.agent_id, self.address, *([wishes] if wishes else ())))
+        subscribed = ",".join(f"{each.handler} {each.event_type}" for each in self.subscriptions)
+        text = "\0".join((self.key or "", self.agent_id, self.address, *([subscribed] if subscribed else ())))
         return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 

@@ -12,7 +12,7 @@ T = TypeVar("T")
 AGAIN = Backoff(1.0, 1.0)  # between tries, each of which consists of several requests with growing pauses
 
 
-class Patience:
+class PersistentRequests:
     """Repeats requests until they are answered; those of one task are sent in order."""
 
     def __init__(self) -> None:

@@ -19,13 +19,13 @@ DRAIN = "drain"
 END = "end"
 """Message to a child: end the run, for the given reason."""
 
-BEGUN = "begun"
+STARTED = "begun"
 """Message from a child: the task has begun, and is responsible for what follows."""
 
-UNFIT = "unfit"
+CANNOT_START = "unfit"
 """Message from a child: it cannot begin, for the given reason, and a retry would not help."""
 
-AWAY = 75
+PLATFORM_UNAVAILABLE = 75
 """Exit code of a child that could not reach the platform: EX_TEMPFAIL of sysexits.h."""
 
 
