@@ -1,7 +1,6 @@
 """``worker key …``: keys of the HTTP server."""
 
 import re
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -97,12 +96,12 @@ def _state(key: "Key") -> str:
         return "revoked"
     if key.expires_at is None:
         return "valid"
-    return f"until {key.expires_at.astimezone().isoformat(' ', 'seconds')}"
+    return f"until {output.time_of(key.expires_at)}"
 
 
 def _plain(key: "Key") -> dict[str, Any]:
     moments = ("created_at", "expires_at", "revoked_at")
-    plain = asdict(key)
+    plain = key.model_dump()
     return {**plain, **{name: plain[name].isoformat() if plain[name] else None for name in moments}}
 
 

@@ -1,12 +1,12 @@
 """What the server stores besides tasks, for all organizations: keys, secrets, reservations of Idempotency-Keys."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from worker.words.errors import ValidationError
 from worker.words.ids import check_id
+from worker.words.records import Words
 from worker.words.roles import Role
 
 RESERVED_ORGANIZATIONS = frozenset(
@@ -28,8 +28,7 @@ RESERVED_ORGANIZATIONS = frozenset(
 """Names that organizations with keys cannot have: in an address, they would be confused with the server's routes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Words):
     """A key of the server, without its secret text.
 
     Args:
@@ -40,8 +39,8 @@ class Key:
     id: str
     organization_id: str
     name: str
-    agents: tuple[str, ...] | None
     role: Role
+    agents: tuple[str, ...] | None = None
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None

@@ -7,6 +7,7 @@ import pydantic
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import from_json
 
+from worker.contracts.keys import Key
 from worker.words.agents import AgentRecord
 from worker.words.audit import AuditEntry
 from worker.words.conversations import ConversationItem, ConversationRecord
@@ -23,6 +24,24 @@ from worker.words.tools import ToolInvocationResult
 from worker.words.work import Assignment, KeptFile
 
 T = TypeVar("T", bound=BaseModel)
+
+RECORDS: dict[type[BaseModel], str] = {
+    TaskRecord: "a task",
+    TaskItem: "an item of a list",
+    ProviderState: "a provider",
+    OpenRequest: "a request",
+    ConversationRecord: "a conversation",
+    ConversationItem: "a conversation of a list",
+    ReceivedMessage: "a message",
+    AuditEntry: "an entry of the audit log",
+    AgentRecord: "an agent",
+    ToolInvocationResult: "the result of a tool",
+    KnowledgeBaseRecord: "a knowledge base",
+    KnowledgeBaseDocumentItem: "a document of a knowledge base",
+    KnowledgeBaseSearchResult: "a passage",
+    Key: "a key",
+}
+"""The records that clients and workers read, and what errors call them."""
 
 REQUIRED: dict[type[BaseModel], frozenset[str]] = {
     TaskRecord: frozenset({"id", "agent_id", "input", "created_at", "status"}),
@@ -59,6 +78,47 @@ def decode(content: bytes | str, what: str) -> Any:
         raise UnreadableRecord(what, str(error)) from None
 
 
+def record_of(model: type[T], data: Any) -> T:
+    """Read a record. If that fails, try again without null fields, and then without other fields that are invalid.
+
+    Args:
+        model: One of ``RECORDS``.
+        data: The data as received.
+
+    Raises:
+        UnreadableRecord: The data is not such a record.
+    """
+    what = RECORDS[model]
+    if not isinstance(data, dict):
+        raise UnreadableRecord(what, "not an object")
+    given = cast("dict[str, Any]", data)
+    if model is AgentRecord:
+        given = {"name": given.get("id"), "unique_name": given.get("id"), **given}
+    try:
+        return model.model_validate(given)
+    except pydantic.ValidationError:
+        given = _mended(given)
+    try:
+        return model.model_validate(given)
+    except pydantic.ValidationError as error:
+        wrong = _fields(error)
+        if wrong & REQUIRED.get(model, frozenset()) or not wrong:
+            raise UnreadableRecord(what, _reasons(error)) from None
+    try:
+        return model.model_validate({name: value for name, value in given.items() if name not in wrong})
+    except pydantic.ValidationError as error:
+        raise UnreadableRecord(what, _reasons(error)) from None
+
+
+def records_of(model: type[T], data: Any) -> list[T]:
+    """Read a list of records; anything else counts as an empty list.
+
+    Raises:
+        UnreadableRecord: An item is not such a record.
+    """
+    return [record_of(model, each) for each in cast("list[Any]", data if isinstance(data, list) else [])]
+
+
 def task_json(task: TaskRecord) -> dict[str, Any]:
     """Convert a task to JSON."""
     return task.model_dump(mode="json", warnings="none")
@@ -66,69 +126,7 @@ def task_json(task: TaskRecord) -> dict[str, Any]:
 
 def task_of(data: Any) -> TaskRecord:
     """Read a task."""
-    return _read(TaskRecord, data, "a task")
-
-
-def item_of(data: Any) -> TaskItem:
-    """Read an item of a list of tasks."""
-    return _read(TaskItem, data, "an item of a list")
-
-
-def provider_of(data: Any) -> ProviderState:
-    """Read the state of a provider."""
-    return _read(ProviderState, data, "a provider")
-
-
-def request_of(data: Any) -> OpenRequest:
-    """Read an open request to a person."""
-    return _read(OpenRequest, data, "a request")
-
-
-def conversation_of(data: Any) -> ConversationRecord:
-    """Read a conversation."""
-    return _read(ConversationRecord, data, "a conversation")
-
-
-def conversation_item_of(data: Any) -> ConversationItem:
-    """Read an item of a list of conversations."""
-    return _read(ConversationItem, data, "a conversation of a list")
-
-
-def message_of(data: Any) -> ReceivedMessage:
-    """Read a message to a task."""
-    return _read(ReceivedMessage, data, "a message")
-
-
-def audit_of(data: Any) -> AuditEntry:
-    """Read an entry of the audit log."""
-    return _read(AuditEntry, data, "an entry of the audit log")
-
-
-def agent_of(data: Any) -> AgentRecord:
-    """Read an agent."""
-    if isinstance(data, dict):
-        data = {"name": data.get("id"), "unique_name": data.get("id"), **cast("dict[str, Any]", data)}
-    return _read(AgentRecord, data, "an agent")
-
-
-def tool_result_of(data: Any) -> ToolInvocationResult:
-    """Read the result of a tool call."""
-    return _read(ToolInvocationResult, data, "the result of a tool")
-
-
-def knowledge_base_of(data: Any) -> KnowledgeBaseRecord:
-    """Read a knowledge base."""
-    return _read(KnowledgeBaseRecord, data, "a knowledge base")
-
-
-def document_of(data: Any) -> KnowledgeBaseDocumentItem:
-    """Read a document of a knowledge base."""
-    return _read(KnowledgeBaseDocumentItem, data, "a document of a knowledge base")
-
-
-def passage_of(data: Any) -> KnowledgeBaseSearchResult:
-    """Read a passage that a search has found."""
-    return _read(KnowledgeBaseSearchResult, data, "a passage")
+    return record_of(TaskRecord, data)
 
 
 def kept_of(data: Any) -> list[KeptFile]:
@@ -192,27 +190,6 @@ def _event_data(event: TaskUpdateEvent) -> Any:
         return task_of(event.data)
     except UnreadableRecord:
         return event.data
-
-
-def _read(model: type[T], data: Any, what: str) -> T:
-    """Read a record. If that fails, try again without null fields, and then without other fields that are invalid."""
-    if not isinstance(data, dict):
-        raise UnreadableRecord(what, "not an object")
-    given = cast("dict[str, Any]", data)
-    try:
-        return model.model_validate(given)
-    except pydantic.ValidationError:
-        given = _mended(given)
-    try:
-        return model.model_validate(given)
-    except pydantic.ValidationError as error:
-        wrong = _fields(error)
-        if wrong & REQUIRED.get(model, frozenset()) or not wrong:
-            raise UnreadableRecord(what, _reasons(error)) from None
-    try:
-        return model.model_validate({name: value for name, value in given.items() if name not in wrong})
-    except pydantic.ValidationError as error:
-        raise UnreadableRecord(what, _reasons(error)) from None
 
 
 def _mended(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,6 @@ from worker.words.texts import clean
 KEY_BYTES = 32  # 256 random bits cannot be guessed, so one round of SHA-256 suffices, and a slow hash adds nothing
 SECRET_BYTES = 32
 NOTED = "had a key"  # the name of a row among the secrets which shows that a server had a key of its own
-FIELDS = ("id", "organization_id", "name", "agents", "created_at", "expires_at", "revoked_at")
 
 
 def digest_of(key: str) -> str:
@@ -176,7 +175,4 @@ def _alone(agents: Sequence[str]) -> str | None:
 
 
 def _key(row: dict[str, Any]) -> Key:
-    fields: dict[str, Any] = {name: row[name] for name in FIELDS}
-    fields["agents"] = tuple(row["agents"]) if row["agents"] else None
-    fields["role"] = Role(row["role"])
-    return Key(**fields)
+    return Key.model_validate({**row, "agents": row["agents"] or None})

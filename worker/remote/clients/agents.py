@@ -1,13 +1,13 @@
 """The verbs of agents, their tools and model providers, and of the audit log, over HTTP."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from worker.contracts.bounds import bounded
 from worker.remote.clients.verbs import UNKNOWN_ROUTE, Verbs, in_path
 from worker.remote.http.refusals import Subject
 from worker.remote.http.transport import Repeat
-from worker.wire.records import agent_of, audit_of, decode, provider_of, tool_result_of
+from worker.wire.records import decode, record_of, records_of
 from worker.words.agents import AgentRecord
 from worker.words.audit import AuditEntry, AuditQuery
 from worker.words.digests import digest
@@ -27,14 +27,13 @@ class RemoteAgentVerbs(Verbs):
         """Return an agent."""
         if not agent_id:
             raise AgentNotFound(agent_id)
-        answer = await self._transport.call("GET", f"/agents/{in_path(agent_id)}", subject=Subject(agent_id=agent_id))
-        return agent_of(decode(answer.content, "an agent"))
+        path, subject = f"/agents/{in_path(agent_id)}", Subject(agent_id=agent_id)
+        return record_of(AgentRecord, await self._read(path, "an agent", subject=subject))
 
     @bounded
     async def list_agents(self) -> list[AgentRecord]:
         """Return all agents."""
-        rows = decode((await self._transport.call("GET", "/agents/list")).content, "a list of agents")
-        return [agent_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
+        return records_of(AgentRecord, await self._read("/agents/list", "a list of agents"))
 
     @bounded
     async def save_agent(self, agent: AgentRecord) -> AgentRecord:
@@ -46,7 +45,7 @@ class RemoteAgentVerbs(Verbs):
             if error.status_code in UNKNOWN_ROUTE:
                 raise self._unsupported("save agents") from None
             raise
-        return agent_of(decode(answer.content, "an agent"))
+        return record_of(AgentRecord, decode(answer.content, "an agent"))
 
     @bounded
     async def delete_agent(self, agent_id: str) -> AgentRecord:
@@ -63,7 +62,7 @@ class RemoteAgentVerbs(Verbs):
                 raise
             await self.get_agent(agent_id)
             raise self._unsupported("delete agents") from None
-        return agent_of(decode(answer.content, "an agent"))
+        return record_of(AgentRecord, decode(answer.content, "an agent"))
 
     async def invoke_tool(
         self, agent_id: str, tool: str, payload: Mapping[str, Any], *, key: str | None = None
@@ -82,7 +81,7 @@ class RemoteAgentVerbs(Verbs):
         )
         said = decode(answer.content, "the result of a tool call") if answer.content else None
         if native:
-            return tool_result_of(said)
+            return record_of(ToolInvocationResult, said)
         return ToolInvocationResult(tool_id=tool, payload=dict(payload), result=said, is_success=True)
 
     async def _tool(self, agent_id: str, name: str) -> ToolRecord:
@@ -95,29 +94,25 @@ class RemoteAgentVerbs(Verbs):
     @bounded
     async def providers(self) -> list[ProviderState]:
         """Return the providers whose last call failed."""
-        rows = await self._of_providers("GET", "")
-        return [provider_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
+        return records_of(ProviderState, await self._of_providers("GET", ""))
 
     @bounded
     async def resume_provider(self, provider_id: str) -> ProviderState:
         """Resume the tasks that wait for a provider immediately."""
-        return provider_of(await self._of_providers("POST", f"/{in_path(provider_id)}/resume"))
+        return record_of(ProviderState, await self._of_providers("POST", f"/{in_path(provider_id)}/resume"))
 
     @bounded
     async def fail_provider(self, provider_id: str) -> ProviderState:
         """End the tasks that wait for a provider with an error."""
-        return provider_of(await self._of_providers("POST", f"/{in_path(provider_id)}/fail"))
+        return record_of(ProviderState, await self._of_providers("POST", f"/{in_path(provider_id)}/fail"))
 
     async def _of_providers(self, method: str, path: str) -> Any:
-        if not await self._dialect.native():
-            raise self._unsupported("manage model providers")
+        await self._require_native("manage model providers")
         return decode((await self._transport.call(method, f"/providers{path}")).content, "a provider")
 
     @bounded
     async def audit(self, query: AuditQuery) -> list[AuditEntry]:
         """Return the matching entries of the audit log, newest first."""
-        if not await self._dialect.native():
-            raise self._unsupported("return an audit log")
+        await self._require_native("return an audit log")
         asked = query.model_dump(mode="json", exclude_none=True, exclude={"agents"})
-        rows = decode((await self._transport.call("GET", "/audit", params=asked)).content, "an audit log")
-        return [audit_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
+        return records_of(AuditEntry, await self._read("/audit", "an audit log", params=asked))

@@ -51,5 +51,5 @@ class FileVerbs(Verbs):
         """Return the stored files of a task; none on a platform that stores none."""
         if not await self._dialect.native():
             return []
-        answer = await self._transport.call("GET", f"{task_path(task_id)}/files", subject=Subject(task_id=task_id))
-        return kept_of(decode(answer.content, "a list of files"))
+        subject = Subject(task_id=task_id)
+        return kept_of(await self._read(f"{task_path(task_id)}/files", "a list of files", subject=subject))

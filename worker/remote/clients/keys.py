@@ -1,14 +1,13 @@
 """The verbs of keys over HTTP: an admin's key manages the keys of its organization."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 from worker.contracts import Key
 from worker.remote.clients.verbs import Verbs
 from worker.remote.http.transport import Repeat
-from worker.wire.records import decode
+from worker.wire.records import decode, record_of, records_of
 from worker.words.errors import Unavailable, Unsupported, ValidationError
 from worker.words.roles import Role
 
@@ -31,14 +30,13 @@ class RemoteKeys(Verbs):
         made = await self._ask("POST", "", body=body, repeat=Repeat.UNSENT)
         if not isinstance(made, dict) or not isinstance(made.get("key"), str):
             raise Unavailable("the platform did not return a key")
-        return made["key"], _key(made)
+        return made["key"], record_of(Key, made)
 
     async def list(self, organization_id: str | None = None) -> list[Key]:
         """Return the keys that the caller can see, including expired and revoked ones, without their secret values."""
         if organization_id is not None:
             self._check(organization_id)
-        found = await self._ask("GET", "")
-        return [_key(each) for each in cast("list[Any]", found if isinstance(found, list) else [])]
+        return records_of(Key, await self._ask("GET", ""))
 
     async def revoke(self, key_id: str) -> Key:
         """Revoke a key.
@@ -46,7 +44,7 @@ class RemoteKeys(Verbs):
         Raises:
             NotFound: There is no such key.
         """
-        return _key(await self._ask("POST", f"/{quote(key_id, safe='')}/revoke"))
+        return record_of(Key, await self._ask("POST", f"/{quote(key_id, safe='')}/revoke"))
 
     def _check(self, organization_id: str) -> None:
         if organization_id != self._organization:
@@ -60,25 +58,3 @@ class RemoteKeys(Verbs):
         if not await self._dialect.native():
             raise Unsupported("manage keys", f"the platform at {self._transport.addresses.shown}")
         return decode((await self._transport.call(method, f"/keys{path}", **options)).content, "a key")
-
-
-def _key(data: Any) -> Key:
-    """Parse a key's record."""
-    try:
-        moments = {
-            name: None if data.get(name) is None else datetime.fromisoformat(data[name])
-            for name in ("created_at", "expires_at", "revoked_at")
-        }
-        agents = data.get("agents")
-        return Key(
-            id=str(data["id"]),
-            organization_id=str(data["organization_id"]),
-            name=str(data["name"]),
-            agents=None if agents is None else tuple(str(each) for each in agents),
-            role=Role(data["role"]),
-            created_at=moments["created_at"] or datetime.fromtimestamp(0).astimezone(),
-            expires_at=moments["expires_at"],
-            revoked_at=moments["revoked_at"],
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise Unavailable(f"the platform returned an invalid key: {error}") from None

@@ -10,7 +10,7 @@ from worker.contracts.knowledge import Embed
 from worker.remote.clients.dialect import Dialect
 from worker.remote.http.refusals import Subject
 from worker.remote.http.transport import Repeat, Transport
-from worker.wire.records import UnreadableRecord, decode, document_of, knowledge_base_of, passage_of
+from worker.wire.records import UnreadableRecord, decode, record_of, records_of
 from worker.words.knowledge import (
     KnowledgeBaseDocumentItem,
     KnowledgeBaseNotFound,
@@ -36,18 +36,20 @@ class RemoteKnowledge:
         """Create a knowledge base."""
         body = new.model_dump(exclude_none=True)
         answer = await self._transport.call("POST", f"{ROOT}/create", body=body, repeat=Repeat.UNSENT)
-        return knowledge_base_of(decode(answer.content, "a knowledge base"))
+        return record_of(KnowledgeBaseRecord, decode(answer.content, "a knowledge base"))
 
     @bounded
     async def list(self) -> list[KnowledgeBaseRecord]:
         """Return all knowledge bases, by name."""
         answer = await self._transport.call("GET", ROOT)
-        return [knowledge_base_of(each) for each in _rows(answer.content)]
+        return records_of(KnowledgeBaseRecord, _rows(answer.content))
 
     @bounded
     async def get(self, knowledge_base_id: str) -> KnowledgeBaseRecord:
         """Return a knowledge base."""
-        return knowledge_base_of(decode(await self._ask("GET", knowledge_base_id, "/details"), "a knowledge base"))
+        return record_of(
+            KnowledgeBaseRecord, decode(await self._ask("GET", knowledge_base_id, "/details"), "a knowledge base")
+        )
 
     @bounded
     async def delete(self, knowledge_base_id: str) -> KnowledgeBaseRecord:
@@ -85,7 +87,10 @@ class RemoteKnowledge:
         """Return the passages that best match a query; the platform computes the query's vector itself."""
         del embed
         asked = {"search_query": query, "top_k": top_k, "use_bubble": "false"}
-        return [passage_of(each) for each in _rows(await self._ask("GET", knowledge_base_id, params=asked))]
+        return [
+            record_of(KnowledgeBaseSearchResult, each)
+            for each in _rows(await self._ask("GET", knowledge_base_id, params=asked))
+        ]
 
     async def _ask(self, method: str, knowledge_base_id: str, path: str = "", **options: Any) -> bytes:
         if not knowledge_base_id.strip("."):
@@ -105,7 +110,10 @@ def _rows(content: bytes) -> list[Any]:
 def _documents(content: bytes) -> list[KnowledgeBaseDocumentItem]:
     """Parse documents; ``added_at`` is now for those of platforms that do not send it."""
     now = datetime.now(UTC)
-    return [document_of({"added_at": now, **each} if isinstance(each, dict) else each) for each in _rows(content)]
+    return [
+        record_of(KnowledgeBaseDocumentItem, {"added_at": now, **each} if isinstance(each, dict) else each)
+        for each in _rows(content)
+    ]
 
 
 list_ = list  # in the class above, ``list`` refers to its method

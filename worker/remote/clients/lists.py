@@ -1,12 +1,12 @@
 """The verbs of lists (tasks, conversations, requests) over HTTP."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from worker.contracts.bounds import bounded
 from worker.remote.clients.agents import RemoteAgentVerbs
 from worker.remote.clients.verbs import EXECUTION, in_path
-from worker.wire.records import conversation_item_of, conversation_of, decode, item_of, request_of
+from worker.wire.records import record_of, records_of
 from worker.words.conversations import ConversationItem, ConversationQuery, ConversationRecord
 from worker.words.requests import OpenRequest, RequestQuery
 from worker.words.statuses import AgentExecutionStatus
@@ -36,47 +36,39 @@ class ListVerbs(RemoteAgentVerbs):
     @bounded
     async def counts(self, query: TaskQuery) -> dict[AgentExecutionStatus, int]:
         """Count tasks by status."""
-        if not await self._dialect.native():
-            raise self._unsupported("count tasks")
+        await self._require_native("count tasks")
         if _matches_nothing(query):
             return dict.fromkeys(AgentExecutionStatus, 0)
         agents = query.agents if query.agent_id is None else [query.agent_id]
         params = _params(query, agents=agents)
-        answer = await self._transport.call("GET", f"{EXECUTION}/executions/counts", params=params)
-        known = decode(answer.content, "counts")
+        known = await self._read(f"{EXECUTION}/executions/counts", "counts", params=params)
         return {status: int(known.get(status, 0)) for status in AgentExecutionStatus}
 
     async def _history(self, path: str, query: TaskQuery, agents: Sequence[str] | None = None) -> list[TaskItem]:
-        answer = await self._transport.call("GET", path, params=_params(query, agents=agents))
-        rows = decode(answer.content, "a list of tasks")
-        return [item_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
+        return records_of(TaskItem, await self._read(path, "a list of tasks", params=_params(query, agents=agents)))
 
     @bounded
     async def conversation(self, conversation_id: str, query: ConversationQuery) -> ConversationRecord:
         """Return a conversation."""
-        content = await self._conversations(f"/{in_path(conversation_id)}", query)
-        return conversation_of(decode(content, "a conversation"))
+        found = await self._conversations(f"/{in_path(conversation_id)}", "a conversation", query)
+        return record_of(ConversationRecord, found)
 
     @bounded
     async def find_conversations(self, query: ConversationQuery) -> list[ConversationItem]:
         """Return conversations, the one with the newest task first."""
-        rows = decode(await self._conversations("", query), "a list of conversations")
-        return [conversation_item_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
+        return records_of(ConversationItem, await self._conversations("", "a list of conversations", query))
 
-    async def _conversations(self, path: str, query: ConversationQuery) -> bytes:
-        if not await self._dialect.native():
-            raise self._unsupported("list conversations")
+    async def _conversations(self, path: str, what: str, query: ConversationQuery) -> Any:
+        await self._require_native("list conversations")
         asked = query.model_dump(mode="json", exclude_none=True, exclude={"agents"})
-        return (await self._transport.call("GET", f"/conversations{path}", params=asked)).content
+        return await self._read(f"/conversations{path}", what, params=asked)
 
     @bounded
     async def requests(self, query: RequestQuery) -> list[OpenRequest]:
         """Return the requests that wait for a person."""
-        if not await self._dialect.native():
-            raise self._unsupported("list tasks that wait for a person")
+        await self._require_native("list tasks that wait for a person")
         asked = query.model_dump(mode="json", exclude_none=True, exclude={"agents"})
-        rows = decode((await self._transport.call("GET", "/requests", params=asked)).content, "a list of requests")
-        return [request_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
+        return records_of(OpenRequest, await self._read("/requests", "a list of requests", params=asked))
 
 
 def _matches_nothing(query: TaskQuery) -> bool:

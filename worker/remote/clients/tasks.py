@@ -113,8 +113,7 @@ class RemoteTasks(ListVerbs, FileVerbs):
     @bounded
     async def answer(self, task_id: str, answers: Sequence[InputAnswer]) -> TaskRecord:
         """Answer the requests of a paused task."""
-        if not await self._dialect.native():
-            raise self._unsupported("answer a paused task")
+        await self._require_native("answer a paused task")
         body = {"answers": [each.model_dump(mode="json", exclude_none=True) for each in answers]}
         is_safe = all(each.id is not None for each in answers)  # without an id, a repeat could answer another request
         repeat = Repeat.ALWAYS if is_safe else Repeat.UNSENT
@@ -123,24 +122,21 @@ class RemoteTasks(ListVerbs, FileVerbs):
     @bounded
     async def signal(self, task_id: str, signal: NewSignal) -> TaskRecord:
         """Send a named signal to a task."""
-        if not await self._dialect.native():
-            raise self._unsupported("send signals to tasks")
+        await self._require_native("send signals to tasks")
         body = signal.model_dump(mode="json")
         return await self._task("POST", task_id, "/signals", body=body, repeat=Repeat.UNSENT)
 
     @bounded
     async def send(self, task_id: str, message: NewMessage) -> TaskRecord:
         """Send a message to a task's agent."""
-        if not await self._dialect.native():
-            raise self._unsupported("deliver messages to tasks")
+        await self._require_native("deliver messages to tasks")
         body = message.model_dump(mode="json")
         return await self._task("POST", task_id, "/messages", body=body, repeat=Repeat.UNSENT)
 
     @bounded
     async def skip(self, task_id: str) -> TaskRecord:
         """Let the other tasks of its conversation pass a waiting task."""
-        if not await self._dialect.native():
-            raise self._unsupported("skip the turn of a task in a conversation")
+        await self._require_native("skip the turn of a task in a conversation")
         return await self._task("POST", task_id, "/skip", repeat=Repeat.UNSENT)
 
     @bounded
@@ -185,17 +181,17 @@ class RemoteTasks(ListVerbs, FileVerbs):
         """Return the activity log of a task."""
         task = await self.get(task_id)
         path = f"/activity/{in_path(task.agent_id)}/{in_path(task_id)}"
-        answer = await self._transport.call("GET", path, subject=Subject(task_id=task_id))
-        return AgentActivityThread.model_validate(decode(answer.content, "an activity log"))
+        found = await self._read(path, "an activity log", subject=Subject(task_id=task_id))
+        return AgentActivityThread.model_validate(found)
 
     @bounded
     async def attempts(self, task_id: str) -> list[Attempt]:
         """Return the attempts of a task."""
         path = f"{task_path(task_id)}/attempts"
         try:
-            answer = await self._transport.call("GET", path, subject=Subject(task_id=task_id))
+            found = await self._read(path, "attempts", subject=Subject(task_id=task_id))
         except ModuleException as error:
             if error.status_code not in UNKNOWN_ROUTE or await self._dialect.native():
                 raise
             raise self._unsupported("return a task's attempts") from None
-        return [Attempt.model_validate(each) for each in cast("list[Any]", decode(answer.content, "attempts"))]
+        return [Attempt.model_validate(each) for each in cast("list[Any]", found)]

@@ -51,6 +51,15 @@ class Verbs:
         )
         return task_of(decode(answer.content, "a task"))
 
+    async def _read(self, path: str, what: str, **options: Any) -> Any:
+        """Return the JSON at a path; for ``options``, see ``Transport.call``."""
+        return decode((await self._transport.call("GET", path, **options)).content, what)
+
+    async def _require_native(self, what: str) -> None:
+        """Raise Unsupported if the platform speaks only the bare protocol, in which it cannot do this."""
+        if not await self._dialect.native():
+            raise self._unsupported(what)
+
     def _unsupported(self, what: str) -> Unsupported:
         return Unsupported(what, self._transport.addresses.shown)
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from itertools import count
-from typing import Any, cast
+from typing import Any
 
 from worker.contracts.values import NULL, put_aside, put_back
 from worker.remote.clients.tasks import RemoteTasks
@@ -19,7 +19,7 @@ from worker.remote.native.persistent_requests import PersistentRequests
 from worker.remote.native.presence import NativePresence
 from worker.remote.native.verb_client import Verb, VerbClient
 from worker.wire.deliveries import named
-from worker.wire.records import UnreadableRecord, message_of, provider_of, task_of
+from worker.wire.records import UnreadableRecord, record_of, records_of, task_of
 from worker.words.artifacts import Artifact
 from worker.words.errors import CutOff, LeaseLost, ValidationError
 from worker.words.events import NewEvent
@@ -113,7 +113,7 @@ class NativeWork:
                 return []
             if not isinstance(read, list):
                 raise UnreadableRecord("messages", "not a list")
-            return [message_of(each) for each in read]
+            return [record_of(ReceivedMessage, each) for each in read]
 
         return await self._persistent.ask(task_id, "reading messages", once)
 
@@ -215,12 +215,13 @@ class NativeWork:
             rows = await self._asking.batched(Verb({"verb": "providers"}))
         except ValidationError:
             return []
-        return [provider_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
+        return records_of(ProviderState, rows)
 
     async def provider_failed(self, failure: ProviderFailure) -> ProviderState | None:
         """Count a failed call of a provider."""
         try:
-            return provider_of(await self._asking.batched(Verb({"verb": "provider_failed", **asdict(failure)})))
+            state = await self._asking.batched(Verb({"verb": "provider_failed", **asdict(failure)}))
+            return record_of(ProviderState, state)
         except ValidationError:
             return None
 

@@ -1,11 +1,10 @@
 """Routes for admins to create, list and revoke keys."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.responses import Response
 
 from worker.contracts import Key
@@ -37,43 +36,30 @@ class KeyBody(OwnBody):
     )
 
 
-class KeyRecord(BaseModel):
-    """A key's properties, without its secret value."""
-
-    id: str
-    organization_id: str
-    name: str
-    role: Role
-    agents: list[str] | None = None
-    created_at: datetime
-    expires_at: datetime | None = None
-    revoked_at: datetime | None = None
-
-
-class NewKey(KeyRecord):
+class NewKey(Key):
     """A new key; ``key``, its secret value, is returned only this once."""
 
     key: str
 
 
-@router.get("/keys", response_model=list[KeyRecord], responses=documented())
+@router.get("/keys", response_model=list[Key], responses=documented())
 async def list_keys(request: Request, access: Admitted) -> Response:
     """List the keys of the organization, including expired and revoked ones, without their secret values."""
     found = await keys_within(service_of(request), access)
-    return answers(list[KeyRecord], [_record(key) for key in found])
+    return answers(list[Key], list(found))
 
 
 @router.post("/keys", response_model=NewKey, responses=documented())
 async def create(request: Request, access: Admitted, body: KeyBody) -> Response:
     """Create a key of the organization. Its secret value is returned only this once, since only a digest is stored."""
     text, key = await make_key(service_of(request), access, body)
-    return answers(NewKey, NewKey(key=text, **_record(key).model_dump()))
+    return answers(NewKey, NewKey(key=text, **key.model_dump()))
 
 
-@router.post("/keys/{key_id}/revoke", response_model=KeyRecord, responses=documented(404))
+@router.post("/keys/{key_id}/revoke", response_model=Key, responses=documented(404))
 async def revoke(request: Request, access: Admitted, key_id: Annotated[str, Field(max_length=200)]) -> Response:
     """Revoke a key. The streams, sessions and workers that use it end."""
-    return answers(KeyRecord, _record(await revoke_key(service_of(request), access, key_id)))
+    return answers(Key, await revoke_key(service_of(request), access, key_id))
 
 
 async def keys_within(service: Service, access: Access) -> Sequence[Key]:
@@ -113,16 +99,3 @@ async def revoke_key(service: Service, access: Access, key_id: str) -> Key:
 
 def _is_within(key: Key, access: Access) -> bool:
     return access.agents is None or (key.agents is not None and access.agents.issuperset(key.agents))
-
-
-def _record(key: Key) -> KeyRecord:
-    return KeyRecord(
-        id=key.id,
-        organization_id=key.organization_id,
-        name=key.name,
-        role=key.role,
-        agents=None if key.agents is None else list(key.agents),
-        created_at=key.created_at,
-        expires_at=key.expires_at,
-        revoked_at=key.revoked_at,
-    )
