@@ -36,11 +36,11 @@ class Remote:
         self._given = base_url, api_key, organization_id, timings
         self._transport = Transport(Addresses.of(base_url, organization_id), api_key, timings)
         self._dialect = Dialect(self._transport)
-        self._tasks = RemoteTasks(self._transport, self._dialect, organization_id)
-        self._deliveries = RemoteDeliveries(self._transport)
-        self._knowledge = RemoteKnowledge(self._transport, self._dialect)
-        self._keys = RemoteKeys(self._transport, self._dialect, organization_id)
-        self._work = RemoteWork(self._transport, self._dialect, self._tasks, timings)
+        self.tasks = RemoteTasks(self._transport, self._dialect, organization_id)
+        self.deliveries = RemoteDeliveries(self._transport)
+        self.knowledge = RemoteKnowledge(self._transport, self._dialect)
+        self.keys = RemoteKeys(self._transport, self._dialect, organization_id)
+        self.work = RemoteWork(self._transport, self._dialect, self.tasks, timings)
 
     def another(self) -> "Remote":
         """Return another, independent connection to the same platform."""
@@ -53,7 +53,7 @@ class Remote:
 
     async def close(self) -> None:
         """Close all connections; idempotent."""
-        await self._work.close()
+        await self.work.close()
         await self._transport.close()
 
     def use_bare_protocol(self) -> None:
@@ -69,31 +69,6 @@ class Remote:
         """
         await self._dialect.native()
         return self._dialect.capabilities
-
-    @property
-    def tasks(self) -> RemoteTasks:
-        """The verbs of clients."""
-        return self._tasks
-
-    @property
-    def work(self) -> RemoteWork:
-        """The verbs of workers."""
-        return self._work
-
-    @property
-    def deliveries(self) -> RemoteDeliveries:
-        """Failed deliveries."""
-        return self._deliveries
-
-    @property
-    def knowledge(self) -> RemoteKnowledge:
-        """The verbs of knowledge bases."""
-        return self._knowledge
-
-    @property
-    def keys(self) -> RemoteKeys:
-        """The keys of the server."""
-        return self._keys
 
     @property
     def capabilities(self) -> Capabilities:

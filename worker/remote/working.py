@@ -1,8 +1,10 @@
 """The verbs of workers over HTTP, native or bare; the first verb finds out which protocol the platform speaks."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from functools import wraps
+from types import CoroutineType
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from worker.contracts.waiting import STREAMS, until_done
 from worker.remote.bare.work import BareWork
@@ -14,25 +16,36 @@ from worker.remote.http.refusals import KeyRefused
 from worker.remote.http.transport import Transport
 from worker.remote.native.work import NativeWork
 from worker.remote.timings import RemoteTimings
-from worker.words.artifacts import Artifact
 from worker.words.errors import ConfigurationError, ValidationError
-from worker.words.events import NewEvent
-from worker.words.knowledge import DocumentPart
-from worker.words.messages import ReceivedMessage
-from worker.words.outcomes import HandBack, Outcome
-from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.tasks import NewTask, TaskRecord
+from worker.words.tasks import TaskRecord
 from worker.words.work import (
     Assignment,
     Delivery,
     DeliveryDemand,
     Demand,
-    JournalEntry,
-    KeptFile,
     WorkerCard,
     WorkerWear,
 )
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _either(
+    native: Callable[Concatenate[NativeWork, P], Coroutine[Any, Any, T]],
+    bare: Callable[Concatenate[BareWork, P], Coroutine[Any, Any, T]],
+) -> "Callable[Concatenate[RemoteWork, P], CoroutineType[Any, Any, T]]":
+    """Return the verb that does what the protocol of the platform says."""
+
+    @wraps(native)
+    async def verb(self: "RemoteWork", *arguments: P.args, **named: P.kwargs) -> T:
+        side = await self.side()
+        if isinstance(side, NativeWork):
+            return await native(side, *arguments, **named)
+        return await bare(side, *arguments, **named)
+
+    return verb
 
 
 class RemoteWork:
@@ -58,7 +71,7 @@ class RemoteWork:
         """
 
         async def once(_: Callable[[], None]) -> None:
-            await (await self._chosen()).register(card)
+            await (await self.side()).register(card)
 
         final = (KeyRefused, ConfigurationError, ValidationError)
         self._registering = asyncio.create_task(
@@ -78,7 +91,8 @@ class RemoteWork:
         if session is not None:
             self._transport.take_over(session)
 
-    async def _chosen(self) -> NativeWork | BareWork:
+    async def side(self) -> NativeWork | BareWork:
+        """Return the verbs in the protocol of the platform."""
         if self._side is None:
             native = await self._dialect.native()
             if self._side is None:  # a concurrent call may have chosen
@@ -104,7 +118,7 @@ class RemoteWork:
             return []
         if not await self._is_registered(seconds):
             return []
-        return await (await self._chosen()).assignments(worker_id, demand, seconds)
+        return await (await self.side()).assignments(worker_id, demand, seconds)
 
     @property
     def _registered(self) -> bool:
@@ -114,78 +128,34 @@ class RemoteWork:
         """Interrupt waiting claims, so that they evaluate the demand again."""
         self._flags.wake(WORK, DELIVERIES, NUDGE)
 
-    async def emit(
-        self, task_id: str, attempt: int, events: Sequence[NewEvent], journal: Sequence[JournalEntry] = ()
-    ) -> None:
-        """Append events and journal entries."""
-        await (await self._chosen()).emit(task_id, attempt, events, journal)
+    emit = _either(NativeWork.emit, BareWork.emit)
+    journal = _either(NativeWork.journal, BareWork.journal)
+    messages = _either(NativeWork.messages, BareWork.messages)
+    earlier_events = _either(NativeWork.earlier_events, BareWork.earlier_events)
+    keep_files = _either(NativeWork.keep_files, BareWork.keep_files)
+    store_document = _either(NativeWork.store_document, BareWork.store_document)
+    finish = _either(NativeWork.finish, BareWork.finish)
+    hand_back = _either(NativeWork.hand_back, BareWork.hand_back)
+    save_artifacts = _either(NativeWork.save_artifacts, BareWork.save_artifacts)
+    make_children = _either(NativeWork.make_children, BareWork.make_children)
+    children = _either(NativeWork.children, BareWork.children)
+    providers = _either(NativeWork.providers, BareWork.providers)
+    provider_failed = _either(NativeWork.provider_failed, BareWork.provider_failed)
+    provider_answered = _either(NativeWork.provider_answered, BareWork.provider_answered)
+    crashed = _either(NativeWork.crashed, BareWork.crashed)
+    settle = _either(NativeWork.settle, BareWork.settle)
+    renew = _either(NativeWork.renew, BareWork.renew)
 
     async def _save(
         self, task_id: str, changes: Mapping[str, Any], attempt: int, origin: str | None
     ) -> TaskRecord | None:
         """Store a run's changes of its task, in order with its other writes; None if the platform lacks such writes."""
-        side = await self._chosen()
+        side = await self.side()
         return await side.save(task_id, changes, attempt, origin) if isinstance(side, NativeWork) else None
-
-    async def journal(self, task_id: str) -> dict[str, str]:
-        """Return the task's journal."""
-        return await (await self._chosen()).journal(task_id)
-
-    async def messages(self, task_id: str, after: int = 0) -> list[ReceivedMessage]:
-        """Return the messages sent to the task."""
-        return await (await self._chosen()).messages(task_id, after)
-
-    async def earlier_events(self, task_id: str, attempt: int) -> list[str]:
-        """Return the events that earlier attempts have already sent."""
-        return await (await self._chosen()).earlier_events(task_id, attempt)
-
-    async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
-        """Record with the task the files that were downloaded from its URLs."""
-        await (await self._chosen()).keep_files(task_id, attempt, files)
-
-    async def store_document(self, task_id: str, attempt: int, part: DocumentPart) -> None:
-        """Store a part of a document that the task reads for a knowledge base."""
-        await (await self._chosen()).store_document(task_id, attempt, part)
-
-    async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
-        """End or pause the attempt with its outcome."""
-        await (await self._chosen()).finish(task_id, attempt, outcome)
-
-    async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
-        """Hand back the task, so that it is queued again."""
-        await (await self._chosen()).hand_back(task_id, attempt, back)
-
-    async def save_artifacts(self, task_id: str, attempt: int, artifacts: Sequence[Artifact]) -> None:
-        """Record files that a run has produced."""
-        await (await self._chosen()).save_artifacts(task_id, attempt, artifacts)
-
-    async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:
-        """Create those children of a run that do not exist yet."""
-        await (await self._chosen()).make_children(task_id, attempt, children)
-
-    async def children(self, task_id: str, children: Sequence[str]) -> list[TaskRecord]:
-        """Return some of a task's children."""
-        return await (await self._chosen()).children(task_id, children)
-
-    async def providers(self) -> list[ProviderState]:
-        """Return the providers whose last call failed."""
-        return await (await self._chosen()).providers()
-
-    async def provider_failed(self, failure: ProviderFailure) -> ProviderState | None:
-        """Count a failed call of a provider."""
-        return await (await self._chosen()).provider_failed(failure)
-
-    async def provider_answered(self, provider_id: str) -> None:
-        """Record that a provider answers again."""
-        await (await self._chosen()).provider_answered(provider_id)
-
-    async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:
-        """Charge the task with a crash, and queue it again or fail it."""
-        await (await self._chosen()).crashed(task_id, attempt, reason, delay)
 
     async def lost(self, claimed: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
         """Return the attempts that have lost their lease, with the status of each task."""
-        return await (await self._chosen()).lost(claimed) if claimed else {}
+        return await (await self.side()).lost(claimed) if claimed else {}
 
     def cut_off(self, claimed: Mapping[str, int]) -> list[str]:
         """Return the attempts whose lease has expired by this process's clock; a bare platform has no such leases."""
@@ -199,32 +169,24 @@ class RemoteWork:
         """Claim due deliveries for this worker's subscriptions, waiting until there are some."""
         if not await self._is_registered(seconds):
             return []
-        return await (await self._chosen()).deliveries(worker_id, demand, seconds)
-
-    async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
-        """Settle a delivery: as handled, or if it failed, retry it later or set it aside."""
-        return await (await self._chosen()).settle(delivery, error, final=final)
-
-    async def renew(self, worker_id: str) -> None:
-        """Renew a worker's leases."""
-        await (await self._chosen()).renew(worker_id)
+        return await (await self.side()).deliveries(worker_id, demand, seconds)
 
     async def report(self, worker_id: str, wear: WorkerWear) -> None:
         """Report the worker's memory use, hung threads and other signs of wear."""
         if self._registered:
-            await (await self._chosen()).report(worker_id, wear)
+            await (await self.side()).report(worker_id, wear)
 
     async def drain(self, worker_id: str) -> None:
         """Report that the worker is draining."""
         if self._registered:
-            await (await self._chosen()).drain(worker_id)
+            await (await self.side()).drain(worker_id)
 
     async def leave(self, worker_id: str) -> None:
         """Hand back all held tasks and remove the worker from the list."""
         if not self._registered:  # the platform does not know this worker yet
             await self.close()
             return
-        await (await self._chosen()).leave(worker_id)
+        await (await self.side()).leave(worker_id)
 
     async def close(self) -> None:
         """Stop all background work; idempotent."""
