@@ -18,11 +18,12 @@ from worker.dev.listening import InProcessServer, listen_near
 from worker.dev.saves import Saves
 from worker.registry import Registry
 from worker.server.app import create_app
-from worker.server.main import LOOPBACK, check_organization_of, check_reach, is_loopback
+from worker.server.main import LOOPBACK, check_organization_of, check_reach
 from worker.settings import Settings
 from worker.supervisor import Supervisor, forks
 from worker.supervisor.shutdown import run_to_exit
 from worker.telemetry import logs
+from worker.words.addresses import is_loopback
 from worker.words.errors import ConfigurationError, ModuleException
 from worker.words.notices import HandlersBroken, announce
 

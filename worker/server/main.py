@@ -1,7 +1,6 @@
 """The server process: it creates platform and application from the settings, and handles startup and shutdown."""
 
 import asyncio
-import ipaddress
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ from worker.server.app import Pages, create_app
 from worker.server.limits.connections import bounded
 from worker.server.service import Service
 from worker.settings import Settings
+from worker.words.addresses import is_loopback
 from worker.words.errors import ConfigurationError, Unavailable, ValidationError
 from worker.words.notices import PlatformTrouble, announce
 
@@ -152,16 +152,6 @@ async def _has_stored_key(platform: Host) -> bool:
         return False
     finally:
         await platform.close()
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def listen(host: str, port: int) -> socket.socket:

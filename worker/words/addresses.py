@@ -85,6 +85,16 @@ def _own_refusal(address: _Address) -> str | None:
     return None
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether a host, given by name or address, can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def first_refusal(host: str, addresses: Iterable[str], *, allow_private: bool) -> str | None:
     """Return a sentence that says why connections to a host are refused; None if all its addresses are allowed.
 

@@ -1,9 +1,9 @@
 """Base URLs of calls and event streams, derived from a base URL and an organization."""
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import SplitResult, quote, urlsplit
 
+from worker.words.addresses import is_loopback
 from worker.words.errors import ConfigurationError
 
 DEFAULT_BASE = "https://inbound.xpander.ai"
@@ -74,18 +74,9 @@ def _streams(parts: SplitResult, organization: str, named: str) -> str:
     host = parts.hostname or ""
     if host == urlsplit(DEFAULT_BASE).hostname:
         return f"{STREAMS_OF_DEFAULT}/{named}"
-    if parts.port == GATEWAY_PORT and _is_loopback(host):
+    if parts.port == GATEWAY_PORT and is_loopback(host):
         return urlsplit(organization)._replace(netloc=f"{_bracketed(host)}:{CONTROLLER_PORT}").geturl()
     return organization
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _bracketed(host: str) -> str:

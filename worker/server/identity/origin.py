@@ -4,7 +4,6 @@ Such a server listens on loopback, which every page in a local browser can reach
 host name that resolves to 127.0.0.1 (DNS rebinding).
 """
 
-import ipaddress
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ from starlette.types import Scope
 
 from worker.server.identity.access import Forbidden
 from worker.server.limits.headers import header
+from worker.words.addresses import is_loopback
 
 OWN_SITES = frozenset({"same-origin", "none"})
 """Values of ``Sec-Fetch-Site`` for requests from our own pages and for addresses typed by a person."""
@@ -62,12 +62,7 @@ def check_program(scope: Scope) -> None:
 
 def is_own(host: str) -> bool:
     """Return whether a host name or address refers to this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host.endswith(".localhost") or is_loopback(host)
 
 
 def _host_of(authority: str) -> str:
