@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from worker.cli import output
-from worker.cli.arguments import JSON_OR_FILE, json_or_file
+from worker.cli.arguments import JSON_OR_FILE, AsJson, json_or_file
 from worker.cli.platform import ask
 from worker.words.errors import AgentNotFound, Conflict
 from worker.words.statuses import LLMReasoningEffort, OutputFormat
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 agents = typer.Typer(no_args_is_help=True, help="Create, list, show and delete agents.")
 
 AgentId = Annotated[str, typer.Argument(metavar="ID", help="The agent.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @agents.command()
@@ -91,11 +90,7 @@ def create(
 def list_agents(as_json: AsJson = False) -> None:
     """List agents: those that were created, and those that a worker announced."""
     found = ask(lambda platform: platform.tasks.list_agents(), quiet=as_json)
-    if as_json:
-        output.print_json(found)
-        return
-    rows = ((each.id, each.name, _model_of(each) or "", str(each.version), _origin(each)) for each in found)
-    output.print_rows(("agent", "name", "model", "version", "made"), rows)
+    output.print_list(found, ("agent", "name", "model", "version", "made"), _row, as_json=as_json)
 
 
 @agents.command()
@@ -147,6 +142,10 @@ def _text(path: str | None) -> str:
 
 def _model_of(agent: "AgentRecord") -> str | None:
     return ":".join(part for part in (agent.model_provider, agent.model_name) if part) or None
+
+
+def _row(agent: "AgentRecord") -> tuple[str, ...]:
+    return agent.id, agent.name, _model_of(agent) or "", str(agent.version), _origin(agent)
 
 
 def _origin(agent: "AgentRecord") -> str:

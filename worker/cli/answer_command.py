@@ -104,19 +104,10 @@ def list_requests(agents: Sequence[str] | None, limit: int, after: str | None, *
     from worker.words.requests import RequestQuery
 
     query = RequestQuery(agents=None if agents is None else tuple(agents), limit=limit, after=after)
-    requests: Sequence[OpenRequest] = ask(lambda platform: platform.tasks.requests(query), quiet=as_json)
-    if as_json:
-        output.print_json(list(requests))
-        return
-    rows = (
-        (
-            each.task_id,
-            each.id,
-            each.agent_id,
-            each.kind,
-            each.asked_at.astimezone().isoformat(" ", "seconds") if each.asked_at else "",
-            output.one_line(output.question_line(each)),
-        )
-        for each in requests
-    )
-    output.print_rows(("task", "request", "agent", "kind", "since", "asks"), rows)
+    requests = ask(lambda platform: platform.tasks.requests(query), quiet=as_json)
+    output.print_list(requests, ("task", "request", "agent", "kind", "since", "asks"), _row, as_json=as_json)
+
+
+def _row(each: "OpenRequest") -> tuple[str, ...]:
+    question = output.one_line(output.question_line(each))
+    return each.task_id, each.id, each.agent_id, each.kind, output.time_of(each.asked_at), question

@@ -1,11 +1,13 @@
-"""Parsing of JSON values, the same for every command that accepts them."""
+"""Options that several commands have, and the parsing of JSON values."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 JSON_OR_FILE = "JSON_OR_FILE"
 """The metavar for JSON, or the path of a file that holds it."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli import output
+from worker.cli.arguments import AsJson
 from worker.cli.platform import ask
 from worker.words.actors import AuditAction
 
@@ -34,7 +35,7 @@ def list_audit(
     before: Annotated[
         str | None, typer.Option(metavar="ID", help="Continue after this entry, the last one on the previous page.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List entries, newest first: keys created or revoked, agents saved, tasks stopped or retried, sign-ins, refusals.
 
@@ -53,11 +54,8 @@ def list_audit(
         before=before,
     )
     found = ask(lambda platform: platform.tasks.audit(query), quiet=as_json, organization_id=organization)
-    if as_json:
-        output.print_json(list(found))
-        return
     headings = ("when", "action", "row", "key", "role", "from", "by", "error", "line")
-    output.print_rows(headings, [_row(each) for each in found])
+    output.print_list(found, headings, _row, as_json=as_json)
 
 
 def _with_zone(moment: datetime | None) -> datetime | None:
@@ -68,7 +66,7 @@ def _with_zone(moment: datetime | None) -> datetime | None:
 def _row(each: "AuditEntry") -> tuple[str, ...]:
     times = f", {each.times} times" if each.times > 1 else ""
     return (
-        each.at.astimezone().isoformat(" ", "seconds"),
+        output.time_of(each.at),
         str(each.action) + times,
         output.one_line(each.subject),
         output.one_line(each.key_name or each.key_id),

@@ -5,16 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli import output
+from worker.cli.arguments import AsJson
 from worker.cli.platform import ask
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from worker.words.conversations import ConversationTurn
+    from worker.words.conversations import ConversationItem
 
 conversations = typer.Typer(no_args_is_help=True, help="List conversations, and read them turn by turn.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Agent = Annotated[str | None, typer.Option(metavar="ID", help="Only this agent's tasks.")]
 User = Annotated[str | None, typer.Option(metavar="ID", help="Only tasks for this user.")]
 
@@ -32,14 +30,7 @@ def list_conversations(
 
     query = ConversationQuery(agent_id=agent, user_id=user, limit=limit)
     found = ask(lambda platform: platform.tasks.find_conversations(query), quiet=as_json)
-    if as_json:
-        output.print_json(list(found))
-        return
-    rows = (
-        (each.id, ", ".join(each.agents), str(each.tasks), str(each.status), _time(each.newest_at), _line(each.text))
-        for each in found
-    )
-    output.print_rows(("conversation", "agents", "tasks", "status", "newest", "about"), rows)
+    output.print_list(found, ("conversation", "agents", "tasks", "status", "newest", "about"), _row, as_json=as_json)
 
 
 @conversations.command()
@@ -62,19 +53,12 @@ def show(
         output.print_json(page)
         return
     for turn in page.turns:
-        output.say(f"{_time(turn.asked_at)}  {turn.task_id}  {turn.agent_id}  {turn.status}")
+        output.say(f"{output.time_of(turn.asked_at)}  {turn.task_id}  {turn.agent_id}  {turn.status}")
         output.say(f"> {turn.question or ', '.join(turn.files)}")
-        output.say(_answer(turn))
+        output.say(turn.answer or turn.waiting_for or turn.error_code or "(no answer)")
         output.say("")
 
 
-def _answer(turn: "ConversationTurn") -> str:
-    return turn.answer or turn.waiting_for or turn.error_code or "(no answer)"
-
-
-def _time(moment: "datetime") -> str:
-    return moment.astimezone().isoformat(" ", "seconds")
-
-
-def _line(text: str | None) -> str:
-    return output.one_line(text, 80)
+def _row(each: "ConversationItem") -> tuple[str, ...]:
+    newest, about = output.time_of(each.newest_at), output.one_line(each.text, 80)
+    return each.id, ", ".join(each.agents), str(each.tasks), str(each.status), newest, about

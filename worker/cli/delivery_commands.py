@@ -1,16 +1,15 @@
 """``worker delivery …``: list and retry events that handlers failed on."""
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli import failures, output
+from worker.cli.arguments import AsJson
 from worker.cli.platform import ask
 from worker.words.statuses import DeliveryState
 
 if TYPE_CHECKING:
-    from worker.contracts import Platform
     from worker.words.deliveries import FailedDelivery
 
 deliveries = typer.Typer(
@@ -18,7 +17,6 @@ deliveries = typer.Typer(
     help="Failed deliveries of events to handlers and webhooks: list and retry them.",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 HandlerOption = Annotated[
     str | None, typer.Option("--handler", metavar="NAME", help="Only deliveries to this handler, as named in the list.")
 ]
@@ -49,11 +47,8 @@ def list_deliveries(
 
     query = DeliveryQuery(state=state, handler=handler, task_id=task, agent_id=agent, limit=limit, before=before)
     found = ask(lambda platform: platform.deliveries.find(query), quiet=as_json)
-    if as_json:
-        output.print_json(list(found))
-        return
     headings = ("delivery", "handler", "event", "agent", "state", "tries", "when", "last error")
-    output.print_rows(headings, [_row(each) for each in found])
+    output.print_list(found, headings, _row, as_json=as_json)
 
 
 @deliveries.command()
@@ -79,11 +74,7 @@ def retry(
     from worker.words.deliveries import DeliveryRetry
 
     selection = DeliveryRetry(ids=ids or None, handler=handler, task_id=task, agent_id=agent, all=all_of_them)
-
-    async def call(platform: "Platform") -> int:
-        return await platform.deliveries.retry(selection)
-
-    count = ask(call, quiet=as_json)
+    count = ask(lambda platform: platform.deliveries.retry(selection), quiet=as_json)
     if as_json:
         output.say(f'{{"retried":{count}}}')
     else:
@@ -103,10 +94,6 @@ def _row(each: "FailedDelivery") -> tuple[str, ...]:
         each.agent_id,
         str(each.state),
         str(each.tries),
-        _time(when),
+        output.time_of(when),
         output.one_line(each.error),
     )
-
-
-def _time(moment: datetime | None) -> str:
-    return "" if moment is None else moment.astimezone().isoformat(" ", "seconds")

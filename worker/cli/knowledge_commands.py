@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli import output
+from worker.cli.arguments import AsJson
 from worker.cli.platform import ask, read_settings
 from worker.words.errors import NotFound
 
@@ -19,7 +20,6 @@ knowledge = typer.Typer(no_args_is_help=True, help="Knowledge bases: create, add
 Base = Annotated[
     str, typer.Argument(metavar="KB", help="Id of the knowledge base, or its name if unique.", show_default=False)
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 SHOWN = 300  # characters of a passage; --json shows all of it
 
@@ -62,14 +62,10 @@ def list_knowledge(
     """List knowledge bases, or the documents of one."""
     if base is None:
         found = ask(lambda platform: platform.knowledge.list(), quiet=as_json)
-        if as_json:
-            output.print_json(found)
-            return
-        rows = ((each.id, each.name, str(each.total_documents), each.embedder or "") for each in found)
-        output.print_rows(("knowledge base", "name", "documents", "embedder"), rows)
-        return
-    documents = ask(lambda platform: _documents(platform, base), quiet=as_json)
-    _print(documents, as_json=as_json)
+        headings = ("knowledge base", "name", "documents", "embedder")
+        output.print_list(found, headings, _base_row, as_json=as_json)
+    else:
+        _print(ask(lambda platform: _documents(platform, base), quiet=as_json), as_json=as_json)
 
 
 @knowledge.command()
@@ -193,14 +189,15 @@ async def _named(platform: "Platform", base: "KnowledgeBaseRecord", named: list[
 
 
 def _print(documents: "list[KnowledgeBaseDocumentItem]", *, as_json: bool) -> None:
-    if as_json:
-        output.print_json(documents)
-        return
-    rows = (
-        (each.id, each.name or output.one_line(each.document_url, 60), each.status, str(each.chunks), each.note or "")
-        for each in documents
-    )
-    output.print_rows(("document", "name", "status", "passages", "note"), rows)
+    output.print_list(documents, ("document", "name", "status", "passages", "note"), _document_row, as_json=as_json)
+
+
+def _base_row(each: "KnowledgeBaseRecord") -> tuple[str, ...]:
+    return each.id, each.name, str(each.total_documents), each.embedder or ""
+
+
+def _document_row(each: "KnowledgeBaseDocumentItem") -> tuple[str, ...]:
+    return each.id, each.name or output.one_line(each.document_url), each.status, str(each.chunks), each.note or ""
 
 
 def _place(found: "KnowledgeBaseSearchResult") -> str:

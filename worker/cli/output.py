@@ -2,9 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from worker.words.finish import is_whole
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from worker.words.requests import InputRequest
     from worker.words.task_lists import TaskItem
     from worker.words.tasks import TaskRecord
+
+T = TypeVar("T")
 
 SECRET_FIELDS = frozenset({"user_tokens", "user_oidc_token", "webhook_url"})
 """Fields of a task that are for its agent only, and never printed."""
@@ -101,6 +103,23 @@ def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     stdout().print(table)
 
 
+def print_list(
+    records: "Iterable[T]", headings: Sequence[str], row: "Callable[[T], Sequence[str]]", *, as_json: bool
+) -> None:
+    """Print records as JSON, or as a table.
+
+    Args:
+        records: The records.
+        headings: The headings of the table.
+        row: Returns a record's row of the table.
+        as_json: Whether to print JSON.
+    """
+    if as_json:
+        print_json(list(records))
+    else:
+        print_rows(headings, map(row, records))
+
+
 def print_fields(fields: Iterable[tuple[str, str | None]]) -> None:
     """Print names and values, one per line; a value of several lines is printed below its name."""
     for name, value in fields:
@@ -117,7 +136,7 @@ def attempt_rows(attempts: "Iterable[Attempt]") -> list[tuple[str, ...]]:
     return [
         (
             str(each.number),
-            _time(each.started_at) or "",
+            time_of(each.started_at),
             "" if each.ended_at is None else f"{(each.ended_at - each.started_at).total_seconds():.1f} s",
             each.worker or each.worker_id or "",
             str(each.outcome).replace("_", " "),
@@ -150,10 +169,10 @@ def task_fields(task: "TaskRecord") -> list[tuple[str, str | None]]:
         ("files", "\n".join(f"  {one_line(each, 120)}" for each in task.input.files or [])),
         ("user", task.input.user.display_name if task.input.user else None),
         ("conversation", task.conversation_id),
-        ("created", _time(task.created_at)),
-        ("started", _time(task.started_at)),
-        ("finished", _time(task.finished_at)),
-        ("next try at", _time(task.available_at) if task.status == "pending" else None),
+        ("created", time_of(task.created_at)),
+        ("started", time_of(task.started_at)),
+        ("finished", time_of(task.finished_at)),
+        ("next try at", time_of(task.available_at) if task.status == "pending" else None),
         ("duration", None if task.duration is None else f"{task.duration:.2f} s"),
         ("attempts", _attempts(task)),
         ("tokens", f"{tokens.prompt_tokens:,} in, {tokens.completion_tokens:,} out" if tokens else None),
@@ -212,8 +231,9 @@ def _attempts(task: "TaskRecord") -> str | None:
     return f"{task.execution_attempts}" + (f" ({', '.join(parts)})" if parts else "")
 
 
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone().isoformat(" ", "seconds")
+def time_of(moment: datetime | None) -> str:
+    """Return a moment in local time, to the second, or an empty string."""
+    return "" if moment is None else moment.astimezone().isoformat(" ", "seconds")
 
 
 def settings_panel() -> "RenderableType":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli import output
+from worker.cli.arguments import AsJson
 from worker.cli.platform import ask
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ providers = typer.Typer(
     help="Unavailable model providers: list them, and resume or fail the tasks that wait for one.",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(metavar="PROVIDER", help="The provider, as named in the list.")]
 
 
@@ -23,11 +23,8 @@ Name = Annotated[str, typer.Argument(metavar="PROVIDER", help="The provider, as 
 def list_providers(as_json: AsJson = False) -> None:
     """List providers whose last call failed: the error, how many tasks wait since when, and the next try."""
     found = ask(lambda platform: platform.tasks.providers(), quiet=as_json)
-    if as_json:
-        output.print_json(found)
-        return
     headings = ("provider", "error", "tasks waiting since", "waiting", "next probe", "message")
-    output.print_rows(headings, [_row(each) for each in found])
+    output.print_list(found, headings, _row, as_json=as_json)
 
 
 @providers.command()

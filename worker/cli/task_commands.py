@@ -17,6 +17,7 @@ from worker.words.task_options import CREATE, FILTERS
 if TYPE_CHECKING:
     from worker.contracts import Platform
     from worker.words.attempts import Attempt
+    from worker.words.task_lists import TaskItem
     from worker.words.tasks import TaskRecord
 
 tasks = typer.Typer(no_args_is_help=True, help="Create, show, follow, answer, stop and retry tasks.")
@@ -134,20 +135,12 @@ def list_tasks(
         return
     query = query_of(filters | {"agents": agent or None, "user_id": user, "statuses": status or ()})
     items = ask(lambda platform: platform.tasks.find(query), quiet=as_json)
-    if as_json:
-        output.print_json(list(items))
-        return
-    rows = (
-        (
-            each.id,
-            each.agent_id,
-            output.status_of(each),
-            each.created_at.astimezone().isoformat(" ", "seconds"),
-            output.one_line(each.title or each.internal_status or each.result),
-        )
-        for each in items
-    )
-    output.print_rows(("task", "agent", "status", "created", "about"), rows)
+    output.print_list(items, ("task", "agent", "status", "created", "about"), _row, as_json=as_json)
+
+
+def _row(each: "TaskItem") -> tuple[str, ...]:
+    about = output.one_line(each.title or each.internal_status or each.result)
+    return each.id, each.agent_id, output.status_of(each), output.time_of(each.created_at), about
 
 
 @tasks.command()

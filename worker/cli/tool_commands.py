@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli import output
-from worker.cli.arguments import object_of
+from worker.cli.arguments import AsJson, object_of
 from worker.cli.platform import ask
 from worker.words.errors import ModuleException, NotFound, ToolNotFound
 
@@ -22,7 +22,6 @@ Agent = Annotated[
     str | None,
     typer.Option("--agent", metavar="ID", help="Agent that has the tool. Default: the only agent that has it."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @tools.command("list")
@@ -32,11 +31,7 @@ def list_tools(
 ) -> None:
     """List the tools of running workers, by agent."""
     found = ask(lambda platform: _all(platform, agent), quiet=as_json)
-    if as_json:
-        output.print_json(found)
-        return
-    rows = ((each.agent_id, each.name, f"{each.timeout:g} s", output.one_line(each.description)) for each in found)
-    output.print_rows(("agent", "tool", "time limit", "description"), rows)
+    output.print_list(found, ("agent", "tool", "time limit", "description"), _row, as_json=as_json)
 
 
 @tools.command()
@@ -81,6 +76,10 @@ def invoke(
         output.say(result.result if isinstance(result.result, str) else json.dumps(result.result, ensure_ascii=False))
     if not result.is_success:
         raise typer.Exit(1) if as_json else ModuleException(result.status_code, result.error)
+
+
+def _row(each: "AgentTool") -> tuple[str, ...]:
+    return each.agent_id, each.name, f"{each.timeout:g} s", output.one_line(each.description)
 
 
 async def _all(platform: "Platform", agent: str | None) -> "list[AgentTool]":
