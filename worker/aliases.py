@@ -1,8 +1,9 @@
 """The public names: the module of each, and the module names of xpander-sdk under which it can be imported, too.
 
 One table serves ``worker``, ``worker.types`` and all alias modules, so that code moves over with one search-and-replace
-of the package's name. Alias modules contain no code: a finder creates them from the table when they are imported, and
-stub files of the same names serve type checkers. Each name is loaded on first use, so ``import worker`` loads none.
+of the package's name. Alias modules contain no code: a finder creates them from the table when they are imported. Stub
+files, written from the table by ``python -m tests.face.stubs``, serve type checkers. Each name is loaded on first use,
+so ``import worker`` loads none.
 """
 
 import sys
@@ -108,6 +109,20 @@ WHERE = {name: module for module, names in PLACES.items() for name in names}
 
 DECORATORS = ("on_boot", "on_shutdown", "on_task", "on_tool_after", "on_tool_before", "on_tool_error")
 
+TYPES = (
+    "KnowledgeBaseDocumentItem",
+    *PLACES["worker.words.activity"],
+    *PLACES["worker.words.agents"],
+    *PLACES["worker.words.events"],
+    *PLACES["worker.words.knowledge"],
+    *PLACES["worker.words.protocol"],
+    *PLACES["worker.words.requests"],
+    *PLACES["worker.words.statuses"],
+    *PLACES["worker.words.tasks"],
+    *PLACES["worker.words.tools"],
+)
+"""The public names that ``worker.types`` has, too."""
+
 MODULES: dict[str, tuple[str, ...]] = {
     "exceptions": PLACES["worker.words.errors"],
     "exceptions.module_exception": ("ModuleException", "ProviderUnreachableError"),
@@ -188,22 +203,6 @@ MODULES: dict[str, tuple[str, ...]] = {
 ROOT = "worker."
 
 
-def resolve(name: str, module: str) -> Any:
-    """Load a public name.
-
-    Args:
-        name: The name.
-        module: The module that was asked for it, for the error.
-
-    Raises:
-        AttributeError: The name is not public.
-    """
-    place = WHERE.get(name)
-    if place is None:
-        raise AttributeError(f"module {module!r} has no attribute {name!r}")
-    return getattr(import_module(place), name)
-
-
 class AliasModule(ModuleType):
     """A module that exports public names, each loaded on first use."""
 
@@ -214,7 +213,7 @@ class AliasModule(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name not in self.__all__:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        value = resolve(name, self.__name__)
+        value = getattr(import_module(WHERE[name]), name)
         setattr(self, name, value)
         return value
 
@@ -243,6 +242,11 @@ class AliasFinder(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Do nothing: the module is complete."""
+
+
+def export(module: str) -> None:
+    """Have a module that is being imported load the public names in its ``__all__`` on first use."""
+    sys.modules[module].__class__ = AliasModule
 
 
 def register() -> None:

@@ -1,16 +1,17 @@
-"""Stub files of the alias modules, made of the same table; `python -m tests.face.stubs` writes them."""
+"""Stub files of the package and its alias modules, made of the same table; `python -m tests.face.stubs` writes them."""
 
 from pathlib import Path
 
 import worker
-from worker.aliases import MODULES, WHERE
+from worker.aliases import MODULES, TYPES, WHERE
 
 ROOT = Path(worker.__file__).parent
 
 
 def files() -> dict[Path, str]:
     """What each stub file holds."""
-    return {_path(module): _text(names) for module, names in MODULES.items()}
+    found = {_path(module): _text(names) for module, names in MODULES.items()}
+    return {ROOT / "__init__.pyi": _listed(tuple(WHERE)), ROOT / "types.pyi": _listed(TYPES), **found}
 
 
 def _path(module: str) -> Path:
@@ -24,6 +25,12 @@ def _text(names: tuple[str, ...]) -> str:
         f"from {WHERE[name]} import {name} as {name}" for name in sorted(names, key=lambda each: (WHERE[each], each))
     ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    in_ruffs_order = sorted(names, key=lambda name: (not name.isupper(), name[0].islower(), name))
+    listed = "".join(f'    "{name}",\n' for name in in_ruffs_order)
+    return f"{_text(names)}\n__all__ = [\n{listed}]\n"
 
 
 if __name__ == "__main__":
