@@ -1,5 +1,6 @@
 """A task's files on its page, and their content, served so that none of it can run scripts on the dashboard."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
@@ -61,15 +62,16 @@ async def attachments(context: RequestContext, task: TaskRecord) -> list[ShownFi
     if not files:
         return []
     kept = {each.url_digest: each for each in await context.may.organization.tasks.kept_files(task.id)}
-    shown: list[ShownFile] = []
-    texts = 0
-    for number, url in enumerate(files):
-        attachment = _attachment(number, url, kept.get(url_digest(url)))
-        if attachment.look == "text" and texts < TEXTS_SHOWN and (attachment.size or 0) <= TEXT_BYTES:
-            texts += 1
-            await _read_text(context.may.organization, url, kept.get(url_digest(url)), attachment)
-        shown.append(attachment)
+    shown = [_attachment(number, url, kept.get(url_digest(url))) for number, url in enumerate(files)]
+    for each in _short_texts(shown):
+        url = files[each.number]
+        await _show_text(each, _content(context.may.organization, url, kept.get(url_digest(url))))
     return shown
+
+
+def _short_texts(files: list[ShownFile]) -> list[ShownFile]:
+    """Return the texts among files whose contents are shown."""
+    return [each for each in files if each.look == "text" and (each.size or 0) <= TEXT_BYTES][:TEXTS_SHOWN]
 
 
 def _attachment(number: int, url: str, kept: KeptFile | None) -> ShownFile:
@@ -87,18 +89,9 @@ def _attachment(number: int, url: str, kept: KeptFile | None) -> ShownFile:
 
 async def artifacts(context: RequestContext, task: TaskRecord) -> list[ShownFile]:
     """Return the files that a task's runs have produced, with the contents of texts up to a limit."""
-    shown: list[ShownFile] = []
-    texts = 0
-    for number, made in enumerate(task.artifacts):
-        file = _artifact(number, made)
-        if file.look == "text" and texts < TEXTS_SHOWN and (made.size or 0) <= TEXT_BYTES:
-            texts += 1
-            try:
-                stored = await context.may.organization.tasks.open_file(made.url)
-                _show_text(file, stored.content, made.media_type)
-            except ModuleException:
-                file.look = "plain"
-        shown.append(file)
+    shown = [_artifact(number, made) for number, made in enumerate(task.artifacts)]
+    for each in _short_texts(shown):
+        await _show_text(each, _made(context.may.organization, task.artifacts[each.number]))
     return shown
 
 
@@ -130,16 +123,13 @@ def _look(media_type: str, name: str) -> str:
     return "download"
 
 
-async def _read_text(organization: Organization, url: str, kept: KeptFile | None, attachment: ShownFile) -> None:
+async def _show_text(file: ShownFile, reading: Awaitable[tuple[bytes, str]]) -> None:
+    """Show the beginning of a text, given its content and declared type; one that cannot be read has only a name."""
     try:
-        content, declared = await _content(organization, url, kept)
+        content, declared = await reading
     except ModuleException:
-        attachment.look = "plain"
+        file.look = "plain"
         return
-    _show_text(attachment, content, declared)
-
-
-def _show_text(file: ShownFile, content: bytes, declared: str) -> None:
     found = classify(content, declared, file.name)
     if found.encoding is None:
         file.look = "download"
@@ -159,6 +149,10 @@ async def _content(organization: Organization, url: str, kept: KeptFile | None) 
         raise FileNotStored(url[:100])
     stored = await organization.tasks.open_file(kept.reference)
     return stored.content, stored.media_type
+
+
+async def _made(organization: Organization, artifact: Artifact) -> tuple[bytes, str]:
+    return (await organization.tasks.open_file(artifact.url)).content, artifact.media_type
 
 
 async def file(context: RequestContext) -> Response:
@@ -182,8 +176,7 @@ async def artifact(context: RequestContext) -> Response:
     if number >= len(task.artifacts) or task.artifacts[number].sha256 is None:
         raise NotFound("The task has no such file.")
     made = task.artifacts[number]
-    stored = await context.may.organization.tasks.open_file(made.url)
-    return _answer(context, made.name, stored.content, made.media_type)
+    return _answer(context, made.name, *await _made(context.may.organization, made))
 
 
 def _answer(context: RequestContext, name: str, content: bytes, declared: str) -> Response:

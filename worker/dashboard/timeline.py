@@ -72,6 +72,10 @@ class TimelineChange(NamedTuple):
     text: str = ""
 
 
+Handler = Callable[[TaskUpdateEvent, Any], list[TimelineChange]]
+"""Adds an event with its data to the timeline."""
+
+
 class Timeline:
     """The rows of a task, built by adding its events in order.
 
@@ -88,31 +92,33 @@ class Timeline:
         self._steps: dict[tuple[str, ...], TimelineRow] = {}  # started workflow steps, by path
         self._text: TimelineRow | None = None
         self._attempt = 0
-        self._handlers: dict[TaskUpdateEventType, Callable[[TaskUpdateEvent], list[TimelineChange]]] = {
-            Type.Chunk: self._chunk,
-            Type.ToolCallRequest: self._call,
-            Type.ToolCallResult: self._answer,
-            Type.Think: self._thought,
-            Type.Analyze: self._thought,
-            Type.SubAgentTrigger: self._agent,
-            Type.Step: self._step,
-            Type.Custom: self._custom,
-            Type.Note: self._note,
-            Type.InputRequested: self._input_requested,
-            Type.InputReceived: self._answered,
-            Type.MessageReceived: self._message,
-            Type.SignalReceived: self._signal,
-            Type.TaskCreated: self._whole,
-            Type.TaskUpdated: self._whole,
-            Type.TaskFinished: self._whole,
+        self._handlers: dict[TaskUpdateEventType, tuple[type, Handler]] = {
+            Type.Chunk: (object, self._chunk),
+            Type.ToolCallRequest: (ToolCallRequest, self._call),
+            Type.ToolCallResult: (ToolCallResult, self._answer),
+            Type.Think: (Thought, self._thought),
+            Type.Analyze: (Thought, self._thought),
+            Type.SubAgentTrigger: (SubAgentTrigger, self._agent),
+            Type.Step: (WorkflowStep, self._step),
+            Type.Custom: (CustomData, self._custom),
+            Type.Note: (Note, self._note),
+            Type.InputRequested: (InputRequest, self._input_requested),
+            Type.InputReceived: (ReceivedAnswer, self._answered),
+            Type.MessageReceived: (ReceivedMessage, self._message),
+            Type.SignalReceived: (ReceivedSignal, self._signal),
+            Type.TaskCreated: (TaskRecord, self._whole),
+            Type.TaskUpdated: (TaskRecord, self._whole),
+            Type.TaskFinished: (TaskRecord, self._whole),
         }
 
     def take(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         """Add an event, and return the changes that it makes."""
         self.number = event.number or self.number
-        handler = self._handlers.get(event.type, self._other)
+        kind, handler = self._handlers.get(event.type, (object, self._other))
+        if not isinstance(event.data, kind):
+            handler = self._other
         changes = [] if event.type is Type.Chunk else self._end_text()
-        return changes + handler(event)
+        return changes + handler(event, event.data)
 
     def _at(self, event: TaskUpdateEvent) -> int:
         return max(0, int((event.time - self._created_at).total_seconds() * 1000))
@@ -122,8 +128,8 @@ class Timeline:
         self.rows.append(row)
         return [TimelineChange("add", row)]
 
-    def _chunk(self, event: TaskUpdateEvent) -> list[TimelineChange]:
-        text = event.data if isinstance(event.data, str) else ""
+    def _chunk(self, event: TaskUpdateEvent, data: object) -> list[TimelineChange]:
+        text = data if isinstance(data, str) else ""
         changes: list[TimelineChange] = []
         if self._text is None:
             changes = self._add(event, "text", "Model", is_running=True)
@@ -140,10 +146,7 @@ class Timeline:
         row.until, row.is_running = max(row.until or 0, row.at), False
         return [TimelineChange("update", row)]
 
-    def _call(self, event: TaskUpdateEvent) -> list[TimelineChange]:
-        call = event.data
-        if not isinstance(call, ToolCallRequest):
-            return self._other(event)
+    def _call(self, event: TaskUpdateEvent, call: ToolCallRequest) -> list[TimelineChange]:
         why = call.reasoning.title if call.reasoning else None
         changes = self._add(
             event,
@@ -157,10 +160,7 @@ class Timeline:
         self._calls[call.request_id] = self.rows[-1]
         return changes
 
-    def _answer(self, event: TaskUpdateEvent) -> list[TimelineChange]:
-        answer = event.data
-        if not isinstance(answer, ToolCallResult):
-            return self._other(event)
+    def _answer(self, event: TaskUpdateEvent, answer: ToolCallResult) -> list[TimelineChange]:
         row = self._calls.pop(answer.request_id, None)
         what = "update"
         if row is None:
@@ -176,10 +176,7 @@ class Timeline:
         row.facts["answered"] = True
         return [TimelineChange(what, row)]
 
-    def _thought(self, event: TaskUpdateEvent) -> list[TimelineChange]:
-        thought = event.data
-        if not isinstance(thought, Thought):
-            return self._other(event)
+    def _thought(self, event: TaskUpdateEvent, thought: Thought) -> list[TimelineChange]:
         said = [thought.thought, thought.analysis, thought.action and f"Next: {thought.action}", thought.result]
         return self._add(
             event,
@@ -188,16 +185,10 @@ class Timeline:
             text="\n".join(each for each in said if each),
         )
 
-    def _agent(self, event: TaskUpdateEvent) -> list[TimelineChange]:
-        trigger = event.data
-        if not isinstance(trigger, SubAgentTrigger):
-            return self._other(event)
+    def _agent(self, event: TaskUpdateEvent, trigger: SubAgentTrigger) -> list[TimelineChange]:
         return self._add(event, "agent", trigger.agent_id, text=trigger.query or "", depth=1)
 
-    def _step(self, event: TaskUpdateEvent) -> list[TimelineChange]:
-        step = event.data
-        if not isinstance(step, WorkflowStep):
-            return self._other(event)
+    def _step(self, event: TaskUpdateEvent, step: WorkflowStep) -> list[TimelineChange]:
         known = self._steps.get(tuple(step.path))
         if step.iteration is not None or step.phase == "continued":
             title = f"{step.name}, again" if step.iteration is None else f"{step.name}, round {step.iteration}"
@@ -212,58 +203,36 @@ class Timeline:
         known.text = step.error or ", ".join(step.chosen or ())
         return [TimelineChange("update", known)]
 
-    def _custom(self, event: TaskUpdateEvent) -> list[TimelineChange]:
-        said = event.data
-        if not isinstance(said, CustomData):
-            return self._other(event)
+    def _custom(self, event: TaskUpdateEvent, said: CustomData) -> list[TimelineChange]:
         return self._add(event, "other", said.name, payload=said.data)
 
-    def _note(self, event: TaskUpdateEvent) -> list[TimelineChange]:
-        note = event.data
-        if not isinstance(note, Note):
-            return self._other(event)
+    def _note(self, event: TaskUpdateEvent, note: Note) -> list[TimelineChange]:
         return self._add(event, "note", "Note" if note.kind == "note" else note.kind.capitalize(), text=note.text)
 
-    def _input_requested(self, event: TaskUpdateEvent) -> list[TimelineChange]:
-        request = event.data
-        if not isinstance(request, InputRequest):
-            return self._other(event)
+    def _input_requested(self, event: TaskUpdateEvent, request: InputRequest) -> list[TimelineChange]:
         title = f"Asks a person: {request.tool_name or request.kind.replace('_', ' ')}"
         return self._add(event, "note", title, text=request.question or "")
 
-    def _answered(self, event: TaskUpdateEvent) -> list[TimelineChange]:
-        answer = event.data
-        if not isinstance(answer, ReceivedAnswer):
-            return self._other(event)
+    def _answered(self, event: TaskUpdateEvent, answer: ReceivedAnswer) -> list[TimelineChange]:
         said = "no" if answer.approve is False else "yes" if answer.value is None else "answered"
         who = f" by {answer.answered_by}" if answer.answered_by else ""
         title = f"{answer.tool_name or answer.kind.replace('_', ' ').capitalize()}: {said}{who}"
         return self._add(event, "note", title, text=answer.note or "", payload=answer.value)
 
-    def _message(self, event: TaskUpdateEvent) -> list[TimelineChange]:
-        message = event.data
-        if not isinstance(message, ReceivedMessage):
-            return self._other(event)
+    def _message(self, event: TaskUpdateEvent, message: ReceivedMessage) -> list[TimelineChange]:
         title = f"Message from {message.sent_by}" if message.sent_by else "Message"
         return self._add(event, "note", title, text=message.text)
 
-    def _signal(self, event: TaskUpdateEvent) -> list[TimelineChange]:
-        signal = event.data
-        if not isinstance(signal, ReceivedSignal):
-            return self._other(event)
+    def _signal(self, event: TaskUpdateEvent, signal: ReceivedSignal) -> list[TimelineChange]:
         return self._add(event, "note", f"Signal {signal.name}", payload=signal.data)
 
-    def _other(self, event: TaskUpdateEvent) -> list[TimelineChange]:
-        data: Any = event.data
+    def _other(self, event: TaskUpdateEvent, data: Any) -> list[TimelineChange]:
         said = data.model_dump(mode="json") if isinstance(data, BaseModel) else data
         return self._add(event, "other", event.type.replace("_", " "), payload=said)
 
-    def _whole(self, event: TaskUpdateEvent) -> list[TimelineChange]:
+    def _whole(self, event: TaskUpdateEvent, task: TaskRecord) -> list[TimelineChange]:
         """Add rows for the changes since the previous state of the task, from an event that contains the whole task."""
-        task, before = event.data, self.task
-        if not isinstance(task, TaskRecord):
-            return self._other(event)
-        self.task = task
+        before, self.task = self.task, task
         changes = [TimelineChange("task")]
         if event.type is Type.TaskCreated:
             changes += self._add(event, "created", "Created")
