@@ -37,7 +37,7 @@ def begin(least: int) -> None:
     _least = least
 
 
-def write(notice: notices.Notice) -> None:
+def write(notice: notices.Notice) -> None:  # noqa: C901, PLR0912, PLR0915 - one case for each kind of notice
     """Write a notice as a log line."""
     if isinstance(notice, notices.TaskStarted | notices.Delivered) and _least > logging.DEBUG:
         return  # the most frequent notices cost nothing unless debug lines are written
@@ -53,8 +53,15 @@ def write(notice: notices.Notice) -> None:
             )
             if not notice.isolates:
                 log.warning(NOT_ISOLATED)
-        case notices.HandlersReloaded() | notices.HandlersBroken() | notices.LegacyKeysFound() | notices.NoKeyLeft():
-            _write_of_process(log, notice)
+        case notices.HandlersReloaded():
+            log.info("handlers reloaded", handlers=", ".join(notice.handlers))
+        case notices.HandlersBroken():
+            for problem in notice.problems:
+                log.error("handlers could not be reloaded; the previous ones remain in use", problem=problem)
+        case notices.LegacyKeysFound():
+            log.warning(KEYS_ASSUMED, keys=", ".join(notice.names))
+        case notices.NoKeyLeft():
+            log.warning(NO_KEY_LEFT)
         case notices.WorkerDraining():
             log.info("worker draining", running=notice.running, seconds=notice.seconds)
         case notices.WorkerStopped():
@@ -65,35 +72,6 @@ def write(notice: notices.Notice) -> None:
             log.info("cleaned up", seconds=round(notice.seconds, 3), **asdict(notice.removed))
         case notices.PlatformTrouble():
             log.warning("platform operation failed", doing=notice.doing, error=str(notice.error), again=notice.again_in)
-        case _:
-            _write_of_task(log, notice)
-
-
-def _write_of_process(log: Any, notice: notices.Notice) -> None:
-    match notice:
-        case notices.HandlersReloaded():
-            log.info("handlers reloaded", handlers=", ".join(notice.handlers))
-        case notices.HandlersBroken():
-            for problem in notice.problems:
-                log.error("handlers could not be reloaded; the previous ones remain in use", problem=problem)
-        case notices.LegacyKeysFound():
-            log.warning(KEYS_ASSUMED, keys=", ".join(notice.names))
-        case notices.NoKeyLeft():
-            log.warning(NO_KEY_LEFT)
-        case _:
-            return
-
-
-def _write_of_provider(log: Any, notice: notices.ProviderAway | notices.ProviderBack) -> None:
-    if isinstance(notice, notices.ProviderBack):
-        log.info("provider back", provider=notice.provider)
-        return
-    fields = {"provider": notice.provider, "code": notice.error_code, "error": notice.message}
-    log.error("provider unavailable; its tasks wait", **fields)
-
-
-def _write_of_task(log: Any, notice: notices.Notice) -> None:
-    match notice:
         case notices.TaskStarted():
             log.debug("task started", handler=notice.handler, **_task(notice))
         case notices.TaskEnded():
@@ -112,12 +90,6 @@ def _write_of_task(log: Any, notice: notices.Notice) -> None:
             )
         case notices.RunSuperseded():
             log.info("the run no longer owns its task", status=notice.status, **_task(notice))
-        case _:
-            _write_of_processes(log, notice)
-
-
-def _write_of_processes(log: Any, notice: notices.Notice) -> None:
-    match notice:
         case notices.WorkerCutOff():
             log.warning(
                 "worker lost contact with the platform for the length of its lease; ending its runs",
@@ -144,12 +116,27 @@ def _write_of_processes(log: Any, notice: notices.Notice) -> None:
             log.error("the task's child process crashed", reason=notice.reason, crashes=notice.crashes, **_task(notice))
         case notices.ChildEnded():
             log.debug("child process ended", status=notice.status, **_task(notice))
-        case _:
-            _write_of_delivery(log, notice)
-
-
-def _write_of_loop(log: Any, notice: notices.Notice) -> None:
-    match notice:
+        case notices.Delivered():
+            log.debug("delivered", task=notice.task_id, handler=notice.handler, event_number=notice.event_number)
+        case notices.DeliveryFailed():
+            log.warning(
+                "delivery failed",
+                task=notice.task_id,
+                handler=notice.handler,
+                event_number=notice.event_number,
+                tries=notice.tries,
+                set_aside=notice.set_aside,
+                **_raised(notice.error),
+            )
+        case notices.ClockSetBack():
+            log.warning("the database's clock was set back", seconds=round(notice.seconds, 1), rows=notice.rows)
+        case notices.ProviderAway():
+            fields = {"provider": notice.provider, "code": notice.error_code, "error": notice.message}
+            log.error("provider unavailable; its tasks wait", **fields)
+        case notices.ProviderBack():
+            log.info("provider back", provider=notice.provider)
+        case notices.VectorsMissing():
+            log.warning("knowledge bases have no vectors; search matches words only", reason=notice.reason)
         case loop_notices.LoopHeld():
             log.info(
                 "the event loop has been occupied for a quarter of a second",
@@ -195,30 +182,6 @@ def _write_of_loop(log: Any, notice: notices.Notice) -> None:
             )
         case _:
             log.debug(type(notice).__name__)
-
-
-def _write_of_delivery(log: Any, notice: notices.Notice) -> None:
-    match notice:
-        case notices.Delivered():
-            log.debug("delivered", task=notice.task_id, handler=notice.handler, event_number=notice.event_number)
-        case notices.DeliveryFailed():
-            log.warning(
-                "delivery failed",
-                task=notice.task_id,
-                handler=notice.handler,
-                event_number=notice.event_number,
-                tries=notice.tries,
-                set_aside=notice.set_aside,
-                **_raised(notice.error),
-            )
-        case notices.ClockSetBack():
-            log.warning("the database's clock was set back", seconds=round(notice.seconds, 1), rows=notice.rows)
-        case notices.ProviderAway() | notices.ProviderBack():
-            _write_of_provider(log, notice)
-        case notices.VectorsMissing():
-            log.warning("knowledge bases have no vectors; search matches words only", reason=notice.reason)
-        case _:
-            _write_of_loop(log, notice)
 
 
 def _task(notice: Any) -> dict[str, Any]:

@@ -6,27 +6,29 @@ from worker.words.notices import Notice
 
 
 @dataclass(frozen=True, slots=True)
-class LoopHeld(Notice):
-    """Code has held the event loop for a quarter of a second. The run is named if known; the stack shows the code."""
+class LoopNotice(Notice):
+    """An event of the loop, with the run whose code was running, if known."""
 
     task_id: str | None
     agent_id: str | None
     attempt: int | None
     handler: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoopHeld(LoopNotice):
+    """Code has held the event loop for a quarter of a second. The stack shows the code."""
+
     stack: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class LoopBlocked(Notice):
+class LoopBlocked(LoopNotice):
     """A handler blocks the event loop, and with it the rest of the process; the leases are renewed regardless.
 
-    ``stack`` has the innermost lines of the running code, innermost first. The run is named if known.
+    ``stack`` has the innermost lines of the running code, innermost first.
     """
 
-    task_id: str | None
-    agent_id: str | None
-    attempt: int | None
-    handler: str | None
     seconds: float
     stack: tuple[str, ...]
 
@@ -62,11 +64,7 @@ class SignalHandlerFailed(Notice):
 
 
 @dataclass(frozen=True, slots=True)
-class LoopFreed(Notice):
+class LoopFreed(LoopNotice):
     """The event loop runs again after being blocked for this many seconds."""
 
-    task_id: str | None
-    agent_id: str | None
-    attempt: int | None
-    handler: str | None
     seconds: float

@@ -15,6 +15,15 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class RunNotice(Notice):
+    """An event of one attempt of a task."""
+
+    task_id: str
+    agent_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStarted(Notice):
     """A worker is ready. ``isolates``: it runs suspect tasks, during which workers died, alone in child processes."""
 
@@ -76,66 +85,47 @@ class WorkerStopped(Notice):
 
 
 @dataclass(frozen=True, slots=True)
-class TaskStarted(Notice):
+class TaskStarted(RunNotice):
     """An attempt starts. ``waited``: seconds since the task was created, for its first attempt."""
 
-    task_id: str
-    agent_id: str
-    attempt: int
     handler: str
     waited: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class TaskEnded(Notice):
+class TaskEnded(RunNotice):
     """An attempt ended the task. ``error``: the exception that was raised, with its traceback."""
 
-    task_id: str
-    agent_id: str
-    attempt: int
     status: str
     seconds: float
     error: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class TaskRetried(Notice):
+class TaskRetried(RunNotice):
     """An attempt failed, and the task waits for the next one."""
 
-    task_id: str
-    agent_id: str
-    attempt: int
     delay: float
     error: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class TaskHandedBack(Notice):
+class TaskHandedBack(RunNotice):
     """A task was handed back to the queue without a charge."""
-
-    task_id: str
-    agent_id: str
-    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
-class TaskIsolated(Notice):
+class TaskIsolated(RunNotice):
     """An attempt starts alone in a child process, because workers died while the task ran."""
 
-    task_id: str
-    agent_id: str
-    attempt: int
     handler: str
     suspicions: int
 
 
 @dataclass(frozen=True, slots=True)
-class TaskCrashed(Notice):
+class TaskCrashed(RunNotice):
     """The child process that ran a task died. ``reason`` describes its death; ``ended``: no try is left."""
 
-    task_id: str
-    agent_id: str
-    attempt: int
     crashes: int
     reason: str
     ended: bool
@@ -150,12 +140,9 @@ class ChildStarted(Notice):
 
 
 @dataclass(frozen=True, slots=True)
-class ChildEnded(Notice):
+class ChildEnded(RunNotice):
     """The child process of a task has stored its outcome. This process announces nothing else about the attempt."""
 
-    task_id: str
-    agent_id: str
-    attempt: int
     status: str
     seconds: float
 
@@ -173,22 +160,15 @@ class WorkerDeadlocked(Notice):
 
 
 @dataclass(frozen=True, slots=True)
-class RunSuperseded(Notice):
+class RunSuperseded(RunNotice):
     """A run was canceled because its attempt no longer owns the task."""
 
-    task_id: str
-    agent_id: str
-    attempt: int
     status: str
 
 
 @dataclass(frozen=True, slots=True)
-class ResultDiscarded(Notice):
+class ResultDiscarded(RunNotice):
     """A handler returned a result after saving a different one that ended its task; the saved result remains."""
-
-    task_id: str
-    agent_id: str
-    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
