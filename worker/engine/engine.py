@@ -76,9 +76,17 @@ class Engine:
         secret: The secret from which the server derives its other secrets, if configured.
         timings: The timeouts and intervals; tests shorten them.
 
+    Attributes:
+        tasks, work, deliveries, knowledge: The verbs for the default organization, once the engine is open.
+
     Raises:
         ConfigurationError: The URL cannot be parsed, or the encryption key is invalid.
     """
+
+    tasks: EngineTasks
+    work: EngineWork
+    deliveries: EngineDeadLetters
+    knowledge: EngineKnowledge
 
     def __init__(
         self,
@@ -115,7 +123,7 @@ class Engine:
         self._url = url
         self._home = home
         self._poll = poll
-        self._organization = organization_id
+        self.organization_id = organization_id
         self._embedded: Embedded | None = None
         self._retention_days = retention_days
         self._audit_days = audit_days
@@ -140,10 +148,10 @@ class Engine:
                 await self.migrate()
             if await self._core.open():
                 self._organizations.clear()
-                organization = self.organization(self._organization)
-                self._tasks = EngineTasks(self._core, self._organization, self._links)
-                self._work, self._deliveries = organization.work, organization.deliveries
-                self._knowledge = organization.knowledge
+                organization = self.organization(self.organization_id)
+                self.tasks = EngineTasks(self._core, self.organization_id, self._links)
+                self.work, self.deliveries = organization.work, organization.deliveries
+                self.knowledge = organization.knowledge
 
     def _create_core(self, url: str) -> Core:
         core = Core(url, poll=self._poll, vault=self._vault, timings=self._timings)
@@ -203,11 +211,6 @@ class Engine:
         return Retention(self.core, self._audit_days).clean(days)
 
     @property
-    def organization_id(self) -> str:
-        """The default organization."""
-        return self._organization
-
-    @property
     def is_open(self) -> bool:
         """Whether the engine is connected."""
         return self._core is not None and bool(self._organizations)
@@ -222,29 +225,9 @@ class Engine:
         """Sessions of the HTTP server's pages."""
         return EngineSessions(self.core)
 
-    @property
-    def tasks(self) -> EngineTasks:
-        """The verbs of clients."""
-        return self._tasks
-
-    @property
-    def work(self) -> EngineWork:
-        """The verbs of workers."""
-        return self._work
-
-    @property
-    def deliveries(self) -> EngineDeadLetters:
-        """The dead letters: deliveries that failed."""
-        return self._deliveries
-
-    @property
-    def knowledge(self) -> EngineKnowledge:
-        """The verbs of knowledge bases."""
-        return self._knowledge
-
     async def stats(self) -> Stats:
         """Return counts of the default organization's unfinished work."""
-        return await self.organization(self._organization).stats()
+        return await self.organization(self.organization_id).stats()
 
     @property
     def core(self) -> Core:

@@ -12,7 +12,7 @@ from worker.engine.state.client_changes import Renewal, Retry, Skip, Stop
 from worker.engine.state.families import PARENT
 from worker.engine.state.records import SECRETS, split, task_item, task_record
 from worker.engine.state.references import uploads
-from worker.engine.state.rows import TAKES_TURNS, text_size
+from worker.engine.state.rows import TAKES_TURNS, Change, text_size
 from worker.engine.state.run_changes import Save
 from worker.engine.verbs import conversation_views, input_answers, queries, tool_calls
 from worker.engine.verbs.agents import EngineAgentVerbs
@@ -124,9 +124,8 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
     async def _renew(self, task_id: str, new: NewTask, settings: dict[str, Any], state: dict[str, Any]) -> TaskRecord:
         place = await self.conversations.place() if TAKES_TURNS in state else None
         renewal = Renewal(new.agent_id, settings_columns(settings), state, uploads(settings), place)
-        async with self._audit.of(AuditAction.TaskRetried, f"task {task_id}", task=task_id, with_new_input=True):
-            await self._core.writer.write(Retry(self._organization, task_id, renewal, text_size(settings)))
-        return await self.get(task_id)
+        change = Retry(self._organization, task_id, renewal, text_size(settings))
+        return await self._changed(AuditAction.TaskRetried, task_id, change, with_new_input=True)
 
     async def _make(
         self, new: NewTask, under: str | None, settings: dict[str, Any], state: dict[str, Any]
@@ -199,9 +198,14 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
     @bounded
     async def stop(self, task_id: str) -> TaskRecord:
         """Stop a task."""
-        async with self._audit.of(AuditAction.TaskStopped, f"task {task_id}", task=task_id):
-            await self._core.writer.write(Stop(self._organization, task_id))
-        return await self._with_children_stopped(await self.get(task_id))
+        stopped = await self._changed(AuditAction.TaskStopped, task_id, Stop(self._organization, task_id))
+        return await self._with_children_stopped(stopped)
+
+    async def _changed(self, action: AuditAction, task_id: str, change: Change, **details: Any) -> TaskRecord:
+        """Write a change of a task and a line of the audit log about it, and return the task."""
+        async with self._audit.of(action, f"task {task_id}", task=task_id, **details):
+            await self._core.writer.write(change)
+        return await self.get(task_id)
 
     async def _with_children_stopped(self, task: TaskRecord) -> TaskRecord:
         """Stop the children of a task that is stopped; a task that had already ended leaves them alone."""
@@ -212,9 +216,7 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
     @bounded
     async def retry(self, task_id: str, *, resume: bool | None = None) -> TaskRecord:
         """Queue a finished or paused task again, from its start or from where it was."""
-        async with self._audit.of(AuditAction.TaskRetried, f"task {task_id}", task=task_id):
-            await self._core.writer.write(Retry(self._organization, task_id, resumes=resume))
-        return await self.get(task_id)
+        return await self._changed(AuditAction.TaskRetried, task_id, Retry(self._organization, task_id, resumes=resume))
 
     @bounded
     async def send(self, task_id: str, message: NewMessage) -> TaskRecord:
@@ -223,9 +225,7 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
 
     async def _send(self, task_id: str, message: NewMessage, key: str | None = None) -> TaskRecord:
         change = input_answers.messaging(self._organization, task_id, message, key)
-        async with self._audit.of(AuditAction.TaskSentMessage, f"task {task_id}", task=task_id):
-            await self._core.writer.write(change)
-        return await self.get(task_id)
+        return await self._changed(AuditAction.TaskSentMessage, task_id, change)
 
     @bounded
     async def conversation(self, conversation_id: str, query: ConversationQuery) -> ConversationRecord:
@@ -241,26 +241,21 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
     async def skip(self, task_id: str) -> TaskRecord:
         """Let the rest of a task's conversation proceed without it."""
         change = Skip(self._organization, task_id, await self.conversations.place())
-        async with self._audit.of(AuditAction.TaskSkipped, f"task {task_id}", task=task_id):
-            await self._core.writer.write(change)
-        return await self.get(task_id)
+        return await self._changed(AuditAction.TaskSkipped, task_id, change)
 
     @bounded
     async def answer(self, task_id: str, answers: Sequence[InputAnswer]) -> TaskRecord:
         """Answer the requests of a paused task."""
         task = await self.get(task_id)
         await input_answers.check_values(task, answers)
-        async with self._audit.of(AuditAction.TaskAnswered, f"task {task_id}", task=task_id):
-            await self._core.writer.write(input_answers.answering(self._organization, task, answers))
-        return await self.get(task_id)
+        change = input_answers.answering(self._organization, task, answers)
+        return await self._changed(AuditAction.TaskAnswered, task_id, change)
 
     @bounded
     async def signal(self, task_id: str, signal: NewSignal) -> TaskRecord:
         """Send a signal to a task."""
         change = input_answers.signalling(self._organization, task_id, signal)
-        async with self._audit.of(AuditAction.TaskSignalled, f"task {task_id}", task=task_id, signal=signal.name[:200]):
-            await self._core.writer.write(change)
-        return await self.get(task_id)
+        return await self._changed(AuditAction.TaskSignalled, task_id, change, signal=signal.name[:200])
 
     @bounded
     async def requests(self, query: RequestQuery) -> list[OpenRequest]:
