@@ -6,7 +6,6 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from worker.bounded import Refused
 from worker.inputs.readers import office, sheets
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.cells import format_cell
@@ -23,14 +22,10 @@ _LEAST = 8  # bytes of a cell before its value; some programs write cells withou
 _ERRORS = {0: "#NULL!", 7: "#DIV/0!", 15: "#VALUE!", 23: "#REF!", 29: "#NAME?", 36: "#NUM!", 42: "#N/A"}  # 2.5.97.2
 
 
+@office.reads_the_rest  # which ignores number formats
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a workbook."""
-    try:
-        return _Book(opened(content)).read(limits.characters)
-    except (Refused, MemoryError):
-        raise
-    except Exception:  # noqa: BLE001 - broken, or of an unknown form
-        return office.read(content, limits)  # a fallback, which ignores number formats
+    return _Book(opened(content)).read(limits.characters)
 
 
 class _Book:

@@ -3,14 +3,12 @@
 import posixpath
 import zipfile
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import Any
 from urllib.parse import unquote
 
-from worker.bounded import Refused
 from worker.inputs.decoding import text_encoding
 from worker.inputs.names import one_line
-from worker.inputs.readers import office, web
+from worker.inputs.readers import office, web, within
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.containers import UNPACKED_BYTES, opened
 from worker.inputs.readers.markup import parse_xml
@@ -19,19 +17,12 @@ _CONTAINER = "META-INF/container.xml"
 _PAGES = ("application/xhtml+xml", "text/html")
 
 
+@office.reads_the_rest  # since it repairs some books
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read an e-book."""
-    try:
-        book = _Book(opened(content))
-        answer = book.read(limits.characters)
-        if find_spec("PIL") is not None:
-            from worker.inputs.readers import within
-
-            within.take(answer, book.pictures(), limits.pictures, limits.most)
-    except (Refused, MemoryError):
-        raise
-    except Exception:  # noqa: BLE001 - a broken book makes the parsers raise almost anything
-        return office.read(content, limits)  # a fallback, which repairs some books
+    book = _Book(opened(content))
+    answer = book.read(limits.characters)
+    within.take(answer, book.pictures(), limits.pictures, limits.most)
     return answer
 
 

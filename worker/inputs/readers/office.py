@@ -1,7 +1,8 @@
 """Documents read by a general library: types without a reader of their own, and files on which other readers fail."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 from importlib.util import find_spec
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -12,6 +13,8 @@ from worker.inputs.readers import sheets
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.markup import parse_xml
 from worker.inputs.readers.sheets import Sheet
+
+Reader = Callable[[bytes, ReaderLimits], ReadText]
 
 PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a note
 BROKEN = "it is broken, or not what it seems to be"
@@ -41,6 +44,21 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
     if limits.media_type == FICTION_BOOK:
         return ReadText("\n\n".join([*_heading(content), text]))
     return ReadText(without_codes(text) if limits.media_type == OLD_WORD else text)
+
+
+def reads_the_rest(reader: Reader) -> Reader:
+    """Have the library read the files on which a reader fails, since broken ones make parsers raise almost anything."""
+
+    @wraps(reader)
+    def either(content: bytes, limits: ReaderLimits) -> ReadText:
+        try:
+            return reader(content, limits)
+        except (Refused, MemoryError):
+            raise
+        except Exception:  # noqa: BLE001 - as said above
+            return read(content, limits)
+
+    return either
 
 
 def _heading(content: bytes) -> Iterator[str]:

@@ -19,17 +19,9 @@ class _Nowhere(io.TextIOBase):
         return len(text)
 
 
+@office.reads_the_rest  # and more files than this reader, but ignores number formats
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a workbook."""
-    try:
-        return _read(content, limits)
-    except (Refused, MemoryError):
-        raise
-    except Exception:  # noqa: BLE001 - a broken workbook makes the library raise almost anything
-        return office.read(content, limits)  # a fallback, which reads more files but ignores number formats
-
-
-def _read(content: bytes, limits: ReaderLimits) -> ReadText:
     import xlrd
 
     try:

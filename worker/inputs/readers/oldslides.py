@@ -8,12 +8,11 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import NamedTuple
 
 from worker.bounded import Refused
 from worker.inputs.names import one_line
-from worker.inputs.readers import office
+from worker.inputs.readers import office, within
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.tables import as_table
 
@@ -52,28 +51,21 @@ class _Text:
     links: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])
 
 
+@office.reads_the_rest  # of PowerPoint 95, too
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a presentation."""
-    try:
-        presentation = _Presentation(content)
-        slides, length, is_cut = list[str](), 0, False
-        for each in presentation.slides():
-            if is_cut := length > limits.characters:  # many may be the same slide
-                break
-            slides.append(each)
-            length += len(each)
-        if not any("\n" in each or ": " in each for each in slides):  # no text was found
-            with suppress(Refused):
-                return office.read(content, limits)
-        answer = ReadText("\n\n".join(slides), is_cut=is_cut)
-        if find_spec("PIL") is not None:
-            from worker.inputs.readers import within
-
-            within.take(answer, presentation.pictures(), limits.pictures, limits.most)
-    except (Refused, MemoryError):
-        raise
-    except Exception:  # noqa: BLE001 - PowerPoint 95, or broken
-        return office.read(content, limits)
+    presentation = _Presentation(content)
+    slides, length, is_cut = list[str](), 0, False
+    for each in presentation.slides():
+        if is_cut := length > limits.characters:  # many may be the same slide
+            break
+        slides.append(each)
+        length += len(each)
+    if not any("\n" in each or ": " in each for each in slides):  # no text was found
+        with suppress(Refused):
+            return office.read(content, limits)
+    answer = ReadText("\n\n".join(slides), is_cut=is_cut)
+    within.take(answer, presentation.pictures(), limits.pictures, limits.most)
     return answer
 
 

@@ -50,17 +50,13 @@ class _Piece(NamedTuple):
     width: int
 
 
+@office.reads_the_rest
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a document."""
-    try:
-        document = _Document(content)
-        if document.is_of_95:
-            return word95.read(document.main, office.PASSWORD)
-        text = document.text()
-    except (Refused, MemoryError):
-        raise
-    except Exception:  # noqa: BLE001 - a broken document makes the parser raise almost anything
-        return office.read(content, limits)
+    document = _Document(content)
+    if document.is_of_95:
+        return word95.read(document.main, office.PASSWORD)
+    text = document.text()
     return ReadText(text) if text.strip() else office.read(content, limits)
 
 

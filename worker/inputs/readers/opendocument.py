@@ -4,14 +4,13 @@ import base64
 import binascii
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from importlib.util import find_spec
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from worker.bounded import Refused
 from worker.inputs.kinds import OPEN_SPREADSHEET, OPEN_TEXT
 from worker.inputs.names import one_line
-from worker.inputs.readers import sheets
+from worker.inputs.readers import sheets, within
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.containers import BROKEN, UNPACKED_BYTES, opened
 from worker.inputs.readers.markup import parse_xml
@@ -54,10 +53,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
             limits.media_type, document.pages
         )
         answer = read_as(limits)
-        if find_spec("PIL") is not None:
-            from worker.inputs.readers import within
-
-            within.take(answer, document.pictures(), limits.pictures, limits.most)
+        within.take(answer, document.pictures(), limits.pictures, limits.most)
     except (Refused, MemoryError):
         raise
     except RecursionError:

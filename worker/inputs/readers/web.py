@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from itertools import islice, zip_longest
 from typing import Any, cast
 
@@ -15,6 +14,7 @@ from bs4.element import CData, PreformattedString, Tag
 from bs4.exceptions import ParserRejectedMarkup
 from markdownify import MarkdownConverter
 
+from worker.inputs.readers import within
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 
 MAX_PICTURES = 100  # pictures of a page that are examined
@@ -30,11 +30,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a web page."""
     markup = content.decode(limits.encoding or "utf-8", "replace")
     answer = ReadText(markdown(markup[:CHARACTERS]), is_cut=len(markup) > CHARACTERS)
-    pictures = list(islice(_pictures(content), MAX_PICTURES))
-    if pictures and find_spec("PIL") is not None:
-        from worker.inputs.readers import within
-
-        within.take(answer, pictures, limits.pictures, limits.most)
+    within.take(answer, islice(_pictures(content), MAX_PICTURES), limits.pictures, limits.most)
     return answer
 
 

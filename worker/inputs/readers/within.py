@@ -4,9 +4,8 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from itertools import islice
-
-from PIL import Image
 
 from worker.inputs.names import file_name
 from worker.inputs.readers.answer import Inner, ReadText
@@ -16,7 +15,9 @@ MAX_LOOKED_AT = 1_000
 
 
 def take(answer: ReadText, pictures: Iterable[tuple[str, bytes]], wanted: int, most: int) -> None:
-    """Add the pictures of a document to its files; a note says how many are omitted.
+    """Add the pictures of a document to its files, if the library for pictures is installed.
+
+    A note says how many are omitted.
 
     Args:
         answer: The content of the document.
@@ -24,6 +25,8 @@ def take(answer: ReadText, pictures: Iterable[tuple[str, bytes]], wanted: int, m
         wanted: The maximum number of pictures.
         most: Their maximum total size in bytes.
     """
+    if find_spec("PIL") is None:
+        return
     seen, left_out = set[bytes](), 0
     for number, (name, content) in enumerate(_readable(pictures), 1):
         digest = hashlib.sha256(content).digest()
@@ -47,6 +50,8 @@ def _readable(pictures: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, byte
 
 
 def _says_something(content: bytes) -> bool:
+    from PIL import Image
+
     try:
         with Image.open(io.BytesIO(content)) as picture:
             return min(picture.size) >= MIN_SIDE
