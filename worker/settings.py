@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, ByteSize, Field, SecretStr, field_validator
+from pydantic import AliasChoices, AliasGenerator, ByteSize, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-fA-F:]+\](:\d{1,5})?")
@@ -15,10 +15,18 @@ def _parts(text: str | None) -> list[str]:
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
+def _variable(field: str) -> str:
+    return f"WORKER_{field.upper()}"
+
+
 class Settings(BaseSettings):
-    """The settings, from the environment or else from a ``.env`` file in the current directory."""
+    """The settings, from the environment or else from a ``.env`` file in the current directory.
+
+    The variable of a field is ``WORKER_`` and its name in capitals, such as WORKER_HOME, unless it has an alias.
+    """
 
     model_config = SettingsConfigDict(
+        alias_generator=AliasGenerator(validation_alias=_variable),
         env_file=".env",
         env_prefix="WORKER_FIELD_",  # without a prefix, HOME would set ``home``, since fields are populated by name
         extra="ignore",
@@ -51,19 +59,15 @@ class Settings(BaseSettings):
         validation_alias="XPANDER_AGENT_ID",
         description="agents to serve, comma-separated; unset: those with registered handlers",
     )
-    home: Path = Field(
-        default=Path(".worker"), validation_alias="WORKER_HOME", description="folder of the embedded PostgreSQL"
-    )
+    home: Path = Field(default=Path(".worker"), description="folder of the embedded PostgreSQL")
     concurrency: int = Field(
         default=10,
-        validation_alias="WORKER_CONCURRENCY",
         ge=1,
         le=10_000,
         description="maximum number of tasks a worker runs at a time",
     )
     children: int = Field(
         default=2,  # each is an interpreter with Agno, of about 150 MB
-        validation_alias="WORKER_CHILDREN",
         ge=0,
         le=1000,
         description="maximum number of tasks that a worker runs in child processes, which isolate tasks suspected of"
@@ -71,35 +75,30 @@ class Settings(BaseSettings):
     )
     hung_threads: int = Field(
         default=20,  # each keeps its stack and data; a process has room for many more
-        validation_alias="WORKER_HUNG_THREADS",
         ge=0,
         description="number of hung threads, left behind by abandoned tool calls, above which a worker hands back its"
         " tasks and exits",
     )
     max_tasks: int | None = Field(
         default=None,
-        validation_alias="WORKER_MAX_TASKS",
         ge=1,
         description="number of tasks that a worker starts before it exits, to be restarted by its process manager;"
         " unset: no limit",
     )
     max_memory: ByteSize | None = Field(
         default=None,
-        validation_alias="WORKER_MAX_MEMORY",
         gt=0,
         description="memory use above which a worker exits, to be restarted by its process manager, such as `1GiB`;"
         " unset: no limit",
     )
     lease_seconds: float = Field(
         default=30.0,  # three missed renewals, one every 10 s
-        validation_alias="WORKER_LEASE_SECONDS",
         ge=3,
         le=3600,
         description="seconds without a heartbeat after which a worker loses its tasks",
     )
     drain_seconds: float = Field(
         default=24.0,  # Heroku kills at 30
-        validation_alias="WORKER_DRAIN_SECONDS",
         ge=0,
         le=86_400,
         description="seconds that running tasks have to finish after SIGTERM",
@@ -109,53 +108,45 @@ class Settings(BaseSettings):
     )
     public_url: str | None = Field(
         default=None,
-        validation_alias="WORKER_PUBLIC_URL",
         pattern=r"^https?://[^/?#\s@]+(/[^?#\s]*)?$",
         description="URL at which clients reach the server, used in links to files and to requests for people's"
         " answers; workers on a database need it for the latter; unset: the URL of each request",
     )
     secret: SecretStr | None = Field(
         default=None,
-        validation_alias="WORKER_SECRET",
         description="secret from which the server derives the keys that sign cookies and links; use the same value for"
         " workers on its database; several values, newest first, separated by spaces, allow rotation; unset:"
         " random keys stored in the database",
     )
     encryption_key: SecretStr | None = Field(
         default=None,
-        validation_alias="WORKER_ENCRYPTION_KEY",
         description="key that encrypts tasks' secrets at rest, from `worker key generate`; several keys, newest first,"
         " separated by spaces, allow rotation",
     )
     encrypt: Literal["secrets", "all"] = Field(
         default="secrets",
-        validation_alias="WORKER_ENCRYPT",
         description="what WORKER_ENCRYPTION_KEY encrypts: `secrets` of tasks only, or `all`, which adds inputs,"
         " results, events, journals and files, and excludes them from text search",
     )
     cors_origins: str | None = Field(
         default=None,
-        validation_alias="WORKER_CORS_ORIGINS",
         description="origins of web pages that may call the server from a browser with their users' keys, such as"
         " `https://app.example`, comma-separated; unset: none",
     )
     connections_per_address: int = Field(
         default=1000,
-        validation_alias="WORKER_CONNECTIONS_PER_ADDRESS",
         ge=0,
         description="maximum number of simultaneous connections from one address; 0: no limit, for a server behind a"
         " proxy",
     )
     wrong_keys: int = Field(
         default=30,
-        validation_alias="WORKER_WRONG_KEYS",
         ge=0,
         description="maximum number of wrong keys checked per address and minute; 0: no limit, for a server behind a"
         " proxy that does not forward the client's address",
     )
     outage_minutes: float = Field(
         default=60.0,
-        validation_alias="WORKER_OUTAGE_MINUTES",
         ge=0,
         le=100_000,
         description="minutes that tasks wait for an unavailable model provider before they end as errors; 0: do"
@@ -163,63 +154,53 @@ class Settings(BaseSettings):
     )
     max_queued: int = Field(
         default=100_000,
-        validation_alias="WORKER_MAX_QUEUED",
         ge=1,
         description="maximum number of pending tasks per agent; the server refuses further ones",
     )
     retention_days: int = Field(
         default=30,
-        validation_alias="WORKER_RETENTION_DAYS",
         ge=0,
         le=36_500,
         description="days to keep finished tasks, with their events and files; 0: forever",
     )
     audit_days: int = Field(
         default=90,
-        validation_alias="WORKER_AUDIT_DAYS",
         ge=0,
         le=36_500,
         description="days to keep entries of the audit log; 0: forever",
     )
     log: Literal["json", "logfmt", "console"] | None = Field(
         default=None,
-        validation_alias="WORKER_LOG",
         description="format of log lines: json, logfmt or console; unset: console on a terminal, otherwise logfmt",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", validation_alias="WORKER_LOG_LEVEL", description="lowest level of log lines to write"
+        default="info", description="lowest level of log lines to write"
     )
     metrics_port: int | None = Field(
         default=None,
-        validation_alias="WORKER_METRICS_PORT",
         ge=0,
         le=65535,
         description="port of a worker's `/metrics` endpoint; unset: none (the server has `/metrics` on its own port)",
     )
     metrics_host: str = Field(
         default="127.0.0.1",
-        validation_alias="WORKER_METRICS_HOST",
         description="address that a worker's `/metrics` endpoint listens on",
     )
     allow_private_urls: bool = Field(
         default=False,
-        validation_alias="WORKER_ALLOW_PRIVATE_URLS",
         description="whether attachments and URLs named by agents may be fetched from private and loopback addresses",
     )
     model: str | None = Field(
         default=None,
-        validation_alias="WORKER_MODEL",
         description="default model of agents that name none, as `provider:name`; unset: chosen by the API key in the"
         " environment",
     )
     embedder: str | None = Field(
         default=None,
-        validation_alias="WORKER_EMBEDDER",
         description="default embedder of new knowledge bases, as `provider:model`; unset: search matches words only",
     )
     model_silence_seconds: float = Field(
         default=120.0,  # models that think for longer send output meanwhile
-        validation_alias="WORKER_MODEL_SILENCE_SECONDS",
         gt=0,
         le=86_400,
         description="seconds without output after which a model call is abandoned; a call that does not stream may take"
@@ -227,75 +208,63 @@ class Settings(BaseSettings):
     )
     tool_repeats: int = Field(
         default=20,
-        validation_alias="WORKER_TOOL_REPEATS",
         ge=0,
         description="number of identical calls of a tool with the same result after which the agent must answer; 0: no"
         " limit",
     )
     tool_calls: int = Field(
         default=200,  # several times the limits of other frameworks; ends loops that use other arguments each time
-        validation_alias="WORKER_TOOL_CALLS",
         ge=1,
         description="maximum number of tool calls per run of an agent, unless the agent or the task sets"
         " `tool_call_limit`",
     )
     tool_result_characters: int | None = Field(
         default=None,
-        validation_alias="WORKER_TOOL_RESULT_CHARACTERS",
         ge=0,
         description="maximum number of characters of a tool's result passed to the model; 0: no limit; unset:"
         " 200,000, or fewer for models with a small context",
     )
     webhook_url: SecretStr | None = Field(
         default=None,
-        validation_alias="WORKER_WEBHOOK_URL",
         description="URL to post finished tasks to, unless they have their own `webhook_url`",
     )
     webhook_secret: SecretStr | None = Field(
         default=None,
-        validation_alias="WORKER_WEBHOOK_SECRET",
         description="secret that signs webhooks, `whsec_…`; several secrets, separated by spaces, allow rotation",
     )
     file_bytes: int = Field(
         default=20 * 1024 * 1024,
-        validation_alias="WORKER_FILE_BYTES",
         ge=1,
         description="maximum size of one attachment in bytes",
     )
     task_bytes: int = Field(
         default=60 * 1024 * 1024,
-        validation_alias="WORKER_TASK_BYTES",
         ge=1,
         description="maximum total size of a task's attachments in bytes",
     )
     keep_bytes: int = Field(
         default=60 * 1024 * 1024,
-        validation_alias="WORKER_KEEP_BYTES",
         ge=0,
         description="maximum total size in bytes of fetched attachments stored with a task for its retries; 0: none are"
         " stored",
     )
     fetch_seconds: float = Field(
         default=30.0,
-        validation_alias="WORKER_FETCH_SECONDS",
         gt=0,
         description="seconds within which an attachment must be downloaded",
     )
     fetch_redirects: int = Field(
         default=5,
-        validation_alias="WORKER_FETCH_REDIRECTS",
         ge=0,
         description="maximum number of redirects to follow for an attachment",
     )
     file_characters: int | None = Field(
         default=None,
-        validation_alias="WORKER_FILE_CHARACTERS",
         ge=0,
         description="maximum number of characters of one text file in a message; unset: depends on the model",
     )
     total_characters: int | None = Field(
         default=None,
-        validation_alias="WORKER_TOTAL_CHARACTERS",
         ge=0,
         description="maximum number of characters of all text files in a message; unset: depends on the model, at most"
         " 1,000,000",
@@ -303,7 +272,6 @@ class Settings(BaseSettings):
 
     document_pictures: int = Field(
         default=0,
-        validation_alias="WORKER_DOCUMENT_PICTURES",
         ge=0,
         le=100,
         description="maximum number of pictures in a document that are passed to models as images; each costs tokens",

@@ -80,6 +80,10 @@ def _read(scope: AccessScope) -> AccessRule:
     return _rule(viewer=scope, client=scope, worker=scope, admin=scope)
 
 
+def _use(scope: AccessScope) -> AccessRule:
+    return _rule(client=scope, worker=scope, admin=scope)
+
+
 def _write(scope: AccessScope) -> AccessRule:
     return _rule(client=scope, admin=scope)
 
@@ -127,9 +131,7 @@ ROUTES: Mapping[str, AccessRule] = MappingProxyType(
         "GET /agent-execution/executions/history/user/{user_id}": _read(AccessScope.Listed),
         "GET /agent-execution/executions/counts": _read(AccessScope.Listed),
         # files
-        "POST /files": _rule(
-            client=AccessScope.Organization, worker=AccessScope.Organization, admin=AccessScope.Organization
-        ),
+        "POST /files": _use(AccessScope.Organization),
         "GET /files/{sha256}/{name:path}": _rule(
             viewer=AccessScope.Organization,
             client=AccessScope.Organization,
@@ -142,15 +144,9 @@ ROUTES: Mapping[str, AccessRule] = MappingProxyType(
         "GET /agents/{agent_id}": _read(AccessScope.Agent),
         "PUT /agents/{agent_id}": _rule(admin=AccessScope.Agent),
         "DELETE /agents/{agent_id}": _rule(admin=AccessScope.Agent),
-        "POST /agents-metrics/{agent_id}/execution": _rule(
-            client=AccessScope.Agent, worker=AccessScope.Agent, admin=AccessScope.Agent
-        ),
-        "POST /agents/{agent_id}/operations/{tool_id}": _rule(
-            client=AccessScope.Agent, worker=AccessScope.Agent, admin=AccessScope.Agent
-        ),
-        "PATCH /agents/{agent_id}/sync_local_tools": _rule(
-            client=AccessScope.Agent, worker=AccessScope.Agent, admin=AccessScope.Agent
-        ),
+        "POST /agents-metrics/{agent_id}/execution": _use(AccessScope.Agent),
+        "POST /agents/{agent_id}/operations/{tool_id}": _use(AccessScope.Agent),
+        "PATCH /agents/{agent_id}/sync_local_tools": _use(AccessScope.Agent),
         "POST /metadata/api_key_allowance": _read(AccessScope.Listed),
         "GET /metadata/default_llm_extra_headers": _read(AccessScope.Organization),
         # knowledge bases; their paths are those of the public protocol

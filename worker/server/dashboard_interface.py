@@ -25,7 +25,7 @@ from worker.words.tasks import TaskRecord
 
 
 class DashboardInterface:
-    """The server's interface for the dashboard.
+    """The server's interface for the dashboard, whose protocol describes the arguments and errors of each method.
 
     Args:
         service: The state of the server.
@@ -65,14 +65,7 @@ class DashboardInterface:
         return min(self._service.settings.task_bytes, FORM_BYTES)
 
     async def sign_in(self, key: str, scope: Scope) -> str:
-        """Start a session with a key, and return the session's token.
-
-        Raises:
-            Unauthorized: The key is not valid.
-            NotFound: The key belongs to another organization.
-            TooManyGuesses: Too many wrong keys came from this address.
-            Unavailable: The database cannot be reached.
-        """
+        """Start a session with a key, and return the session's token."""
         try:
             async with self._service.trying(address_of(scope), key):
                 known = await self._service.keyring.mark(key)
@@ -85,11 +78,7 @@ class DashboardInterface:
         return session_token
 
     async def sign_out(self, session_token: str, scope: Scope) -> None:
-        """End a session and its open streams.
-
-        Raises:
-            Unavailable: The database cannot be reached.
-        """
+        """End a session and its open streams."""
         known = await self._service.host.sessions.find(session_token)
         await self._service.host.sessions.end(session_token)
         if known is not None:
@@ -119,34 +108,16 @@ class DashboardInterface:
     async def make_key(
         self, access: Access, *, name: str, role: Role, agents: Sequence[str], seconds: float | None
     ) -> tuple[str, Key]:
-        """Create a key whose permissions do not exceed the visitor's, and return its secret value and its record.
-
-        Raises:
-            ValidationError: The key would reach more agents than the visitor's key.
-        """
+        """Create a key whose permissions do not exceed the visitor's, and return its secret value and its record."""
         body = KeyBody(name=name, role=role, agents=list(agents) or None, expires_in=seconds)
         return await make_key(self._service, access, body)
 
     async def revoke_key(self, access: Access, key_id: str) -> None:
-        """Revoke a key whose permissions do not exceed the visitor's.
-
-        Raises:
-            NotFound: There is no such key.
-        """
+        """Revoke a key whose permissions do not exceed the visitor's."""
         await revoke_key(self._service, access, key_id)
 
     async def admit(self, session_token: str | None, organization_id: str | None) -> Access:
-        """Return the permissions of a session, or without a session those of requests without a key.
-
-        Args:
-            session_token: The session's token, or None.
-            organization_id: The organization that the request's path names.
-
-        Raises:
-            Unauthorized: The session has ended, its key is no longer valid, or a key is needed.
-            NotFound: The key belongs to another organization.
-            Unavailable: The database cannot be reached.
-        """
+        """Return the permissions of a session, or without a session those of requests without a key."""
         if session_token is None:
             return await self._service.keyring.admit(None, organization_id)
         known = await self._service.host.sessions.find(session_token) if self._service.is_open else ""
@@ -155,21 +126,11 @@ class DashboardInterface:
         return replace(await self._service.keyring.readmit(known, organization_id), session=session_token)
 
     async def enter_queue(self, access: Access, agent_id: str) -> None:
-        """Count a new task of an agent.
-
-        Raises:
-            QueueFull: The agent has too many pending tasks.
-        """
+        """Count a new task of an agent."""
         await self._service.queues.enter(access.organization, agent_id)
 
     async def opened(self, token: str) -> tuple[Access, TaskRecord, InputRequest]:
-        """Validate an answer link and return its permissions, its task and the request that it answers.
-
-        Raises:
-            NotFound: The link was not signed by this server.
-            LinkUsedUp: The link has expired, its request was already answered, or its key was revoked.
-            Unavailable: The database cannot be reached.
-        """
+        """Validate an answer link and return its permissions, its task and the request that it answers."""
         self._service.check_open()
         return await self._service.answer_links.opened(token)
 
@@ -178,11 +139,7 @@ class DashboardInterface:
         return as_actor(actor_of(scope, access, Door.Link))
 
     async def secrets(self, name: str) -> Sequence[bytes]:
-        """Return the secrets of that name, newest first; they are the same in every process.
-
-        Raises:
-            Unavailable: The database cannot be reached.
-        """
+        """Return the secrets of that name, newest first; they are the same in every process."""
         if not self._service.is_open:
             raise Unavailable("the database cannot be reached", retry_after=2)
         return await self._service.secrets.of(name)
