@@ -75,9 +75,7 @@ class Supervisor:
         self._former: dict[asyncio.Task[None], Listening] = {}  # handlers replaced by reloads, until their runs end
         self._reloaded = asyncio.Event()
         self._stop = asyncio.Event()
-        self._stop_requested = (
-            False  # set by ``stop`` immediately, before the loop notices how the same signal affected a child
-        )
+        self._stop_requested = False  # set by ``stop`` at once, before the loop notices what the signal did to a child
         self._ready = asyncio.Event()
         self._stop_now = asyncio.Event()
         self._threads: Threads | None = None
