@@ -903,6 +903,15 @@ def a_team_with_a_list_of_tasks(world: World) -> Team:
 
 
 @program()
+def a_list_of_tasks_that_the_next_step_is_told(world: World) -> Workflow:
+    steps: list[Any] = [
+        Step(name="first", team=a_team_with_a_list_of_tasks(world)),
+        Step(name="second", agent=world.scribe("bob", add_session_state_to_context=True)),
+    ]
+    return Workflow(name="flow", steps=steps, session_state={"place": "here"})
+
+
+@program()
 def members_from_a_factory(world: World) -> Team:
     def members(run_context: RunContext) -> list[Any]:
         del run_context

@@ -220,6 +220,7 @@ DIFFERENT = frozenset(
         "answers_from_a_cache",  # the second task is answered from it
         "a_tool_with_a_cache",
         "a_team_with_a_list_of_tasks",  # each task has ids of its own for them
+        "a_list_of_tasks_that_the_next_step_is_told",
         "results_put_aside",
         "what_the_run_taught_is_found_again",  # the second task finds it
     }

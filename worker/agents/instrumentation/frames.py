@@ -59,6 +59,7 @@ class Frame:
     noted_references: int = 0  # how many of the run's references are journaled
     results: Counter[str] | None = None  # stored tool results, by the call's id
     made_ids: int = 0
+    began: float | None = None  # when a tool call that every attempt makes began, as seconds since 1970
     servers: list[Any] = field(default_factory=list[Any])  # MCP connections that the run uses
     databases: list[Any] = field(default_factory=list[Any])  # toolkits that are connected for the run
     is_made_by_user_code: bool = False  # the run was made by the user's own code

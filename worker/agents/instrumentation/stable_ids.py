@@ -1,4 +1,4 @@
-"""Ids that Agno generates at random, made the same in every attempt.
+"""Ids and times that Agno makes up, made the same in every attempt.
 
 An agent without name and id gets an id such as ``fair-goodall-ca88796d``. A team's leader receives its members' ids,
 and its answers in the journal contain them. Such ids are therefore derived from the agent's configuration, and from its
@@ -82,6 +82,19 @@ def uuid4_or_stable(original: Callable[[], UUID]) -> Callable[[], UUID]:
         return id_from_seed(f"{key()}:{frame.made_ids}")
 
     return uuid4
+
+
+def time_or_stable(original: Callable[[], float]) -> Callable[[], float]:
+    """Make the replacement of ``time`` in a module of Agno: in a call that every attempt makes, when the first began.
+
+    What Agno creates in such a call, and keeps in the session's state, is then the same in every attempt.
+    """
+
+    def time() -> float:
+        frame = current_frame.get()
+        return original() if frame is None or frame.began is None else frame.began
+
+    return time
 
 
 def fence(original: Callable[..., str]) -> Callable[..., str]:

@@ -1,6 +1,7 @@
 """Tool calls: answered from the journal if an earlier attempt completed them, and journaled when they complete."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from copy import copy
 from typing import Any
@@ -79,6 +80,7 @@ class ToolCall:
         entry = run.journal.take(self._home, "tool", self._at, self._match) if self._home.entries else None
         if self.is_redone:
             self._said = entry
+            self.frame.began = time.time() if entry is None else entry.value.get("began")
             return None
         if entry is None:
             self.frame.mark_live()
@@ -275,7 +277,7 @@ class ToolCall:
         if self._is_emitted and not self._helper:
             value["tool"] = self.name
         if self.is_redone:
-            value["redone"] = True
+            value |= {"redone": True, "began": self.frame.began}
             run.emit(events, self._home)
             events = []
         self._add_state(value)

@@ -20,7 +20,7 @@ from worker.agents.instrumentation.hooks import runs as runs_hooks
 from worker.agents.instrumentation.hooks import storage as storage_hooks
 from worker.agents.instrumentation.hooks import tools as tools_hooks
 from worker.agents.instrumentation.hooks.places import Hook
-from worker.agents.instrumentation.stable_ids import fence, uuid4_or_stable
+from worker.agents.instrumentation.stable_ids import fence, time_or_stable, uuid4_or_stable
 
 BASE = "agno.models.base"
 
@@ -148,6 +148,7 @@ HOOKS: tuple[Hook, ...] = (
     Hook("agno.workflow.loop", "Loop", "_aevaluate_end_condition", sync_code.attributes("end_condition")),
     Hook("agno.run.approval", "", "uuid4", uuid4_or_stable),
     Hook("agno.team.task", "", "uuid4", uuid4_or_stable),
+    Hook("agno.team.task", "", "time", time_or_stable),
     Hook("agno.utils.names", "", "uuid4", uuid4_or_stable),
     Hook("agno.scorer._fence", "", "fence_untrusted", fence, is_shared=True),
 )
