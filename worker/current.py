@@ -155,7 +155,7 @@ class Run:
         required: Whether everything that its agents use must be available: members, knowledge, memories.
         silence: The handler's limit on a model's silence in seconds, if it has one.
         answer_within: Seconds in which a person must answer, if the handler has a limit.
-        unanswered: What becomes of the task if nobody answers in time.
+        unanswered: What happens to the task if nobody answers in time.
         claimed: When the task was claimed, by the platform's clock.
         used: The usage so far of each agent run.
         bare: Outcomes of agent runs that the handler's code made without ``run_agent``.

@@ -39,7 +39,7 @@ class Handler:
         required: Whether everything that its agents use must be available; see ``on``.
         model_silence: Seconds that a model may be silent; None means ``WORKER_MODEL_SILENCE_SECONDS``.
         answer_within: Seconds in which a person must answer a task's request; None means no limit.
-        unanswered: What becomes of the task if nobody answers in time; see ``on``.
+        unanswered: What happens to the task if nobody answers in time; see ``on``.
         conversation: What happens to a second task of a conversation; see ``on``.
     """
 

@@ -55,7 +55,7 @@ def test_an_agent_is_created_shown_listed_changed_and_deleted(typed: CliRunner, 
     )
     changed = json.loads(ran(typed, "create", "analyst", "--replace", "--json"))
     assert (changed["version"], changed["name"], changed["model_name"]) == (2, "analyst", None)
-    assert ran(typed, "list").splitlines()[1].split("\t") == ["analyst", "analyst", "", "2", "by hand"]
+    assert ran(typed, "list").splitlines()[1].split("\t") == ["analyst", "analyst", "", "2", "created"]
     assert ran(typed, "delete", "analyst") == "analyst deleted\n"
     gone = typed.invoke(app, ["agent", "show", "analyst"])
     assert gone.exit_code == 1

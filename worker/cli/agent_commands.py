@@ -149,7 +149,7 @@ def _row(agent: "AgentRecord") -> tuple[str, ...]:
 
 
 def _origin(agent: "AgentRecord") -> str:
-    return "announced by a worker" if agent.announced else "by hand"
+    return "announced by a worker" if agent.announced else "created"
 
 
 def _fields(agent: "AgentRecord") -> list[tuple[str, str | None]]:

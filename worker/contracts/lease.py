@@ -11,7 +11,7 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def now() -> float:
-    """Return seconds on a clock that nobody can set, counted from some fixed moment."""
+    """Return seconds on a clock that cannot be set, counted from an arbitrary moment."""
     return time.clock_gettime(_CLOCK)
 
 

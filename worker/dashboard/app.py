@@ -176,14 +176,14 @@ class Pages:
         self, context: RequestContext | None, request: Request, error: ModuleException | HTTPException
     ) -> Response:
         status = error.status_code
-        context = context or RequestContext(request, self._server, _Nobody(self._server), new_visit())
+        context = context or RequestContext(request, self._server, _NoVisits(self._server), new_visit())
         if status == 403 and isinstance(error, ModuleException):  # noqa: PLR2004 - HTTP: forbidden
             self._server.refused(request.scope, error, context.reach)
         if status == 401:  # noqa: PLR2004 - HTTP: unauthorized
             return await _to_sign_in(context)
         said = error.description if isinstance(error, ModuleException) else str(error.detail)
         if status == 503:  # noqa: PLR2004 - HTTP: without the database, the cookie cannot be read either
-            context = RequestContext(request, self._server, _Nobody(self._server), context.visit)
+            context = RequestContext(request, self._server, _NoVisits(self._server), context.visit)
         title = TITLES.get(status, "It failed")
         response = await context.page("error.html", status, title=title, said=said, code=status)
         response.headers["retry-after"] = "5" if status in (429, 503) else "0"
@@ -202,7 +202,7 @@ async def _check(reach: Reach, rule: AccessRule, request: Request) -> None:
         await reach.check_task(task_id)
 
 
-class _Nobody(Visits):
+class _NoVisits(Visits):
     """Visits while their secret is unavailable: forms get no token, so they cannot be submitted."""
 
     async def token(self, visit: object) -> str:  # pyright: ignore[reportIncompatibleMethodOverride] # ignores the visit

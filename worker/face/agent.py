@@ -28,7 +28,7 @@ from worker.words.tools import ToolInvocationResult
 
 
 class Agent(AgentSessions, AgentRecord):
-    """An agent of a platform. Each method ``aX`` has a blocking twin ``X``, which also works in a running loop."""
+    """An agent of a platform. Each method ``aX`` has a sync counterpart ``X``, which also works in a running loop."""
 
     _configuration: Configuration | None = PrivateAttr(default=None)
 

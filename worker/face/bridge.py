@@ -243,7 +243,7 @@ def _submit(work: Callable[[PlatformLoop], Coroutine[Any, Any, T]]) -> Future[T]
         _waiting.reset(token)
 
 
-def _begin_anew() -> None:
+def _reset_after_fork() -> None:
     """Reset after a fork: the child has neither its parent's threads nor the right to use its connections."""
     global _bridge  # noqa: PLW0603 - one bridge a process
     _before_fork.append(_bridge)
@@ -251,7 +251,7 @@ def _begin_anew() -> None:
     _waiting.set(())
 
 
-os.register_at_fork(after_in_child=_begin_anew)
+os.register_at_fork(after_in_child=_reset_after_fork)
 # Closing a platform uses thread pools (to wait for the embedded server to stop), so it must happen before the
 # interpreter stops them; atexit alone is too late. Callbacks run in reverse order, so the pools' module comes first.
 import_module("concurrent.futures.thread")

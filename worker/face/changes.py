@@ -184,7 +184,7 @@ def _json(value: Any) -> str:
 
 
 def _without_nan(text: str, field: str) -> str:
-    """Replace NaN and infinity, for which JSON has no form, by null. A note of the run in hand says so."""
+    """Replace NaN and infinity, for which JSON has no form, by null. A note of the current run reports it."""
     if "NaN" not in text and "Infinity" not in text:
         return text
     found: list[str] = []

@@ -84,7 +84,7 @@ class Context:
             returned as that model, a date as a date. Without an annotation, a tuple becomes a list.
 
         Raises:
-            ValidationError: The result cannot be put into JSON. If the return annotation already shows that, the
+            ValidationError: The result cannot be converted to JSON. If the return annotation already shows that, the
                 function is not called.
             LeaseLost: The attempt no longer owns its task.
         """

@@ -61,7 +61,7 @@ class _Done:
 
 
 class KnowledgeBase(KnowledgeBaseRecord):
-    """A knowledge base. Each method ``aX`` has a blocking twin ``X``, which also works in a running loop.
+    """A knowledge base. Each method ``aX`` has a sync counterpart ``X``, which also works in a running loop.
 
     Methods raise ``ModuleException`` with the status code 404 if the knowledge base, or a named document, does not
     exist.

@@ -21,7 +21,7 @@ from worker.words.tasks import TaskRecord, effective
 
 
 class Task(SavedTask):
-    """A task bound to its platform. Each method ``aX`` has a blocking twin ``X``, which also works in a running loop.
+    """A task bound to its platform. Each method ``aX`` has a sync counterpart ``X``, usable in a running loop, too.
 
     ``result`` may be set to text, or to a model, dictionary or list, which is saved as JSON text. Methods that call the
     platform raise ``ModuleException`` with the status code 404 if the task no longer exists.

@@ -28,7 +28,7 @@ from worker.words.tasks import TaskRecord
 
 
 class Tasks:
-    """The tasks of a platform. Each method ``aX`` has a blocking twin ``X``, which also works in a running loop.
+    """The tasks of a platform. Each method ``aX`` has a sync counterpart ``X``, which also works in a running loop.
 
     Methods that take a ``task_id`` raise ``ModuleException`` with the status code 404 if there is no such task.
 
@@ -142,7 +142,7 @@ class Tasks:
         Args:
             task_id: The task's id.
             name: The signal's name, such as ``invoice.paid``.
-            data: Data of the signal; any value that can be put into JSON.
+            data: Data of the signal; any value that can be converted to JSON.
 
         Raises:
             ModuleException: 409 if the task has ended; 422 if the name is empty, or the data is too large.

@@ -19,7 +19,7 @@ def leave_signals(*numbers: int) -> None:
         numbers: The signals that this process handles.
     """
     if not _handled:
-        os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_begin_anew)
+        os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_reset_after_fork)
     _handled.update(numbers)
 
 
@@ -32,7 +32,7 @@ def _let_go() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, _before.mask)
 
 
-def _begin_anew() -> None:
+def _reset_after_fork() -> None:
     with suppress(ValueError):  # not the main thread, which happens in no Python version that we know
         signal.set_wakeup_fd(-1)
         for number in _handled:

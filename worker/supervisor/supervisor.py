@@ -188,7 +188,7 @@ class Supervisor:
             await asyncio.wait([starting, stopped], timeout=self._timings.hooks)
 
     async def _open(self) -> None:
-        """Open the platform. Wait for a database that is away: process managers back off from a worker that exits."""
+        """Open the platform. Wait for an unavailable database: process managers back off from a worker that exits."""
         opened = self._platform.open
         await (until_answered(opened, "opening the platform") if self._settings.database_url else opened())
 

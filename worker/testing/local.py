@@ -1,4 +1,4 @@
-"""A temporary platform on this machine for one test: an engine and workers, of which nothing remains."""
+"""A temporary platform on this machine for one test: an engine and workers, which leave nothing behind."""
 
 import asyncio
 import time
@@ -43,7 +43,7 @@ class LocalWorker:
     async def idle(self, seconds: float = 10.0) -> None:
         """Wait until the worker has done all due work: tasks, and deliveries to handlers.
 
-        Work that waits for a retry is not waited for.
+        It does not wait for pending retries.
 
         Raises:
             TimeoutError: The worker still has something to do after the given seconds.
@@ -73,7 +73,7 @@ class LocalPlatform:
         """Run a worker for the length of a block, in the test's own loop; it drains at the end of the block.
 
         Args:
-            functions: Handlers, decorated by ``@on`` and its siblings; without any, all registered ones.
+            functions: Handlers, decorated with ``@on`` or ``@on_task``; without any, all registered ones.
             settings: Settings of the worker, such as ``concurrency=1``.
 
         Raises:

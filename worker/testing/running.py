@@ -64,7 +64,7 @@ class HandlerRun:
 
     @property
     def status(self) -> AgentExecutionStatus:
-        """The task's status: completed, error, failed, paused, stopped; or pending, if it would be tried again."""
+        """The task's status: completed, error, failed, paused, stopped; or pending, if it would be retried."""
         return self.task.status
 
     @property

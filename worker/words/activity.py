@@ -53,7 +53,7 @@ class AgentActivityThreadReasoning(Words):
 
 
 class AgentActivityThreadSubAgentTrigger(Words):
-    """Work that an agent handed to another agent."""
+    """Work that an agent delegated to another agent."""
 
     id: str
     created_at: datetime

@@ -39,7 +39,7 @@ class ToolCallResult(ToolCallRequest):
 
 
 class SubAgentTrigger(Words):
-    """A hand-over of work from one agent to another."""
+    """Work that one agent delegates to another."""
 
     agent_id: str
     query: str | None = None

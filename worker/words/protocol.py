@@ -74,7 +74,7 @@ class MCPServerDetails(Words):
 
 
 class PrincipalKind(StrEnum):
-    """The channel through which a caller came."""
+    """The channel through which a caller arrived."""
 
     user = "user"
     slack = "slack"
@@ -84,7 +84,7 @@ class PrincipalKind(StrEnum):
 
 
 class Principal(Words):
-    """The caller, as the ``principal`` of an input may describe it."""
+    """The caller, as described by the ``principal`` of an input."""
 
     kind: PrincipalKind
     id: str

@@ -9,7 +9,7 @@ FAILURES = 3  # consecutive failures across all workers until a provider counts 
 FAILURES_SECONDS = 60.0  # the longest gap between consecutive failures
 PROBE_SECONDS = 2.0  # until the first probe; the delay doubles with every further one
 LONGEST_PROBE_SECONDS = 120.0
-IDLE_SECONDS = 3600.0  # until a provider that nobody asks any more is forgotten
+IDLE_SECONDS = 3600.0  # until a provider that is no longer called is forgotten
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class InputRequest(Words):
 
     Args:
         id: The id, unique within the task and derived from the question.
-        kind: The kind of answer wanted, see ``RequestKind``.
+        kind: The kind of answer expected, see ``RequestKind``.
         agent: The name or id of the agent or step that asks.
         tool_name: The tool that waits.
         arguments: The arguments that the tool would be called with.
@@ -86,7 +86,7 @@ class InputRequest(Words):
 
         Args:
             place: The place in the run, as JSON values that are the same in every attempt.
-            kind: The kind of answer wanted.
+            kind: The kind of answer expected.
             what: The other fields.
         """
         fields = {name: plain(value) for name, value in what.items() if value is not None}

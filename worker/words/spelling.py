@@ -12,7 +12,7 @@ def misspelled(names: Iterable[str], known: Collection[str], *, within: str = ""
     """Return the names that are probably misspelled, each with the name that it is similar to, for people.
 
     Args:
-        names: The names given; those that are known are passed over.
+        names: The names given; known ones are skipped.
         known: The names of the fields.
         within: The field that they belong to.
     """

@@ -42,7 +42,7 @@ TERMINAL = frozenset(
 
 
 class OutputFormat(StrEnum):
-    """The format wanted for a result."""
+    """The requested format of a result."""
 
     Text = "text"
     Json = "json"
@@ -61,7 +61,7 @@ class LLMReasoningEffort(StrEnum):
 
 
 class ThinkMode(StrEnum):
-    """How hard an agent is asked to think."""
+    """How much reasoning effort an agent is asked for."""
 
     Default = "default"
     Harder = "harder"

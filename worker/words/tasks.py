@@ -28,7 +28,7 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 
 
 class User(Words):
-    """The person a task is done for."""
+    """The user a task is for."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -53,7 +53,7 @@ class AgentExecutionInput(Words):
         text: The prompt.
         files: URLs of files, or references to uploaded ones. URLs in ``attachments``, the form that the public client
             sends (``[{"url": …}]``), are added to them.
-        user: The person the task is done for.
+        user: The user the task is for.
 
     Raises:
         ValidationError: There is neither text nor files.

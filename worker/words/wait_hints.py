@@ -68,7 +68,7 @@ def _hints(error: BaseException, facts: Facts) -> Iterator[float | None]:
 
 
 def duration(text: object) -> float | None:
-    """Return the seconds of a duration such as ``37s``, ``6m0s``, ``1.5 minutes``, ``120ms``; None if it is none."""
+    """Return the seconds of a duration such as ``37s``, ``6m0s``, ``1.5 minutes``, ``120ms``; None if it is not one."""
     if not isinstance(text, str) or len(text) > 100:  # noqa: PLR2004 - longer than any duration
         return None
     parts = DURATION.findall(text)

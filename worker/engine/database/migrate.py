@@ -64,7 +64,7 @@ async def _apply_in_time(connection: "AsyncConnection", name: str, timings: Engi
     """Apply a migration, and return whether no other process had done so.
 
     A change to a table waits for its readers, and all later statements of workers and servers wait behind that change.
-    So it gives way after a moment, and tries again.
+    So it gives up after a moment, and retries.
     """
     from psycopg.errors import LockNotAvailable
 

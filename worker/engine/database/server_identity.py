@@ -25,7 +25,7 @@ SESSION: LiteralString = """
            set_config('plan_cache_mode', 'force_custom_plan', false),
            set_config('jit', 'off', false),
            set_config('DateStyle', 'ISO, MDY', false)"""
-"""Reasons, besides the locks: a server goes on waiting for a lock after its client has gone, and that session is
+"""Reasons, besides the locks: a server continues to wait for a lock after its client has gone, and that session is
 missing elsewhere. A generic plan of a prepared statement, made while the tables were small, is used until they are
 analyzed, and reads whole tables meanwhile: 200 tasks a second instead of 3,000. Planning each time costs less.
 Compiling (jit) costs more than our short statements take. The driver reads only dates in the ISO style. Acknowledged

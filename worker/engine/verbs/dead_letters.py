@@ -157,7 +157,7 @@ def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parts(delivery_id: str) -> tuple[int, int, str]:
-    """Return the subscription, number and task in a delivery's id; raise ValidationError if it is none."""
+    """Return the subscription, number and task in a delivery's id; raise ValidationError if it is not one."""
     subscription, _, rest = delivery_id.partition(".")
     number, _, task_id = rest.partition(".")
     digits = 18  # any number of so many digits fits into a bigint

@@ -98,8 +98,8 @@ _RELEASE = """
     ) returning id
 """
 
-# Forgets providers that nobody has to wait for any more: whose probe has completed without them, because the key or the
-# address has changed since, and those that nobody has asked for an hour.
+# Forgets providers that no task needs to wait for: those whose probe has completed without them, because the key or the
+# address has changed since, and those that have not been called for an hour.
 _OUTDATED = """
     delete from worker.providers p
      where exists (

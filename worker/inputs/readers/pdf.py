@@ -133,9 +133,9 @@ def fit(content: bytes, pages: int, size: int) -> bytes:
     document = opened_by_pdfium(content)
     if document is None:
         reader = _opened(content)
-        total, write = len(reader.pages), partial(_by_pypdf_anew, reader)
+        total, write = len(reader.pages), partial(_rewrite_with_pypdf, reader)
     else:
-        total, write = len(document), partial(_by_pdfium_anew, document)
+        total, write = len(document), partial(_rewrite_with_pdfium, document)
     count = min(total, pages)
     while True:
         fitted = write(count)
@@ -146,7 +146,7 @@ def fit(content: bytes, pages: int, size: int) -> bytes:
         count = max(1, count * size * 9 // (len(fitted) * 10))
 
 
-def _by_pdfium_anew(document: Any, count: int) -> bytes:
+def _rewrite_with_pdfium(document: Any, count: int) -> bytes:
     if count < len(document):
         part = pypdfium2.PdfDocument.new()
         part.import_pages(document, list(range(count)))
@@ -158,7 +158,7 @@ def _by_pdfium_anew(document: Any, count: int) -> bytes:
     return written[:end] + _ID.sub(b"<" + b"0" * 32 + b"><" + b"0" * 32 + b">", written[end:])
 
 
-def _by_pypdf_anew(reader: "PdfReader", count: int) -> bytes:
+def _rewrite_with_pypdf(reader: "PdfReader", count: int) -> bytes:
     from pypdf import PdfWriter
 
     target = io.BytesIO()

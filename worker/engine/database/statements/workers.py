@@ -38,7 +38,7 @@ RENEW = """
 """
 
 # Rights that the role lacks on any table of the schema except that of the migrations. (The case expressions are needed
-# because the planner might otherwise check the rights on a sequence for a relation that is none.)
+# because the planner might otherwise check the rights on a sequence for a relation that is not one.)
 MISSING_RIGHTS = """
     select case when not has_schema_privilege(n.oid, 'usage') then array['usage on schema worker'] else array(
         select wanted || ' on ' || c.relname from pg_class c
