@@ -154,5 +154,5 @@ async def test_the_rest_of_a_long_result_is_read_the_same_way(attempt: Any, monk
     part = {"name": "result of fetch 1", "from": 1000, "to": 1900}
     model = calling(Call("fetch", {}), Call("read_file", part))
     task = await run_agent(Agent(model=model, tools=[fetch]), await attempt(SHORT), file_tools=True)
-    assert "read_file(name='result of fetch 1', from=1000) reads on.]" in str(model.requests[1].messages[-1].content)
+    assert "read_file(name='result of fetch 1', from=1000) continues.]" in str(model.requests[1].messages[-1].content)
     assert LOG[1000:1900] in str(task.result)

@@ -52,7 +52,7 @@ import signal
 from worker.supervisor import signals
 
 told = []
-signals.handle_signals((signal.SIGTERM, signal.SIGINT), lambda number: None, at_once=lambda: told.append("leave"))
+signals.handle_signals((signal.SIGTERM, signal.SIGINT), lambda number: None, immediate=lambda: told.append("leave"))
 for times in range(1, 21):
     signal.raise_signal(signal.{name})
     assert len(told) == times, "known before the next statement, however late the thread is"

@@ -67,9 +67,9 @@ class Engine:
         home: The folder of the embedded PostgreSQL.
         organization_id: The default organization.
         poll: Seconds between polls when no hint arrives.
-        retention_days: How long finished tasks are kept, 0 for ever; a worker or server cleans up once a day. None
+        retention_days: How long finished tasks are kept, 0 forever; a worker or server cleans up once a day. None
             means that nothing is removed automatically.
-        audit_days: How long lines of the audit log are kept, 0 for ever.
+        audit_days: How long lines of the audit log are kept, 0 forever.
         encryption_key: One or more keys, separated by spaces, that encrypt the secrets of tasks.
         encrypt_all: Whether inputs, results, events, journals and files are encrypted too.
         public_url: The HTTP server's address, used in links to input requests; None means that requests have no links.

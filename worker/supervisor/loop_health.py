@@ -1,4 +1,4 @@
-"""Finds out whether an event loop still works: code that ran on it may have closed or replaced what it needs."""
+"""Checks whether an event loop still works: code that ran on it may have closed or replaced parts of it."""
 
 import asyncio
 import selectors
@@ -44,7 +44,7 @@ class LoopHealth:
 
         Args:
             frame: The innermost frame of the loop's thread.
-            answered: Whether the loop has called what it was asked to call.
+            answered: Whether the loop has run the callback that was scheduled on it.
         """
         is_idle = _is_idle(frame)
         self._turns += answered

@@ -68,14 +68,14 @@ def with_signals(supervisor: Supervisor, last_exit: LastExit) -> None:
 
     def on_signal(number: int) -> None:
         nonlocal interrupts
-        at_once()
+        immediate()
         interrupts += number == signal.SIGINT
         if interrupts > 1:
             supervisor.stop_now()
 
-    def at_once() -> None:
+    def immediate() -> None:
         last_exit.begin()
         supervisor.stop()
 
     forks.leave_signals(signal.SIGTERM, signal.SIGINT)
-    handle_signals((signal.SIGTERM, signal.SIGINT), on_signal, at_once=at_once)
+    handle_signals((signal.SIGTERM, signal.SIGINT), on_signal, immediate=immediate)

@@ -1,6 +1,6 @@
-"""The functions of Python that a worker shares with its handlers: a replacement stays if it works, as tracing does.
+"""The functions of Python that a worker shares with its handlers: working replacements, as by tracing, are kept.
 
-One that fails, such as a mock that a handler has left behind, would make every later task fail.
+A broken one, such as a mock that a handler leaves behind, would make every later task fail.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class Part:
     Args:
         owner: The module or class that has it.
         name: Its name there.
-        works: Uses a replacement, and returns whether it did what it should. It may raise anything.
+        works: Tries a replacement, and returns whether it works. It may raise anything.
     """
 
     def __init__(self, owner: Any, name: str, works: Callable[[Any], object]) -> None:
@@ -47,7 +47,7 @@ class Part:
         self.name = name
 
     def restore(self) -> bool:
-        """Put back what was there before if its replacement does not work, and return whether that was so."""
+        """Restore the original if its replacement does not work, and return whether it was restored."""
         now = getattr(self._owner, self.name, None)
         if now is self._last:
             return False
@@ -152,7 +152,7 @@ class Environment:
         return dict(getattr(os.environ, "_data", os.environ))
 
     def restore(self) -> bool:
-        """Put back the variables if the settings cannot be read any more, and return whether that was so."""
+        """Restore the variables if the settings can no longer be read, and return whether they were restored."""
         now = self._raw()
         if now == self._seen:
             return False
@@ -180,7 +180,7 @@ class SearchPath:
         self._finders = list(sys.meta_path)
 
     def restore(self) -> bool:
-        """Put back Python's own entries where they are missing, and return whether any were."""
+        """Restore missing entries of Python's own, and return whether any were missing."""
         path, finders = sys.path, sys.meta_path
         sys.path, sys.meta_path = _with(self._folders, path), _with(self._finders, finders)
         return sys.path is not path or sys.meta_path is not finders
@@ -190,7 +190,7 @@ class SearchPath:
 
 
 def _with(needed: list[Any], now: Any) -> Any:
-    """Return a list itself if it has all that is needed, otherwise one with what is missing at its end."""
+    """Return the list itself if it is complete, otherwise one with the missing entries appended."""
     if not isinstance(now, list):
         return list(needed)
     there = cast("list[Any]", now)
@@ -199,13 +199,13 @@ def _with(needed: list[Any], now: Any) -> Any:
 
 
 class Setting:
-    """A setting of the process that makes others fail if it is beyond what they can bear.
+    """A setting of the process that breaks other tasks if its value is too extreme.
 
     Args:
         name: Its name.
         read: Returns its value.
         write: Sets its value.
-        hurts: Returns whether a value keeps others from their work.
+        hurts: Returns whether a value would break other tasks.
     """
 
     def __init__(
@@ -216,7 +216,7 @@ class Setting:
         self._former = read()
 
     def restore(self) -> bool:
-        """Set the former value again if the present one hurts, and return whether it did."""
+        """Restore the former value if the present one is harmful, and return whether it was."""
         now = self._read()
         if now == self._former or not self._hurts(now):
             return False
@@ -234,7 +234,7 @@ def _umask() -> int:
 
 
 class Alarms:
-    """Timers that a handler has left behind, whose signal would end the process because nothing handles it."""
+    """Timers that a handler leaves behind, whose unhandled signal would end the process."""
 
     TIMERS = (
         ("ITIMER_REAL", "SIGALRM"),
@@ -278,11 +278,11 @@ _is_own = False
 
 
 def protect() -> None:
-    """Let ``restore`` act: the process exists for the worker. In another one, such as a test's, mocks may be meant."""
+    """Enable ``restore`` in a process that exists for the worker. Elsewhere, as in tests, mocks may be intentional."""
     global _is_own  # noqa: PLW0603 - true for the whole process
     _is_own = True
 
 
 def restore() -> tuple[str, ...]:
-    """Put back what does not work any more, and return the names of what was put back."""
+    """Restore broken parts, and return their names."""
     return tuple([str(each) for each in SHARED if each.restore()]) if _is_own else ()

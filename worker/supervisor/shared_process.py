@@ -1,4 +1,4 @@
-"""Protection of the process that a worker shares with its handlers: what one has taken from it is put back.
+"""Protection of the process that a worker shares with its handlers: changes that break it are undone.
 
 With a lower limit on open files the worker loses its database, with one on memory it can start no thread. Without its
 first ``asyncio``, whatever imports it later fails, since its parts cannot be put together a second time.
@@ -26,13 +26,13 @@ _modules = {name: sys.modules[name] for name in MODULES if name in sys.modules}
 
 
 def remember() -> None:
-    """Note the limits before the first handler is called: what modules and boot hooks have set is meant to last."""
+    """Note the limits before the first handler is called: the settings of modules and boot hooks are permanent."""
     if not _former:
         _former.update(_limits())
 
 
 def restore() -> None:
-    """Put back removed modules and broken parts, and raise the limits that were lowered; higher ones are left alone."""
+    """Restore removed modules, broken parts and lowered limits; raised limits are left alone."""
     for name, module in _modules.items():
         if sys.modules.get(name) is not module:
             sys.modules[name] = module

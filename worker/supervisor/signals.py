@@ -20,18 +20,18 @@ if a database does not answer, a handler blocks the loop, or no process reads it
 
 
 def handle_signals(
-    numbers: Collection[signal.Signals], heard: Callable[[int], None], *, at_once: Callable[[], None] | None = None
+    numbers: Collection[signal.Signals], heard: Callable[[int], None], *, immediate: Callable[[], None] | None = None
 ) -> None:
     """Call a function for each of these signals, in a thread. Must be called on the main thread.
 
     Args:
         numbers: The signals.
         heard: Called with each received signal, in order.
-        at_once: Also called on the main thread, by the signal handler itself and so before that thread continues,
+        immediate: Also called on the main thread, by the signal handler itself and so before that thread continues,
             unless a library handles the signal: the thread may be a moment too late to explain why a child has died.
     """
     global _hearing  # noqa: PLW0603 - signal handlers are global to the process
-    _hearing = _Hearing(frozenset(numbers), heard, at_once)
+    _hearing = _Hearing(frozenset(numbers), heard, immediate)
     signal.signal = _set
     keep()
 
@@ -64,15 +64,15 @@ class _Hearing:
     Args:
         numbers: The signals.
         heard: Called with each received signal.
-        at_once: Called by the signal handler itself.
+        immediate: Called by the signal handler itself.
     """
 
     def __init__(
-        self, numbers: frozenset[int], heard: Callable[[int], None], at_once: Callable[[], None] | None
+        self, numbers: frozenset[int], heard: Callable[[int], None], immediate: Callable[[], None] | None
     ) -> None:
         self.numbers = numbers
         self.heard = heard
-        self.at_once = at_once
+        self.immediate = immediate
         self.other = -1  # the previous wake-up descriptor, of an event loop that has its own signal handlers
         self.descriptor = -1  # written to by the kernel
         self.renew()
@@ -117,8 +117,8 @@ would end a task instead of the worker."""
 def _noted(number: int, frame: FrameType | None) -> None:
     """Call only the immediate function; the thread reads the signal's number from the descriptor."""
     del number, frame
-    if _hearing is not None and _hearing.at_once is not None:
-        _hearing.at_once()
+    if _hearing is not None and _hearing.immediate is not None:
+        _hearing.immediate()
 
 
 class _Contained:
@@ -156,7 +156,7 @@ class _Contained:
 
 _python_set = signal.signal
 _failures: SimpleQueue[SignalHandlerFailed] = SimpleQueue()
-_LOOK = b"\0"  # no signal: it wakes the thread that tells of failures
+_LOOK = b"\0"  # no signal: it wakes the thread that reports failures
 
 _OFTEN_HANDLED = (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2)
 """By modules, too, which had imported ``signal.signal`` before it was replaced."""
@@ -167,15 +167,15 @@ def _is_users(handler: Any) -> bool:
 
 
 def _set(signalnum: int, handler: Any) -> Any:
-    """Stands in place of ``signal.signal``."""
+    """Replaces ``signal.signal``."""
     return _python_set(signalnum, _Contained(handler, run_in_hand.get()) if _is_users(handler) else handler)
 
 
 class LastExit:
     """Ends the process when its time is up.
 
-    Its thread stands ready from the start: by the time that it is needed, code may have used up all threads, or closed
-    what signals are heard by.
+    Its thread is started in advance: by the time it is needed, code may have used up all threads, or closed the
+    descriptors that receive signals.
 
     Args:
         seconds: From ``begin`` on.
@@ -193,7 +193,7 @@ class LastExit:
         threading.Thread(target=self._end, name="last exit", daemon=True).start()
 
     def begin(self) -> None:
-        """Let the time run; again: nothing changes. A signal's handler may call it, wherever it interrupts."""
+        """Start the countdown; further calls have no effect. Signal handlers may call it at any point."""
         with suppress(RuntimeError):
             self._begun.release()
 

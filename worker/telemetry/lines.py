@@ -160,11 +160,11 @@ def write(notice: notices.Notice) -> None:  # noqa: C901, PLR0912, PLR0915 - one
             )
         case loop_notices.LimitsLowered():
             log.warning(
-                "a handler had lowered limits of the whole process; they are as before", limits=", ".join(notice.limits)
+                "a handler had lowered limits of the whole process; they were restored", limits=", ".join(notice.limits)
             )
         case loop_notices.PartsReplaced():
             log.warning(
-                "a handler left parts of the process in a state in which other tasks fail; they are as before",
+                "a handler left parts of the process broken for other tasks; they were restored",
                 parts=", ".join(notice.parts),
             )
         case loop_notices.SignalHandlerFailed():

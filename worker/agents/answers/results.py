@@ -113,8 +113,8 @@ def unfenced(text: str) -> str:
 def repair_request(problem_text: str) -> str:
     """Return the prompt that asks a model to repair an answer that did not have the wanted form."""
     return (
-        f"Your answer does not have the form that was asked for: {problem_text}\n"
-        "Give the whole answer again, with the same content, in the right form and without any other text."
+        f"Your answer does not have the requested form: {problem_text}\n"
+        "Give the whole answer again, with the same content, in the requested form and without any other text."
     )
 
 

@@ -60,7 +60,7 @@ def _cut(frame: Frame | None, attempt: Run | None, message: Any, budget: int) ->
     how = "Ask for less, or for another part."
     if tools is not None:
         name = tools.files.keep(f"result of {message.tool_name}", message.content)
-        how = f"{tools.read}(name={name!r}, from={budget}) reads on."
+        how = f"{tools.read}(name={name!r}, from={budget}) continues."
     message.content = f"{message.content[:budget]}\n[Cut here: these are {shown}. {how}]"
     text = f"The result of {message.tool_name} is too long for the model, which received {shown}."
     if frame is None:

@@ -136,7 +136,7 @@ class Review:
         if self._answers([request])[0].approve:
             self._frame.restart()
         else:
-            self.goes_on, self.output = False, self._passed(f"{request.agent} failed: {error}. Passed over.")
+            self.goes_on, self.output = False, self._passed(f"{request.agent} failed: {error}. It was skipped.")
 
     def _is_approved(self, asked: Any, where: str) -> bool:
         """Return whether a person has approved."""

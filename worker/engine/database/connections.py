@@ -25,7 +25,7 @@ BY_INDEX = "select set_config('enable_seqscan', 'off', true)"
 
 LEAVE_NO_LOCK = "select set_config('idle_in_transaction_session_timeout', '5s', %s)"
 """Ends the connection of a process that freezes, or whose handler blocks the loop, during a transaction. Otherwise it
-would hold locks on its tasks for ever, and block all writes of the process that tries to rescue them."""
+would hold locks on its tasks forever, and block all writes of the process that tries to rescue them."""
 
 
 def options(*, pooled: bool) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def initialise(cluster: Cluster) -> None:
 
 
 def rotate_log(cluster: Cluster) -> None:
-    """Start a new log and keep one old one, so that logs do not grow for ever."""
+    """Start a new log and keep one old one, so that logs do not grow forever."""
     with suppress(FileNotFoundError):
         cluster.log.replace(cluster.log.with_name("server.log.1"))
     handle = os.open(cluster.log, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

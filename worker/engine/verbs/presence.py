@@ -39,7 +39,7 @@ class EnginePresence:
 
     @bounded
     async def worker(self, worker_id: str) -> WorkerState:
-        """Return a worker, even one that was taken for dead."""
+        """Return a worker, even one that was presumed dead."""
         rows = await self._core.read(sql_presence.GET_WORKER, (clean(worker_id), self._organization))
         if not rows:
             raise NotFound(f"There is no worker {worker_id!r}.")
@@ -47,7 +47,7 @@ class EnginePresence:
 
     @bounded
     async def claimant(self, worker_id: str) -> Claimant:
-        """Return the registrant of a worker, even of one that was taken for dead."""
+        """Return the registrant of a worker, even of one that was presumed dead."""
         rows = await self._core.read(sql_presence.SESSION_OF, (worker_id.replace("\0", ""), self._organization))
         if not rows:
             raise NotFound(f"There is no worker {worker_id!r}.")

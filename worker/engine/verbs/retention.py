@@ -35,7 +35,7 @@ class Retention:
 
     Args:
         core: The database.
-        audit_days: How long lines of the audit log are kept, 0 for ever.
+        audit_days: How long lines of the audit log are kept, 0 forever.
     """
 
     def __init__(self, core: Core, audit_days: int = 0) -> None:
@@ -53,7 +53,7 @@ class Retention:
         """Remove expired data.
 
         Args:
-            days: How long finished tasks are kept; 0 for ever, so that only journals, files and audit lines are
+            days: How long finished tasks are kept; 0 forever, so that only journals, files and audit lines are
                 removed.
 
         Yields:

@@ -51,7 +51,7 @@ _DUE = """
 """
 
 # An array rather than a join: for any() the planner uses the primary key, however stale its statistics are.
-# Agents are served in random order, so that a long queue of one starves no other. A worker that was taken for dead
+# Agents are served in random order, so that a long queue of one starves no other. A worker that was presumed dead
 # gets nothing before it has renewed its lease: its new tasks would be taken from it again.
 _CLAIM = """
     with recursive {waiting} wanted(agent_id, free, since) as (

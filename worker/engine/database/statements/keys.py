@@ -1,6 +1,6 @@
 """The SQL of the server's own data: keys, secrets, sessions, and idempotency keys of creates."""
 
-# The first create with an idempotency key reserves it; later ones get the id of its task. Rows older than a day go.
+# The first create with an idempotency key reserves it; later ones get the id of its task. Rows expire after a day.
 RESERVE = """
     with forgotten as (
         delete from worker.repeats where created_at < now() - interval '1 day'
@@ -28,7 +28,7 @@ LIST_KEYS = f"""
     where %(organization)s::text is null or organization_id = %(organization)s order by created_at, id
 """  # noqa: S608 - constants
 
-# Keys whose role was assumed and not chosen; reading them marks them as reported.
+# Keys whose role is a default; reading them marks them as reported.
 ASSUMED_KEYS = f"update worker.keys set role_assumed = false where role_assumed returning {_KEY}"  # noqa: S608 - constants
 
 REVOKE_KEY = f"""

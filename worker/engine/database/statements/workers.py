@@ -31,7 +31,7 @@ ANNOUNCE_AGENTS = """
     on conflict (organization_id, id) do nothing
 """
 
-# Renews a worker's lease, and revives a worker that was taken for dead (its former tasks are fenced off by that time).
+# Renews a worker's lease, and revives a worker that was presumed dead (its former tasks are fenced off by that time).
 RENEW = """
     update worker.workers set gone_at = null, lease_until = now() + make_interval(secs => lease_seconds)
     where id = %s returning 1
