@@ -57,9 +57,7 @@ class Supervisor:
         self._hooks = Hooks(registry.boot_hooks, registry.shutdown_hooks)
         self._caller = Caller(settings.concurrency)
         self._runs = Runs(settings.concurrency, settings.max_tasks)
-        self._wear = Wear(
-            settings, self._pools, lambda: self._watch.recent_blocks() if self._watch is not None else [], timings
-        )
+        self._wear = Wear(settings, self._pools, lambda: self._watch.recent_blocks() if self._watch else [], timings)
         self._intake = Intake(
             platform,
             settings,
