@@ -23,7 +23,7 @@ async def test_what_a_claim_took_whose_answer_was_lost_is_queued_again_uncharged
     await engine.core.rows(
         sql_claims.CLAIM_NAMED, {**claim, "since": ["-infinity"], "others": 0, "suspects": 1}
     )  # committed, and nobody heard of it
-    engine.work._unheard.add(card.id)  # what a connection that breaks at that moment leaves behind
+    engine.work._unanswered.add(card.id)  # what a connection that breaks at that moment leaves behind
     again = await engine.work.assignments(card.id, lambda: Demand(5, {"a": 5}), 5)
     assert [(each.task.id, each.attempt) for each in [*first, *again]] == [(known, 1), (lost, 2)]
     assert (again[0].task.suspicions, again[0].task.crashes, again[0].task.errors) == (0, 0, 0)

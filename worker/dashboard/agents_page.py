@@ -10,7 +10,7 @@ COUNTED = 20  # agents whose tasks are counted; further ones are listed without 
 
 async def agents(context: RequestContext) -> Response:
     """List the agents that the visitor can reach."""
-    tasks = context.may.organization.tasks
-    listed = [agent for agent in await tasks.list_agents() if context.may.reaches(agent.id)]
+    tasks = context.access.organization.tasks
+    listed = [agent for agent in await tasks.list_agents() if context.access.reaches(agent.id)]
     counts = {agent.id: await tasks.counts(TaskQuery(agent_id=agent.id)) for agent in listed[:COUNTED]}
     return await context.page("agents.html", agents=listed, counts=counts)

@@ -25,12 +25,12 @@ async def ask(context: RequestContext) -> Response:
 
 async def answer(context: RequestContext) -> Response:
     """Accept the answer; an invalid one is shown again with the error."""
-    reach, task, request = await context.server.opened(_token(context))
+    access, task, request = await context.server.opened(_token(context))
     sent = await context.request.form(max_files=0)
     try:
         given = given_in(request, sent)
-        with context.server.by_link(context.request.scope, reach):
-            await reach.organization.tasks.answer(task.id, [given])
+        with context.server.by_link(context.request.scope, access):
+            await access.organization.tasks.answer(task.id, [given])
     except (Conflict, NotFound):
         raise LinkUsedUp(description="This request has already been answered, or is no longer open.") from None
     except ValidationError as error:

@@ -35,7 +35,7 @@ from worker.dashboard import (
     workers_page,
 )
 from worker.dashboard.request_context import Page, RequestContext
-from worker.dashboard.server_interface import Reach, ServerInterface
+from worker.dashboard.server_interface import ServerInterface, VisitorAccess
 from worker.dashboard.visits import Visits, new_visit
 from worker.words.errors import ModuleException, NotFound, TaskNotFound
 from worker.words.ids import is_id
@@ -157,12 +157,12 @@ class Pages:
                     request, self._server, self._visits, visit or new_visit(), is_new=visit is None
                 )
                 if rule.needs_key:
-                    context.reach = await self._server.admit(
+                    context.granted = await self._server.admit(
                         context.visit.session_token, request.scope.get("organization_id")
                     )
-                    on_behalf_of.set(context.reach.organization.organization_id)
-                    await _check(context.reach, rule, request)
-                    with self._server.visiting(request.scope, context.reach):
+                    on_behalf_of.set(context.granted.organization.organization_id)
+                    await _check(context.granted, rule, request)
+                    with self._server.visiting(request.scope, context.granted):
                         return await page(context)
                 return await page(context)
             except (ModuleException, HTTPException) as error:
@@ -178,7 +178,7 @@ class Pages:
         status = error.status_code
         context = context or RequestContext(request, self._server, _NoVisits(self._server), new_visit())
         if status == 403 and isinstance(error, ModuleException):  # noqa: PLR2004 - HTTP: forbidden
-            self._server.refused(request.scope, error, context.reach)
+            self._server.refused(request.scope, error, context.granted)
         if status == 401:  # noqa: PLR2004 - HTTP: unauthorized
             return await _to_sign_in(context)
         said = error.description if isinstance(error, ModuleException) else str(error.detail)
@@ -190,16 +190,16 @@ class Pages:
         return response
 
 
-async def _check(reach: Reach, rule: AccessRule, request: Request) -> None:
+async def _check(access: VisitorAccess, rule: AccessRule, request: Request) -> None:
     """Check that the visitor may see the page and the task or knowledge base that it names."""
-    scope = reach.permit(rule)
+    scope = access.permit(rule)
     if scope is AccessScope.KnowledgeBase:
-        await reach.check_knowledge_base(request.path_params["knowledge_base_id"][:128])
+        await access.check_knowledge_base(request.path_params["knowledge_base_id"][:128])
     if scope is AccessScope.Task:
         task_id: str = request.path_params["task_id"]
         if not is_id(task_id):
             raise TaskNotFound(task_id[:128])
-        await reach.check_task(task_id)
+        await access.check_task(task_id)
 
 
 class _NoVisits(Visits):

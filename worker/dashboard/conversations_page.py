@@ -19,7 +19,7 @@ async def conversations(context: RequestContext) -> Response:
     agent = context.request.query_params.get("agent", "")[:128]
     before = _moment(context.request.query_params.get("before", ""))
     query = ConversationQuery(agent_id=agent or None, limit=SHOWN, before=before)
-    found = await context.may.organization.tasks.find_conversations(context.may.within(query))
+    found = await context.access.organization.tasks.find_conversations(context.access.within(query))
     following = found[-1].newest_at.isoformat() if len(found) == SHOWN else None
     return await context.page(
         "conversations.html", conversations=found, agent=agent, following=following, is_first=before is None
@@ -29,8 +29,8 @@ async def conversations(context: RequestContext) -> Response:
 async def conversation(context: RequestContext) -> Response:
     """Show a conversation."""
     conversation_id = context.request.path_params["conversation_id"]
-    query = context.may.within(ConversationQuery(limit=SHOWN))
-    conversation = await context.may.organization.tasks.conversation(conversation_id, query)
+    query = context.access.within(ConversationQuery(limit=SHOWN))
+    conversation = await context.access.organization.tasks.conversation(conversation_id, query)
     answers = await asyncio.gather(*(_answer(each) for each in conversation.turns))
     return await context.page(
         "conversation.html", conversation=conversation, answers=answers, is_cut=len(conversation.turns) >= SHOWN

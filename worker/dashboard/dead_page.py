@@ -19,7 +19,7 @@ async def dead(context: RequestContext) -> Response:
     agent = context.request.query_params.get("agent", "")
     before = context.request.query_params.get("before")
     query = TaskQuery(agent_id=agent or None, statuses=DEAD, limit=PAGE + 1, before=before or None)
-    found = await context.may.organization.tasks.find(context.may.within(query))
+    found = await context.access.organization.tasks.find(context.access.within(query))
     more = found[PAGE - 1].id if len(found) > PAGE else None
     return await context.page("dead.html", items=found[:PAGE], next=more, is_first=not before, agent=agent)
 
@@ -31,17 +31,17 @@ async def retry(context: RequestContext) -> Response:
         if not isinstance(task_id, str):
             continue
         with suppress(Conflict, NotFound):  # another visitor was quicker
-            task = await context.may.task(task_id)
-            await context.server.enter_queue(context.may, task.agent_id)
-            await context.may.organization.tasks.retry(task.id)
+            task = await context.access.task(task_id)
+            await context.server.enter_queue(context.access, task.agent_id)
+            await context.access.organization.tasks.retry(task.id)
     return await context.go("/ui/dead", notice="many")
 
 
 async def deliveries(context: RequestContext) -> Response:
     """List failed deliveries."""
     before = context.request.query_params.get("before")
-    agents = sorted(context.may.agents) if context.may.agents is not None else None
-    found = await context.may.organization.deliveries.find(
+    agents = sorted(context.access.agents) if context.access.agents is not None else None
+    found = await context.access.organization.deliveries.find(
         DeliveryQuery(agents=agents, limit=PAGE + 1, before=before or None)
     )
     more = found[PAGE - 1].id if len(found) > PAGE else None
@@ -52,7 +52,7 @@ async def retry_deliveries(context: RequestContext) -> Response:
     """Retry the selected deliveries."""
     form = await context.form()
     ids = [each for each in form.getlist("delivery")[:PAGE] if isinstance(each, str)]
-    agents = sorted(context.may.agents) if context.may.agents is not None else None
+    agents = sorted(context.access.agents) if context.access.agents is not None else None
     if ids:
-        await context.may.organization.deliveries.retry(DeliveryRetry(ids=ids, agents=agents))
+        await context.access.organization.deliveries.retry(DeliveryRetry(ids=ids, agents=agents))
     return await context.go("/ui/deliveries", notice="deliveries")

@@ -61,11 +61,11 @@ async def attachments(context: RequestContext, task: TaskRecord) -> list[ShownFi
     files = task.input.files or []
     if not files:
         return []
-    kept = {each.url_digest: each for each in await context.may.organization.tasks.kept_files(task.id)}
+    kept = {each.url_digest: each for each in await context.access.organization.tasks.kept_files(task.id)}
     shown = [_attachment(number, url, kept.get(url_digest(url))) for number, url in enumerate(files)]
     for each in _short_texts(shown):
         url = files[each.number]
-        await _show_text(each, _content(context.may.organization, url, kept.get(url_digest(url))))
+        await _show_text(each, _content(context.access.organization, url, kept.get(url_digest(url))))
     return shown
 
 
@@ -91,7 +91,7 @@ async def artifacts(context: RequestContext, task: TaskRecord) -> list[ShownFile
     """Return the files that a task's runs have produced, with the contents of texts up to a limit."""
     shown = [_artifact(number, made) for number, made in enumerate(task.artifacts)]
     for each in _short_texts(shown):
-        await _show_text(each, _made(context.may.organization, task.artifacts[each.number]))
+        await _show_text(each, _made(context.access.organization, task.artifacts[each.number]))
     return shown
 
 
@@ -162,7 +162,7 @@ async def file(context: RequestContext) -> Response:
     files = task.input.files or []
     if number >= len(files):
         raise NotFound("The task has no such file.")
-    organization = context.may.organization
+    organization = context.access.organization
     url = files[number]
     kept = {each.url_digest: each for each in await organization.tasks.kept_files(task.id)}.get(url_digest(url))
     content, declared = await _content(organization, url, kept)
@@ -176,7 +176,7 @@ async def artifact(context: RequestContext) -> Response:
     if number >= len(task.artifacts) or task.artifacts[number].sha256 is None:
         raise NotFound("The task has no such file.")
     made = task.artifacts[number]
-    return _answer(context, made.name, *await _made(context.may.organization, made))
+    return _answer(context, made.name, *await _made(context.access.organization, made))
 
 
 def _answer(context: RequestContext, name: str, content: bytes, declared: str) -> Response:

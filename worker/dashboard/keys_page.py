@@ -27,7 +27,7 @@ async def create(context: RequestContext) -> Response:
     try:
         role, seconds = _role(given["role"]), _seconds(given["days"])
         text, _ = await context.server.make_key(
-            context.may, name=given["name"][:200], role=role, agents=agents, seconds=seconds
+            context.access, name=given["name"][:200], role=role, agents=agents, seconds=seconds
         )
     except ValidationError as error:
         return await _page(context, 422, given=given, wrong=error.description)
@@ -37,12 +37,12 @@ async def create(context: RequestContext) -> Response:
 async def revoke(context: RequestContext) -> Response:
     """Revoke a key."""
     await context.form()
-    await context.server.revoke_key(context.may, context.request.path_params["key_id"][:200])
+    await context.server.revoke_key(context.access, context.request.path_params["key_id"][:200])
     return await context.go("/ui/keys", notice="revoked")
 
 
 async def _page(context: RequestContext, status: int = 200, **values: Any) -> Response:
-    found = sorted(await context.server.keys(context.may), key=lambda key: key.created_at, reverse=True)
+    found = sorted(await context.server.keys(context.access), key=lambda key: key.created_at, reverse=True)
     shown: dict[str, Any] = {"given": dict.fromkeys(FIELDS, ""), "wrong": None, "made": None, **values}
     return await context.page("keys.html", status, keys=found, roles=list(Role), **shown)
 

@@ -34,12 +34,12 @@ async def create(context: RequestContext) -> Response:
     given = {"name": text_of(form, "name"), "description": text_of(form, "description")}
     if not given["name"] or len(given["name"]) > NAME_CHARACTERS or len(given["description"]) > DESCRIPTION_CHARACTERS:
         return await _list(context, 422, given=given, wrong=f"Enter a name of at most {NAME_CHARACTERS} characters.")
-    agents = None if context.may.agents is None else sorted(context.may.agents)
+    agents = None if context.access.agents is None else sorted(context.access.agents)
     new = NewKnowledgeBase(
         name=given["name"], description=given["description"] or None, embedder=context.server.embedder
     )
     try:
-        made = await context.may.organization.knowledge.create(new, agents=agents)
+        made = await context.access.organization.knowledge.create(new, agents=agents)
     except Unavailable:
         raise
     except ModuleException as error:
@@ -68,21 +68,21 @@ async def add(context: RequestContext) -> Response:
 async def remove(context: RequestContext) -> Response:
     """Remove a document."""
     form = await context.form()
-    await context.may.organization.knowledge.remove(_id(context), [text_of(form, "document")])
+    await context.access.organization.knowledge.remove(_id(context), [text_of(form, "document")])
     return await context.go(f"/ui/knowledge/{_id(context)}", notice="removed")
 
 
 async def _list(context: RequestContext, status: int = 200, **values: Any) -> Response:
-    found = await context.may.organization.knowledge.list()
-    if context.may.agents is not None:
-        within = await context.may.knowledge_bases()
+    found = await context.access.organization.knowledge.list()
+    if context.access.agents is not None:
+        within = await context.access.knowledge_bases()
         found = [each for each in found if each.id in within]
     shown: dict[str, Any] = {"given": {"name": "", "description": ""}, "wrong": None, **values}
     return await context.page("knowledge.html", status, bases=found, **shown)
 
 
 async def _base(context: RequestContext, status: int = 200, **values: Any) -> Response:
-    knowledge = context.may.organization.knowledge
+    knowledge = context.access.organization.knowledge
     found: KnowledgeBaseRecord = await knowledge.get(_id(context))
     documents = await knowledge.documents(found.id)
     question = context.request.query_params.get("question", "").strip()
@@ -117,9 +117,9 @@ async def _add(context: RequestContext, form: FormData, links: str) -> None:
             raise ValidationError(f"{upload.filename} has {size}; the maximum is {most}.", field="files")
     if any(not each.lower().startswith(("http://", "https://")) for each in urls):
         raise ValidationError("A link must begin with http:// or https://.", field="links")
-    await context.may.organization.knowledge.get(_id(context))
-    await context.server.enter_queue(context.may, AGENT)
+    await context.access.organization.knowledge.get(_id(context))
+    await context.server.enter_queue(context.access, AGENT)
     for upload in uploads:
         name = file_name(upload.filename or "") or "file"
-        urls.append(await context.may.store_file(name, upload.content_type or "", await upload.read()))
-    await context.may.organization.knowledge.add(_id(context), urls)
+        urls.append(await context.access.store_file(name, upload.content_type or "", await upload.read()))
+    await context.access.organization.knowledge.add(_id(context), urls)

@@ -68,7 +68,7 @@ async def new(context: RequestContext) -> Response:
 
 
 async def _like(context: RequestContext, task_id: str) -> Draft:
-    task = await context.may.task(task_id)
+    task = await context.access.task(task_id)
     user = task.input.user
     values = {
         "agent": task.agent_id,
@@ -112,7 +112,7 @@ async def _created(context: RequestContext, draft: Draft, form: FormData) -> Tas
     values = draft.values
     agent_id = check_id(values["agent"], "agent")
     try:
-        context.may.check(agent_id)
+        context.access.check(agent_id)
     except AgentNotFound as error:
         raise ValidationError(error.description, field="agent") from None
     schema = await _schema(values["output_schema"])
@@ -120,12 +120,12 @@ async def _created(context: RequestContext, draft: Draft, form: FormData) -> Tas
     if not values["text"] and not uploads and not draft.kept:
         raise ValidationError("Enter a prompt, or add a file.", field="text")
     _check_sizes(context, uploads)
-    await context.server.enter_queue(context.may, agent_id)
-    tasks = context.may.organization.tasks
+    await context.server.enter_queue(context.access, agent_id)
+    tasks = context.access.organization.tasks
     files = [url for number, url in enumerate(_files(draft.origin)) if number in draft.kept]
     for upload in uploads:
         name = file_name(upload.filename or "") or "file"
-        files.append(await context.may.store_file(name, upload.content_type or "", await upload.read()))
+        files.append(await context.access.store_file(name, upload.content_type or "", await upload.read()))
     return await tasks.create(_new_task(draft, agent_id, files, schema))
 
 

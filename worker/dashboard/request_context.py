@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from worker.contracts.access import PAGES
 from worker.dashboard.rendering import render
-from worker.dashboard.server_interface import Reach, ServerInterface
+from worker.dashboard.server_interface import ServerInterface, VisitorAccess
 from worker.dashboard.visits import Visit, Visits
 from worker.words.errors import ModuleException, TaskNotFound
 from worker.words.ids import is_id
@@ -51,7 +51,7 @@ class RequestContext:
     """A request that was admitted.
 
     Args:
-        reach: The visitor's permissions; None on pages without sign-in (the sign-in page, errors).
+        granted: The visitor's permissions; None on pages without sign-in (the sign-in page, errors).
         is_new: Whether the visit began with this request, so that its cookie must be set.
     """
 
@@ -59,24 +59,24 @@ class RequestContext:
     server: ServerInterface
     visits: Visits
     visit: Visit
-    reach: Reach | None = None
+    granted: VisitorAccess | None = None
     is_new: bool = False
 
     @property
-    def may(self) -> Reach:
+    def access(self) -> VisitorAccess:
         """The visitor's permissions."""
-        if self.reach is None:
+        if self.granted is None:
             raise RuntimeError("this page is only served to visitors who have signed in")
-        return self.reach
+        return self.granted
 
     def can(self, page: str) -> bool:
         """Return whether the visitor's role may use a page, by the name of its row in the access table."""
-        return self.reach is not None and self.reach.allows(PAGES[page])
+        return self.granted is not None and self.granted.allows(PAGES[page])
 
     @property
     def is_open(self) -> bool:
         """Whether every visitor may do everything, because there are no keys."""
-        return self.reach is not None and self.visit.session_token is None
+        return self.granted is not None and self.visit.session_token is None
 
     def url(self, path: str, **query: Any) -> str:
         """Return the URL of a page, with the organization as its prefix if the visitor's own URL has it."""
@@ -94,7 +94,7 @@ class RequestContext:
 
     async def _providers_away(self) -> list[ProviderState]:
         """Return the unavailable providers, which every page shows."""
-        listed = [] if self.reach is None else await self.reach.organization.tasks.providers()
+        listed = [] if self.granted is None else await self.granted.organization.tasks.providers()
         return [each for each in listed if each.is_away]
 
     async def html(self, template: str, **values: Any) -> str:
@@ -137,7 +137,7 @@ async def task_of(context: RequestContext) -> TaskRecord:
     task_id = context.request.path_params["task_id"]
     if not is_id(task_id):
         raise TaskNotFound(task_id[:128])
-    return await context.may.task(task_id)
+    return await context.access.task(task_id)
 
 
 def text_of(form: FormData | Mapping[str, Any], name: str) -> str:

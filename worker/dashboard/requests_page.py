@@ -140,7 +140,7 @@ async def inbox(context: RequestContext) -> Response:
     agent = context.request.query_params.get("agent", "")
     after = context.request.query_params.get("after")
     query = RequestQuery(agent_id=agent[:128] or None, limit=PAGE, after=after or None)
-    found = await context.may.organization.tasks.requests(context.may.within(query))
+    found = await context.access.organization.tasks.requests(context.access.within(query))
     by_task: dict[str, list[OpenRequest]] = {}
     for each in found:
         by_task.setdefault(each.task_id, []).append(each)
@@ -166,7 +166,7 @@ async def answer(context: RequestContext) -> Response:
     typed = typed_in(sent)
     try:
         given = given_in(request, sent)
-        await context.may.organization.tasks.answer(task.id, [given])
+        await context.access.organization.tasks.answer(task.id, [given])
     except (Conflict, NotFound):
         return await context.go(back, notice="answered before")
     except ValidationError as error:

@@ -15,7 +15,7 @@ from worker.words.roles import Role
 from worker.words.tasks import TaskRecord
 
 
-class Reach(Protocol):
+class VisitorAccess(Protocol):
     """The permissions of a visitor."""
 
     @property
@@ -174,7 +174,7 @@ class ServerInterface(Protocol):
         """
         ...
 
-    async def admit(self, session_token: str | None, organization_id: str | None) -> Reach:
+    async def admit(self, session_token: str | None, organization_id: str | None) -> VisitorAccess:
         """Return the permissions of a session, or without a session those of requests without a key.
 
         Raises:
@@ -191,7 +191,7 @@ class ServerInterface(Protocol):
         """
         ...
 
-    async def opened(self, token: str) -> tuple[Reach, TaskRecord, InputRequest]:
+    async def opened(self, token: str) -> tuple[VisitorAccess, TaskRecord, InputRequest]:
         """Validate an answer link and return its permissions, its task and the request that it answers.
 
         Raises:

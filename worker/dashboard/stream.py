@@ -30,7 +30,7 @@ async def stream(context: RequestContext) -> Response:
         _number(context.request.headers.get("last-event-id")),
         start,
     )
-    return context.server.stream(_pieces(context, task, start, after), context.may)
+    return context.server.stream(_pieces(context, task, start, after), context.access)
 
 
 def _number(text: str | None) -> int:
@@ -40,7 +40,7 @@ def _number(text: str | None) -> int:
 async def _pieces(context: RequestContext, task: TaskRecord, start: int, after: int) -> AsyncGenerator[bytes]:
     yield RETRY
     timeline = Timeline(task.created_at)
-    events = context.may.organization.tasks.events(task.id, after=start)
+    events = context.access.organization.tasks.events(task.id, after=start)
     try:
         async for event in _with_silences(events, context.server.comment_seconds):
             if event is None:

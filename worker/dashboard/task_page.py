@@ -26,7 +26,7 @@ ATTEMPTS_SHOWN = 20
 async def task(context: RequestContext) -> Response:
     """Show a task."""
     task = await task_of(context)
-    organization = context.may.organization
+    organization = context.access.organization
     start = first_event(context, task)
     timeline = Timeline(task.created_at)
     async with aclosing(organization.tasks.events(task.id, after=start, follow=False)) as events:
@@ -38,7 +38,7 @@ async def task(context: RequestContext) -> Response:
     task = await task_of(
         context
     )  # again: the events read above may have changed it, and the stream sends only later ones
-    children = await organization.tasks.find(context.may.within(TaskQuery(parent_task_id=task.id, limit=CHILDREN)))
+    children = await organization.tasks.find(context.access.within(TaskQuery(parent_task_id=task.id, limit=CHILDREN)))
     return await context.page(
         "task.html",
         rows=timeline.rows,
@@ -63,7 +63,7 @@ def first_event(context: RequestContext, task: TaskRecord) -> int:
 
 async def facts(context: RequestContext, task: TaskRecord) -> dict[str, Any]:
     """Return the template values about a task's current state, for the page and for updates by its stream."""
-    attempts = await context.may.organization.tasks.attempts(task.id)
+    attempts = await context.access.organization.tasks.attempts(task.id)
     forms = forms_of(task)
     return {
         "task": task,
@@ -91,7 +91,7 @@ async def stop(context: RequestContext) -> Response:
     """Stop a task."""
     await context.form()
     task = await task_of(context)
-    await context.may.organization.tasks.stop(task.id)
+    await context.access.organization.tasks.stop(task.id)
     return await context.go(f"/ui/tasks/{task.id}", notice="stopped")
 
 
@@ -102,7 +102,7 @@ async def send(context: RequestContext) -> Response:
     text = text_of(form, "text")
     if not 0 < len(text) <= TEXT_CHARACTERS:
         raise ValidationError(f"A message must have 1 to {TEXT_CHARACTERS:,} characters.", field="text")
-    await context.may.organization.tasks.send(task.id, NewMessage(text=text))
+    await context.access.organization.tasks.send(task.id, NewMessage(text=text))
     return await context.go(f"/ui/tasks/{task.id}", notice="sent")
 
 
@@ -117,7 +117,7 @@ async def signal(context: RequestContext) -> Response:
         raise ValidationError(error.errors()[0]["msg"], field="name") from None
     except (ValueError, RecursionError):
         raise ValidationError("The data of a signal must be JSON.", field="data") from None
-    await context.may.organization.tasks.signal(task.id, sent)
+    await context.access.organization.tasks.signal(task.id, sent)
     return await context.go(f"/ui/tasks/{task.id}", notice="signalled")
 
 
@@ -125,7 +125,7 @@ async def skip(context: RequestContext) -> Response:
     """Let the other tasks of its conversation pass a task."""
     await context.form()
     task = await task_of(context)
-    await context.may.organization.tasks.skip(task.id)
+    await context.access.organization.tasks.skip(task.id)
     return await context.go(f"/ui/tasks/{task.id}", notice="skipped")
 
 
@@ -133,6 +133,6 @@ async def retry(context: RequestContext) -> Response:
     """Queue a task again."""
     form = await context.form()
     task = await task_of(context)
-    await context.server.enter_queue(context.may, task.agent_id)
-    await context.may.organization.tasks.retry(task.id, resume=False if text_of(form, "anew") else None)
+    await context.server.enter_queue(context.access, task.agent_id)
+    await context.access.organization.tasks.retry(task.id, resume=False if text_of(form, "anew") else None)
     return await context.go(f"/ui/tasks/{task.id}", notice="retried")

@@ -39,16 +39,16 @@ async def live(context: RequestContext) -> Response:
 async def agents_of(context: RequestContext) -> list[str]:
     """Return the ids of the agents that the visitor can reach."""
     return sorted(
-        agent.id for agent in await context.may.organization.tasks.list_agents() if context.may.reaches(agent.id)
+        agent.id for agent in await context.access.organization.tasks.list_agents() if context.access.reaches(agent.id)
     )
 
 
 async def _list(context: RequestContext) -> dict[str, Any]:
     filters = {name: context.request.query_params.get(name, "").strip() for name in FIELDS}
     query = _query(filters, context.request.query_params.get("before"))
-    found = await context.may.organization.tasks.find(context.may.within(query))
+    found = await context.access.organization.tasks.find(context.access.within(query))
     items, more = found[:PAGE], len(found) > PAGE
-    counts = await context.may.organization.tasks.counts(context.may.within(query))
+    counts = await context.access.organization.tasks.counts(context.access.within(query))
     return {
         "filters": filters,
         "is_filtered": any(filters.values()),

@@ -330,8 +330,8 @@ class Core:
 
     def _begin_upkeep(self) -> None:
         if not self._upkeep:
-            nobodys = contextvars.Context()  # the first caller's time limit and task name must not apply to the upkeep
-            self._upkeep = [asyncio.create_task(each(), name="upkeep", context=nobodys.copy()) for each in self.upkeep]
+            empty = contextvars.Context()  # the first caller's time limit and task name must not apply to the upkeep
+            self._upkeep = [asyncio.create_task(each(), name="upkeep", context=empty.copy()) for each in self.upkeep]
 
     async def _end_upkeep(self) -> None:
         upkeep, self._upkeep = self._upkeep, []

@@ -13,7 +13,7 @@ class WorkerTimings:
         wear: The interval of checks for wear.
         report: The interval of reports of wear.
         hung: How long a thread may run after its caller stopped waiting, before it counts as hung; most end soon.
-        standstill: How long all places must be held by waiting runs before a standstill is announced.
+        deadlock: How long all places must be held by waiting runs before a deadlock is announced.
         hooks: The least time for shutdown hooks, even if the runs have used up all the time.
         hand_back: The time for cancelled runs to be handed back; Heroku's 30 s minus the drain's 24 leave six.
         loop: The interval of checks whether the event loop responds.
@@ -25,7 +25,7 @@ class WorkerTimings:
     wear: float = 1.0
     report: float = 10.0
     hung: float = 5.0
-    standstill: float = 10.0
+    deadlock: float = 10.0
     hooks: float = 1.5
     hand_back: float = 4.0
     loop: float = 0.1

@@ -7,8 +7,8 @@ import time
 from worker.contracts import Platform
 from worker.contracts.waiting import within
 from worker.supervisor import shared_process, signals
+from worker.supervisor.deadlock import DeadlockDetector
 from worker.supervisor.runs import Runs
-from worker.supervisor.standstill import Standstill
 from worker.supervisor.timings import WorkerTimings
 from worker.supervisor.wear import Wear
 from worker.words.errors import ModuleException
@@ -39,10 +39,10 @@ class WearWatch:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Check regularly until the worker stops; set ``stop`` once it is worn out, so that it can be replaced."""
-        standstill = Standstill(self._worker_id, self._timings.standstill)
+        deadlock = DeadlockDetector(self._worker_id, self._timings.deadlock)
         while (reason := self._wear.reason() or self._runs.reason_to_leave()) is None:
             await within(stop, self._timings.wear)
-            standstill.look([each.run for each in self._runs.of_user()], is_full=self._runs.places() <= 0)
+            deadlock.check([each.run for each in self._runs.of_user()], is_full=self._runs.places() <= 0)
             signals.keep()
             shared_process.restore()
             await self._report()

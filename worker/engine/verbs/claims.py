@@ -36,7 +36,7 @@ class ClaimVerbs:
         self._found_all: dict[str, int] = {}  # workers whose last claim left nothing, and the flag's mark at that time
         self._positions = ClaimPositions(core.timings)
         self._was_whole = True  # whether the last claim began at the front of every queue
-        self._unheard: set[str] = set()  # workers whose last claim was interrupted, so that its tasks are not known
+        self._unanswered: set[str] = set()  # workers whose last claim was interrupted, so that its tasks are not known
 
     async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
         """Claim tasks that the worker can start, waiting if there are none."""
@@ -70,15 +70,15 @@ class ClaimVerbs:
                 await hand_off.settled()
         except BaseException:
             if hand_off.may_hold:
-                self._unheard.add(worker_id)
+                self._unanswered.add(worker_id)
             raise
         if hand_off.is_lost:
-            self._unheard.add(worker_id)
+            self._unanswered.add(worker_id)
         return await self._assigned(worker_id, hand_off.begun, asked)
 
     def _has_found_all(self, worker_id: str, seen: int) -> bool:
         """Return, once per claim, whether a worker's last claim left nothing and no hint has arrived since."""
-        return self._found_all.pop(worker_id, None) == seen and worker_id not in self._unheard
+        return self._found_all.pop(worker_id, None) == seen and worker_id not in self._unanswered
 
     def nudge(self) -> None:
         """Make waiting claims ask for the demand again immediately."""
@@ -114,7 +114,7 @@ class ClaimVerbs:
                 },
             )
         except BaseException:
-            self._unheard.add(worker_id)
+            self._unanswered.add(worker_id)
             raise
         self._positions.record(scan, rows)
         self._was_whole = scan.is_full
@@ -148,17 +148,17 @@ class ClaimVerbs:
         except ModuleException:
             return {}
         except BaseException:
-            self._unheard.add(worker_id)  # the claim is committed, but the worker never gets its tasks
+            self._unanswered.add(worker_id)  # the claim is committed, but the worker never gets its tasks
             raise
 
     async def _requeue_unanswered(self, worker_id: str) -> None:
         """Queue again the tasks of a claim that was committed but never answered."""
-        if worker_id not in self._unheard or worker_id not in self._local:
+        if worker_id not in self._unanswered or worker_id not in self._local:
             return
         claimed = await self._core.read(sql_workers.TASKS_OF_WORKER, (worker_id,))
         unknown = [row for row in claimed if self._given.get(row["id"]) != row["attempt"]]
         await self._core.rescue.give_back(unknown)
-        self._unheard.discard(worker_id)
+        self._unanswered.discard(worker_id)
 
 
 def _claim_statement(*, others: bool, is_full: bool) -> LiteralString:

@@ -25,7 +25,7 @@ class DeliveryQueue:
         self._tasks = tasks
         self._subscriptions: dict[str, dict[int, Subscription]] = {}  # of local workers
         self._given: set[ClaimedDelivery] = set()  # deliveries given to local workers, and not settled
-        self._unheard: set[str] = set()  # workers whose deliveries are not known after an error
+        self._unanswered: set[str] = set()  # workers whose deliveries are not known after an error
 
     async def subscribe(self, card: WorkerCard, *, remote: bool) -> list[int]:
         """Store a worker's subscriptions, and return their numbers."""
@@ -51,7 +51,7 @@ class DeliveryQueue:
     def forget(self, worker_id: str) -> None:
         """Forget a worker in this process."""
         self._subscriptions.pop(worker_id, None)
-        self._unheard.discard(worker_id)
+        self._unanswered.discard(worker_id)
 
     async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
         """Claim due events of the worker's subscriptions, waiting if there are none."""
@@ -71,7 +71,7 @@ class DeliveryQueue:
                 composed = [await self._delivery(worker_id, row, subscriptions) for row in rows]
                 found = [each for each in composed if each is not None]
             except BaseException:
-                self._unheard.add(worker_id)
+                self._unanswered.add(worker_id)
                 raise
             if worker_id in self._subscriptions:
                 self._given.update(ClaimedDelivery.of(each) for each in found)
@@ -89,9 +89,9 @@ class DeliveryQueue:
 
     async def _requeue_unanswered(self, worker_id: str) -> None:
         """Make deliveries due again that were claimed without an answer, or could not be settled."""
-        if worker_id in self._unheard and worker_id in self._subscriptions:
+        if worker_id in self._unanswered and worker_id in self._subscriptions:
             await self.give_back([each for each in await self.claimed(worker_id) if each not in self._given])
-        self._unheard.discard(worker_id)
+        self._unanswered.discard(worker_id)
 
     async def claimed(self, worker_id: str) -> list[ClaimedDelivery]:
         """Return the deliveries leased to a worker."""
@@ -155,7 +155,7 @@ class DeliveryQueue:
             raise
         except BaseException:
             if ours:
-                self._unheard |= self._subscriptions.keys()
+                self._unanswered |= self._subscriptions.keys()
             raise
 
     async def _settle(self, delivery: Delivery, error: str | None, *, final: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Detection of a standstill: every place is held by a task that waits for other tasks, which may need a place here."""
+"""Detection of a deadlock: every place is held by a task that waits for other tasks, which may need a place here."""
 
 import time
 from collections.abc import Iterable
@@ -9,8 +9,8 @@ from worker.words.notices import WorkerDeadlocked, announce
 LOOKED_SECONDS = 10.0  # a run counts as waiting for this long after it last read another task's status
 
 
-class Standstill:
-    """Announces a standstill, once each time.
+class DeadlockDetector:
+    """Announces each deadlock once.
 
     Args:
         worker_id: The worker.
@@ -23,7 +23,7 @@ class Standstill:
         self._since: float | None = None
         self._is_announced = False
 
-    def look(self, runs: Iterable[Run], *, is_full: bool) -> None:
+    def check(self, runs: Iterable[Run], *, is_full: bool) -> None:
         """Check the current runs.
 
         Args:

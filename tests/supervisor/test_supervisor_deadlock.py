@@ -16,7 +16,7 @@ from worker.words.statuses import AgentExecutionStatus as Status
 
 @pytest.fixture
 def worker_timings() -> WorkerTimings:
-    return WorkerTimings(wear=0.02, standstill=0.2)
+    return WorkerTimings(wear=0.02, deadlock=0.2)
 
 
 async def follows(task: Task) -> str:
