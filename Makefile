@@ -24,22 +24,22 @@ FIND_PYTHON = found=; for folder in . /; do \
 	[ "$$found" ] || { echo "$(or $(PYTHON),python3) does not start or is not Python 3.11 to 3.14: install one, or name it, as in make demo PYTHON=python3.12" >&2; exit 1; }
 SET_UP = $(FIND_PYTHON); "$$found" -I requirements/set_up.py
 
-help: ## this list
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: ## one task with three real files, done by a real model, live in the terminal
+demo: ## run one task with three real files on a real model, live in the terminal
 	@$(SET_UP) demo
 	@.venv/bin/worker demo $(ARGS)
 
-test: ## every test, against a real PostgreSQL (ARGS="tests/engine -k claim" for some)
+test: ## run all tests against a real PostgreSQL (ARGS="tests/engine -k claim" selects some)
 	@$(SET_UP) dev
 	@.venv/bin/python -m pytest $(or $(ARGS),$(WHOLE_SUITE))
 
-crash: ## the long stories of crashes (TIMES=10 rounds, ARGS="-k deploy" for one story, CRASH_SEED=7 to have its randomness again)
+crash: ## run the long crash tests (TIMES=10 rounds, ARGS="-k deploy" selects one, CRASH_SEED=7 repeats a random seed)
 	@$(SET_UP) dev
 	@.venv/bin/python -m tests.crash.rounds --times $(TIMES) tests/crash $(ARGS)
 
-test-browser: ## the pages in a real Chromium, which Debian's root gets installed; screenshots in build/screenshots
+test-browser: ## test the pages in a real Chromium, installed if you are root on Debian; screenshots in build/screenshots
 	@$(SET_UP) dev
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium; } \
@@ -48,27 +48,27 @@ test-browser: ## the pages in a real Chromium, which Debian's root gets installe
 
 # pyright: its wheel holds all of it and the lock names the version, so it need not speak of newer ones
 check: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
-check: ## lint, formatting, floors and types
+check: ## check lint, formatting, layers and types
 	@$(SET_UP) dev
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/lint-imports
 	.venv/bin/python -m pyright
 
-bench: ## the figures of this machine, side by side
+bench: ## measure the speed of this machine
 	@$(SET_UP) dev
 	@.venv/bin/python -m benchmarks $(ARGS)
 
 docs: export NO_MKDOCS_2_WARNING = 1
-docs: ## the documentation as a site, in site/
+docs: ## build the documentation in site/
 	@$(SET_UP) dev
 	.venv/bin/mkdocs build --quiet
 	@echo "site/index.html"
 
-lock: ## resolve requirements/*.txt anew after a change in pyproject.toml (UPGRADE=1: newest versions)
+lock: ## regenerate requirements/*.txt after a change in pyproject.toml (UPGRADE=1: newest versions)
 	@$(SET_UP) lock $(if $(UPGRADE),--upgrade)
 
-audit: ## the locked requirements against known vulnerabilities, by what the package registry knows
+audit: ## check the locked requirements for vulnerabilities known to the package registry
 	@$(FIND_PYTHON); "$$found" -I requirements/audit.py
 
 clean: ## remove .venv and caches; the tasks in .worker stay

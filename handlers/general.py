@@ -1,4 +1,4 @@
-"""A handler for all agents without a handler of their own: it runs them as the platform describes them, with Agno.
+"""A handler for all agents without a handler of their own: it runs them with Agno, as configured on the platform.
 
 A more specific handler, `@on(TaskUpdateEventType.TaskCreated, agent_id="…")` in another module of this folder, has
 priority.
