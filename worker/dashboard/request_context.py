@@ -27,7 +27,7 @@ NOTICES = {
     "sent": "Message sent. The agent reads it before its next model call.",
     "signalled": "Signal sent.",
     "skipped": "The other tasks of the conversation continue.",
-    "retried": "The task is queued again and starts from the beginning.",
+    "retried": "The task is queued again.",
     "answered": "Answered.",
     "answered before": "This request has already been answered, or is no longer open.",
     "many": "Tasks queued again. Those that could not be queued are still listed.",

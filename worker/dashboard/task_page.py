@@ -122,7 +122,7 @@ async def signal(context: RequestContext) -> Response:
 
 
 async def skip(context: RequestContext) -> Response:
-    """Let the other tasks of its conversation pass a task."""
+    """Let the other tasks of the task's conversation continue."""
     await context.form()
     task = await task_of(context)
     await context.access.organization.tasks.skip(task.id)
