@@ -172,6 +172,11 @@ def wait(future: Future[T]) -> T:
         raise
 
 
+def is_blocking() -> bool:
+    """Return whether the current code runs as its sync version (see ``blocking``), so that waits block its thread."""
+    return _blocking.get()
+
+
 def blocking(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
     """Return the sync version of an async function that awaits only ``across`` and functions like itself.
 

@@ -144,9 +144,7 @@ class Context:
         """
         await waits.sleep(self.run, waits.seconds_of(seconds, "seconds"))
 
-    def sleep_sync(self, seconds: timedelta | float) -> None:
-        """Sync version of ``sleep``."""
-        waits.sleep_sync(self.run, waits.seconds_of(seconds, "seconds"))
+    sleep_sync = bridge.blocking(sleep)
 
     async def wait_for(
         self,
@@ -173,13 +171,9 @@ class Context:
             asyncio.CancelledError: The attempt ends until a signal arrives. Do not catch this error.
             Conflict: The platform does not keep journals.
         """
-        return await waits.wait_for(self._listening(name, timeout, match))
+        return await waits.wait_for(self.run, self._listening(name, timeout, match))
 
-    def wait_for_sync(
-        self, name: str, *, timeout: timedelta | float | None = None, match: waits.Match | None = None
-    ) -> Any:
-        """Sync version of ``wait_for``."""
-        return waits.wait_for_sync(self.run, self._listening(name, timeout, match))
+    wait_for_sync = bridge.blocking(wait_for)
 
     def run_task(
         self,

@@ -60,16 +60,13 @@ class _Call:
     async def awaited(self, function_call: Callable[..., Any]) -> Any:
         """Make the call on the loop."""
         hooks = registry.default.tools.hooks
-        await self._hook(hooks.before)
-        await self._log(self._request())
+        await self._begins(hooks.before)
         try:
             result = await function_call(**self._arguments)
         except Exception as error:
-            await self._log(self._answer(message_of(error), is_error=True))
-            await self._hook(hooks.error, error)
+            await self._ends(message_of(error), hooks.error, error, is_error=True)
             raise
-        await self._log(self._answer(result))
-        await self._hook(hooks.after, result)
+        await self._ends(result, hooks.after, result)
         return result
 
     def made(self, function_call: Callable[..., Any]) -> Any:

@@ -75,16 +75,14 @@ async def sleep(run: Run, seconds: float) -> None:
     left = await bridge.across(wait.left)
     if left > SHORT_SECONDS:
         raise wait.suspend(left)
-    await asyncio.sleep(max(0.0, left))
+    await _pause(run, max(0.0, left))
 
 
-def sleep_sync(run: Run, seconds: float) -> None:
-    """Sync version of ``sleep``."""
-    wait = Sleep(run, seconds)
-    left = bridge.block(wait.left)
-    if left > SHORT_SECONDS:
-        raise wait.suspend(left)
-    if run.stopping.wait(max(0.0, left)):
+async def _pause(run: Run, seconds: float) -> None:
+    """Wait in the attempt. A handler that is not async waits in its thread, which the end of the run wakes."""
+    if not bridge.is_blocking():
+        await asyncio.sleep(seconds)
+    elif run.stopping.wait(seconds):
         raise asyncio.CancelledError(run.stopping.reason)
 
 
@@ -165,7 +163,7 @@ class SignalWait:
         return self._run.suspend(HandBack(min(self._left, YEAR_SECONDS), waiting_for=text, heard=self._heard))
 
 
-async def wait_for(listening: SignalWait) -> Any:
+async def wait_for(run: Run, listening: SignalWait) -> Any:
     """Wait for a signal and return its data.
 
     Raises:
@@ -175,17 +173,7 @@ async def wait_for(listening: SignalWait) -> Any:
     while (found := await bridge.across(listening.look)) is None:
         if not listening.is_short:
             raise listening.suspend()
-        await asyncio.sleep(POLL_SECONDS)
-    return found[0]
-
-
-def wait_for_sync(run: Run, listening: SignalWait) -> Any:
-    """Sync version of ``wait_for``."""
-    while (found := bridge.block(listening.look)) is None:
-        if not listening.is_short:
-            raise listening.suspend()
-        if run.stopping.wait(POLL_SECONDS):
-            raise asyncio.CancelledError(run.stopping.reason)
+        await _pause(run, POLL_SECONDS)
     return found[0]
 
 
