@@ -4,12 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import Any, Self, Unpack
 
-from pydantic import PrivateAttr
-
 from worker.current import run_in_hand
 from worker.face import bridge
 from worker.face.agent_sessions import AgentSessions
-from worker.face.binding import bound
+from worker.face.binding import OnPlatform, bound
 from worker.face.configuration import Configuration
 from worker.face.knowledge import KnowledgeBase, KnowledgeBases
 from worker.face.options import TaskOptions
@@ -27,22 +25,8 @@ from worker.words.statuses import OutputFormat
 from worker.words.tools import ToolInvocationResult
 
 
-class Agent(AgentSessions, AgentRecord):
+class Agent(AgentSessions, OnPlatform, AgentRecord):
     """An agent of a platform. Each method ``aX`` has a sync counterpart ``X``, which also works in a running loop."""
-
-    _configuration: Configuration | None = PrivateAttr(default=None)
-
-    @classmethod
-    def of(cls, record: AgentRecord, configuration: Configuration | None = None) -> Self:
-        """Bind a record to its platform."""
-        agent = cls.model_construct(record.model_fields_set, **record.__dict__)
-        agent._configuration = configuration  # noqa: SLF001 - its own class
-        return agent
-
-    @property
-    def configuration(self) -> Configuration | None:
-        """The agent's platform; None means the default one."""
-        return self._configuration
 
     @property
     def origin(self) -> Configuration | None:

@@ -4,13 +4,12 @@ import asyncio
 import os
 from collections.abc import Awaitable, Generator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Self
-
-from pydantic import PrivateAttr
+from typing import TYPE_CHECKING
 
 from worker.contracts import Platform
 from worker.current import run_in_hand
 from worker.face import bridge
+from worker.face.binding import OnPlatform
 from worker.face.configuration import Configuration
 from worker.face.ingesting import check_readable, ingest_here
 from worker.face.uploads import FileSource, references
@@ -30,18 +29,8 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 600.0  # default time for documents to be read
 
 
-class KnowledgeBaseDocumentItem(DocumentRecord):
+class KnowledgeBaseDocumentItem(OnPlatform, DocumentRecord):
     """A document of a knowledge base, bound to its platform."""
-
-    _configuration: Configuration | None = PrivateAttr(default=None)
-
-    @classmethod
-    def of(cls, items: Sequence[DocumentRecord], configuration: Configuration | None) -> "list_[Self]":
-        """Bind documents to their platform."""
-        bound = [cls.model_construct(each.model_fields_set, **each.__dict__) for each in items]
-        for each in bound:
-            each._configuration = configuration  # noqa: SLF001 - its own class
-        return list_(bound)
 
     async def adelete(self) -> None:
         """Remove the document. If it no longer exists, raise ``ModuleException`` (404)."""
@@ -60,26 +49,12 @@ class _Done:
         yield from ()
 
 
-class KnowledgeBase(KnowledgeBaseRecord):
+class KnowledgeBase(OnPlatform, KnowledgeBaseRecord):
     """A knowledge base. Each method ``aX`` has a sync counterpart ``X``, which also works in a running loop.
 
     Methods raise ``ModuleException`` with the status code 404 if the knowledge base, or a named document, does not
     exist.
     """
-
-    _configuration: Configuration | None = PrivateAttr(default=None)
-
-    @classmethod
-    def of(cls, record: KnowledgeBaseRecord, configuration: Configuration | None = None) -> Self:
-        """Bind a record to its platform."""
-        base = cls.model_construct(record.model_fields_set, **record.__dict__)
-        base._configuration = configuration  # noqa: SLF001 - its own class
-        return base
-
-    @property
-    def configuration(self) -> Configuration | None:
-        """The knowledge base's platform; None means the default one."""
-        return self._configuration
 
     async def aadd_documents(
         self,
@@ -108,14 +83,15 @@ class KnowledgeBase(KnowledgeBaseRecord):
                 ``pending``.
         """
         call = partial(add_documents, self.id, documents or document_urls, waits=sync is not False, seconds=timeout)
-        return KnowledgeBaseDocumentItem.of(await bridge.across(call, self._configuration), self._configuration)
+        added = await bridge.across(call, self._configuration)
+        return [KnowledgeBaseDocumentItem.of(each, self._configuration) for each in added]
 
     add_documents = bridge.blocking(aadd_documents)
 
     async def alist_documents(self) -> list[KnowledgeBaseDocumentItem]:
         """List the documents, newest first, including those that are pending or unreadable."""
         listed = await bridge.across(lambda platform: platform.knowledge.documents(self.id), self._configuration)
-        return KnowledgeBaseDocumentItem.of(listed, self._configuration)
+        return [KnowledgeBaseDocumentItem.of(each, self._configuration) for each in listed]
 
     list_documents = bridge.blocking(alist_documents)
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Self, TypedDict
+from typing import Any, TypedDict
 
 import pydantic
-from pydantic import PrivateAttr
 
 from worker.face import bridge
+from worker.face.binding import OnPlatform
 from worker.face.changes import as_validation_error
 from worker.face.configuration import Configuration
 from worker.face.task import Task
@@ -42,17 +42,8 @@ class TaskFilters(UserTaskFilters, total=False):
     user_id: str | None
 
 
-class TasksListItem(TaskItem):
+class TasksListItem(OnPlatform, TaskItem):
     """A task as listed; ``aload`` loads the whole task."""
-
-    _configuration: Configuration | None = PrivateAttr(default=None)
-
-    @classmethod
-    def of(cls, item: TaskItem, configuration: Configuration | None) -> Self:
-        """Bind an item to its platform."""
-        bound = cls.model_construct(item.model_fields_set, **item.__dict__)
-        bound._configuration = configuration  # noqa: SLF001 - its own class
-        return bound
 
     async def aload(self, configuration: Configuration | None = None) -> Task:
         """Load the whole task.
