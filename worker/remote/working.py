@@ -182,7 +182,7 @@ class RemoteWork:
             await (await self.side()).drain(worker_id)
 
     async def leave(self, worker_id: str) -> None:
-        """Hand back all held tasks and remove the worker from the list."""
+        """Hand back all claimed tasks and remove the worker from the list."""
         if not self._registered:  # the platform does not know this worker yet
             await self.close()
             return

@@ -69,7 +69,7 @@ class Service:
         self.guesses = Guesses(settings.wrong_keys)
 
     def trying(self, address: str, key: str) -> AbstractAsyncContextManager[None]:
-        """Limit and count what the block tells about a key; see ``Guesses.trying``."""
+        """Limit and count how often the block rejects a key; see ``Guesses.trying``."""
         return self.guesses.trying(address, key, self.host.keys.guessed)
 
     async def start(self) -> None:

@@ -28,7 +28,7 @@ Lease = tuple[int, str, int]
 
 
 class Ledger(Generic[K]):
-    """The claims of one kind that a worker holds.
+    """The claims of one kind that a worker has.
 
     A response may be lost, and with it all that it claimed. After that, the next request lists what the worker holds,
     and the server takes back everything else that it assigned to the worker.
@@ -39,7 +39,7 @@ class Ledger(Generic[K]):
         self._is_unsure = False
 
     def begin(self) -> list[K] | None:
-        """Note a request for claims, and return those held if an earlier response may have been lost."""
+        """Note a request for claims, and return the current ones if an earlier response may have been lost."""
         claimed = list(self.claimed) if self._is_unsure else None
         self._is_unsure = True
         return claimed
@@ -56,7 +56,7 @@ class Ledger(Generic[K]):
 
 
 class Claiming:
-    """Claims tasks and deliveries, and tracks which are held."""
+    """Claims tasks and deliveries, and keeps track of them."""
 
     def __init__(self, asking: VerbClient, flags: Flags) -> None:
         self._asking = asking
@@ -64,7 +64,7 @@ class Claiming:
         self._tasks = Ledger[str]()  # the attempt of each, and when it was requested, by the clock of leases
         self._deliveries = Ledger[Lease]()
         self.lease = OwnLease()
-        self._claiming = asyncio.Lock()  # the list of held tasks is complete only while no request is running
+        self._claiming = asyncio.Lock()  # the list of claimed tasks is complete only while no request is running
 
     async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
         """Claim tasks that the worker can start; the server waits until there are some."""

@@ -68,7 +68,7 @@ class Refusals:
         actor = actor_of(scope, access, door)
         if access is not None:
             organization_id, path = access.organization.organization_id, scope["path"]
-        else:  # whoever has no valid key may name any organization, so its audit log is not filled with this
+        else:  # a client without a valid key may name any organization, whose audit log must not be filled with this
             organization_id, path = self._organization, _named(scope, self._organization)
         asked, kinds = f"{scope['method']} {path}", self._kinds[access is not None]
         name = (organization_id, actor.key_id, actor.address, str(scope.get("row") or scope["path"].split("/")[1]))

@@ -80,7 +80,7 @@ class Guesses:
 
     @asynccontextmanager
     async def trying(self, address: str, key: str, elsewhere: Spent) -> AsyncGenerator[None]:
-        """Limit and count what the block tells about a key, which raises Unauthorized if the key is wrong.
+        """Limit and count how often the block rejects a key, which raises Unauthorized if the key is wrong.
 
         Args:
             address: The client's address.

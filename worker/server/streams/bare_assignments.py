@@ -128,7 +128,7 @@ async def serve(
 
 @dataclass(slots=True)
 class BareSession:
-    """A bare worker and the tasks that it holds, while its stream is open."""
+    """A bare worker and the tasks that it has claimed, while its stream is open."""
 
     service: Service
     access: Access
@@ -209,7 +209,7 @@ class BareSession:
             self.changed.set()
 
     async def _turn(self) -> AsyncGenerator[bytes]:
-        """Renew the lease, send stops of held tasks and, once all held tasks have begun, assign the next one."""
+        """Renew the lease, report stopped tasks and, once all claimed tasks have begun, assign the next one."""
         await self._touch()
         if self.touch_at < 0:
             return
@@ -232,7 +232,7 @@ class BareSession:
             self.touch_at = time.monotonic() + TOUCH_SECONDS if here else -1.0
 
     async def _look(self) -> list[tuple[str, str]]:
-        """Refresh the held tasks and return (status, id) of those that something other than this worker ended."""
+        """Refresh the claimed tasks and return (status, id) of those that something other than this worker ended."""
         assert self.worker_id is not None  # noqa: S101 - the worker is registered at this point
         now = {each.task_id: each for each in await self.access.organization.presence.claimed(self.worker_id)}
         gone = {each.task_id: each.attempt for each in self.claimed.values() if each.task_id not in now}

@@ -54,7 +54,7 @@ class NativeStream:
     access: Access
     worker_id: str
     hints: set[str] = field(default_factory=set[str])
-    changed: set[str] = field(default_factory=set[str])  # held tasks with changes that were not sent yet
+    changed: set[str] = field(default_factory=set[str])  # claimed tasks with changes that were not sent yet
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def on_change(self, task_ids: Collection[str]) -> None:
@@ -100,7 +100,7 @@ class NativeStream:
             await within(self.woken, POLL_SECONDS)
 
     async def _events(self, changed: set[str]) -> list[bytes]:
-        """Return events for the held tasks that were lost or have changed, for example because a message arrived."""
+        """Return events for the claimed tasks that were lost or have changed, for example because a message arrived."""
         claimed = self.service.holdings.get(self.worker_id, {})
         lost = await self.access.organization.work.lost(dict(claimed)) if claimed else {}
         for task_id in lost:
