@@ -23,7 +23,7 @@ class Loop:
 
 @pytest.mark.usefixtures("collector")
 def test_what_is_loaded_at_the_start_is_passed_over_but_garbage_of_later_is_found() -> None:
-    garbage.spare()
+    garbage.tune()
 
     assert gc.get_freeze_count() > 0
     assert gc.get_threshold()[0] == garbage.YOUNG_OBJECTS

@@ -18,7 +18,7 @@ async def main():
         loop.add_signal_handler(signal.SIGUSR1, own.set)  # it has the kernel wake the loop
         {how}
     taken()
-    signals.keep()
+    signals.restore_reception()
     os.kill(os.getpid(), signal.SIGTERM)
     assert await asyncio.to_thread(heard.get, True, 10) == signal.SIGTERM
     os.kill(os.getpid(), signal.SIGUSR1)

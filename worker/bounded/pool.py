@@ -128,7 +128,7 @@ class Pool:
         """
         job = Job(function, arguments, bounds)
         self._turns.put(on_behalf_of.get(), job)
-        self._staff()
+        self._start_thread_if_needed()
         try:
             answer = asyncio.wrap_future(job.answer)
             if patience is not None:
@@ -137,7 +137,7 @@ class Pool:
                     raise Busy(f"no process became free within {patience:g} seconds")
             while not job.begun.is_set() and not answer.done():
                 await asyncio.wait([answer], timeout=self._slow)
-                self._staff()
+                self._start_thread_if_needed()
             kind, content = await answer
         except asyncio.CancelledError:
             self._turns.drop(job)
@@ -149,14 +149,14 @@ class Pool:
         """Sync version of ``run``, without ``patience``."""
         job = Job(function, arguments, bounds)
         self._turns.put(on_behalf_of.get(), job)
-        self._staff()
+        self._start_thread_if_needed()
         while not job.begun.is_set() and not job.answer.done():
             wait([job.answer], timeout=self._slow)
-            self._staff()
+            self._start_thread_if_needed()
         kind, content = job.answer.result()
         return _value(content) if kind == VALUE else content
 
-    def _staff(self) -> None:
+    def _start_thread_if_needed(self) -> None:
         """Start another thread if the existing ones are all occupied."""
         with self._lock:
             late = time.monotonic() - self._slow

@@ -255,7 +255,7 @@ class Development:
                 server.force_exit = True
                 supervisor.stop_now()
 
-        forks.leave_signals(signal.SIGTERM, signal.SIGINT)
+        forks.reset_signals_in_forks(signal.SIGTERM, signal.SIGINT)
         loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
         loop.add_signal_handler(signal.SIGINT, interrupted)
 

@@ -9,7 +9,7 @@ from worker.current import run_in_hand
 from worker.words.tasks import TaskRecord
 
 
-def saw(record: TaskRecord) -> None:
+def note_polled(record: TaskRecord) -> None:
     """Note the state in which the current run found another task."""
     run = run_in_hand.get()
     if run is None or record.id == run.task_id:
@@ -21,7 +21,7 @@ def saw(record: TaskRecord) -> None:
 
 
 @contextmanager
-def following(task_id: str) -> Generator[None]:
+def note_following(task_id: str) -> Generator[None]:
     """Note that the current run follows another task, for the duration of the block."""
     run = run_in_hand.get()
     if run is None or task_id == run.task_id:

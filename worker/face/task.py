@@ -7,7 +7,7 @@ from pydantic import PrivateAttr
 
 from worker.face import artifacts, bridge
 from worker.face.answers import Said, answers_of, message_of, named
-from worker.face.awaiting import following, saw
+from worker.face.awaiting import note_following, note_polled
 from worker.face.binding import bound
 from worker.face.changes import snapshot
 from worker.face.configuration import Configuration
@@ -195,7 +195,7 @@ class Task(SavedTask):
         """
         events = bridge.aiterate(lambda platform: platform.tasks.events(self.id, after=after), self._configuration)
         try:
-            with following(self.id):
+            with note_following(self.id):
                 async for event in events:
                     yield self._event(event)
         finally:
@@ -203,7 +203,7 @@ class Task(SavedTask):
 
     def events(self, after: int = 0) -> Generator[TaskUpdateEvent, None, None]:
         """Sync version of ``aevents``: each event is yielded as soon as it arrives."""
-        with following(self.id):
+        with note_following(self.id):
             for event in bridge.iterate(
                 lambda platform: platform.tasks.events(self.id, after=after), self._configuration
             ):
@@ -300,5 +300,5 @@ class Task(SavedTask):
 
 
 def _seen(record: TaskRecord) -> TaskRecord:
-    saw(record)
+    note_polled(record)
     return record

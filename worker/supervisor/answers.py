@@ -36,7 +36,7 @@ class _End:
 END = _End()
 
 
-async def whole(value: Any, run: Run, task: Task, in_thread: InThread) -> Any:
+async def resolve_result(value: Any, run: Run, task: Task, in_thread: InThread) -> Any:
     """Await awaitables and consume generators until there is a result.
 
     The text that a handler yields is joined into the result, and streamed if the task asks for that. Events of Agno are

@@ -15,7 +15,7 @@ from worker.face.context import Context
 from worker.face.task import Task
 from worker.registry import Handler
 from worker.supervisor import shared_process, signals
-from worker.supervisor.answers import whole
+from worker.supervisor.answers import resolve_result
 from worker.supervisor.overdue import GRACE_SECONDS, overdue
 from worker.supervisor.verdict import Verdict, of_value
 from worker.threads import Threads, end_forked
@@ -111,7 +111,7 @@ class Caller:
                 value = function()
             else:
                 value = await in_thread(function)
-            return await whole(value, run, task, in_thread)
+            return await resolve_result(value, run, task, in_thread)
         except (Exception, asyncio.CancelledError):
             raise
         except BaseException as error:
@@ -121,7 +121,7 @@ class Caller:
         finally:
             end_forked(process)
             shared_process.restore()
-            signals.keep()  # the handler may have replaced the signal handlers
+            signals.restore_reception()  # the handler may have replaced the signal handlers
 
     async def _in_thread(self, run: Run, function: Callable[[], Any]) -> Any:
         context = contextvars.copy_context()

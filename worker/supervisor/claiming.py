@@ -10,7 +10,7 @@ from worker.settings import Settings
 from worker.supervisor.calls import Caller
 from worker.supervisor.executor import Execution, Executor
 from worker.supervisor.isolation import Isolation
-from worker.supervisor.operations import doing
+from worker.supervisor.operations import operation_handler
 from worker.supervisor.runs import Key, Runs
 from worker.supervisor.serving import Serving
 from worker.words.errors import ConfigurationError, ModuleException
@@ -83,7 +83,7 @@ class Intake:
         handler = self.serving.handler_for(agent) or self._asking.handler_for(agent)
         if handler is None:  # cannot happen: the demand names only served agents
             raise RuntimeError(f"no handler serves agent {assignment.task.agent_id!r}")
-        execution = self._executor.prepare(assignment, doing(assignment.task, handler))
+        execution = self._executor.prepare(assignment, operation_handler(assignment.task, handler))
         key = self._runs.add(execution)
         folder = self.serving.registry.folder
         if folder is not None and self.serving.card.isolates and self.isolation.wants(assignment):

@@ -9,7 +9,7 @@ _handled: set[int] = set()
 _before = threading.local()  # the forking thread's signal mask
 
 
-def leave_signals(*numbers: int) -> None:
+def reset_signals_in_forks(*numbers: int) -> None:
     """Restore the default handling of signals in forked processes.
 
     Otherwise a signal to a forked process would be written to the descriptor that wakes the worker's event loop, and

@@ -30,7 +30,7 @@ from worker.supervisor.calls import Caller
 from worker.supervisor.child_protocol import CANNOT_START, DRAIN, END, PLATFORM_UNAVAILABLE, STARTED, Order, line
 from worker.supervisor.executor import Execution, Executor
 from worker.supervisor.hooks import Hooks
-from worker.supervisor.operations import READER, doing
+from worker.supervisor.operations import READER, operation_handler
 from worker.supervisor.shared_loop import share
 from worker.supervisor.shutdown import run_to_exit
 from worker.supervisor.verdict import message
@@ -60,7 +60,7 @@ def main(descriptor: int) -> None:
     isolated = Isolated(link.order(), link)
     for number in (signal.SIGTERM, signal.SIGINT):  # dynos and terminals signal all processes; the worker decides
         signal.signal(number, isolated.signalled)
-    forks.leave_signals(signal.SIGTERM, signal.SIGINT)
+    forks.reset_signals_in_forks(signal.SIGTERM, signal.SIGINT)
     _depend_on(isolated.order.parent)
     faulthandler.enable()  # logs the stack of a segmentation fault
     code = FAILED
@@ -149,7 +149,7 @@ class Isolated:
                 raise ConfigurationError(f"no handler in {self.order.folder} serves agent {task.agent_id!r}")
             bridge.adopt(loop, platform)
             whole = task.model_copy(update=self.order.secrets)
-            await self._run(platform, Assignment(whole, self.order.attempt), doing(whole, handler))
+            await self._run(platform, Assignment(whole, self.order.attempt), operation_handler(whole, handler))
         except Unavailable as error:
             announce(PlatformTrouble(doing="connecting to the platform from a child process", error=error))
             return PLATFORM_UNAVAILABLE

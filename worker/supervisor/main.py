@@ -48,7 +48,7 @@ async def _run(settings: Settings, registry: Registry) -> int:
         with_signals(supervisor, last_exit)
         async with scraped(settings, platform) as address:
             logs.serving_metrics(address)
-            garbage.spare()
+            garbage.tune()
             await supervisor.run()
             return 1 if supervisor.is_worn_out else 0
     except ModuleException as error:
@@ -77,5 +77,5 @@ def with_signals(supervisor: Supervisor, last_exit: LastExit) -> None:
         last_exit.begin()
         supervisor.stop()
 
-    forks.leave_signals(signal.SIGTERM, signal.SIGINT)
+    forks.reset_signals_in_forks(signal.SIGTERM, signal.SIGINT)
     handle_signals((signal.SIGTERM, signal.SIGINT), on_signal, immediate=immediate)

@@ -16,7 +16,7 @@ from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 
 
-def doing(task: TaskRecord, handler: Handler) -> Handler:
+def operation_handler(task: TaskRecord, handler: Handler) -> Handler:
     """Return the handler that runs a task: its agent's handler, or one that calls the requested tool."""
     return handler if operation_of(task) is None else replace(handler, function=call, filling=_FILLING, timeout=None)
 
@@ -25,7 +25,7 @@ async def call(task: Task) -> Task:
     """Call the tool that a task requests, and store its result on the task."""
     asked = operation_of(task)
     if asked is None:
-        raise RuntimeError("the task does not call a tool")  # cannot happen: ``doing`` has checked this
+        raise RuntimeError("the task does not call a tool")  # cannot happen: ``operation_handler`` has checked this
     found = next((each for each in ToolsRepository(agent_id=task.agent_id).list if each.name == asked.tool), None)
     if found is None:
         result = failed(WITHOUT_THE_TOOL, f"this worker has no tool {asked.tool!r}", asked.tool, asked.payload)

@@ -33,10 +33,10 @@ def handle_signals(
     global _hearing  # noqa: PLW0603 - signal handlers are global to the process
     _hearing = _Hearing(frozenset(numbers), heard, immediate)
     signal.signal = _set
-    keep()
+    restore_reception()
 
 
-def keep() -> None:
+def restore_reception() -> None:
     """Restore the reception of signals, since libraries and event loops replace handlers and the wake-up descriptor.
 
     Does nothing before ``handle_signals``, or outside the main thread, which alone may change signal handlers.

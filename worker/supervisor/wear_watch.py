@@ -43,7 +43,7 @@ class WearWatch:
         while (reason := self._wear.reason() or self._runs.reason_to_leave()) is None:
             await within(stop, self._timings.wear)
             deadlock.check([each.run for each in self._runs.of_user()], is_full=self._runs.places() <= 0)
-            signals.keep()
+            signals.restore_reception()
             shared_process.restore()
             await self._report()
             if stop.is_set():
