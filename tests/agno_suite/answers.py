@@ -169,9 +169,11 @@ def _of_type(schema: JSON, question: Question, name: str, definitions: JSON, lev
         inside = schema.get("properties") or {}
         return {each: value_for(inner, question, each, definitions, level + 1) for each, inner in inside.items()}
     if kind == "array":
-        return [value_for(schema.get("items") or {}, question, name, definitions, level + 1)]
+        item = value_for(schema.get("items") or {}, question, name, definitions, level + 1)
+        return [item] * max(schema.get("minItems", 1), 1)
     if kind in ("integer", "number"):
-        return max(schema.get("minimum", BY_TYPE[kind]), BY_TYPE[kind])
+        number = BY_TYPE[kind]
+        return min(max(schema.get("minimum", number), number), schema.get("maximum", number))
     if kind in BY_TYPE:
         return BY_TYPE[kind]
     words = (_word_for(name, question.last), NAMED.get(name, name), "text")
