@@ -33,6 +33,7 @@ from agno.session.summary import SessionSummaryManager
 from agno.team import Team
 from agno.team.mode import TeamMode
 from agno.tools import Toolkit, tool
+from agno.tools.function import Function, FunctionCall
 from agno.tools.reasoning import ReasoningTools
 from agno.workflow import Condition, Loop, Parallel, Router, Step, StepInput, StepOutput, Steps, Workflow, WorkflowAgent
 from pydantic import BaseModel
@@ -302,6 +303,19 @@ def a_tool_whose_result_is_shown_beside_events(world: World) -> Agent:
 
     turns = Call("ship", {"number": 1}), Call("ship", {"number": 2}), "done"
     return Agent(id="harbor", model=world.model(*turns), tools=[tool(show_result=True)(ship)], db=world.db)
+
+
+@program()
+def a_tool_that_calls_tools_in_threads(world: World) -> Agent:
+    async def work() -> str:
+        """Work, as Agno's CodeMode does."""
+        said: list[str] = []
+        for word in ("one", "two", "two"):
+            call = FunctionCall(function=Function.from_callable(world.note_in_thread), arguments={"word": word})
+            said.append(str((await asyncio.to_thread(call.execute)).result))
+        return ", ".join(said)
+
+    return Agent(model=world.model(Call("work"), Call("work"), last_said), tools=[work])
 
 
 @program()

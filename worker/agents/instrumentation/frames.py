@@ -73,7 +73,8 @@ class Frame:
     def scope(self) -> Scope:
         """The frame's scope in the journal."""
         if self._scope is None:
-            self._scope = self.open_scope()
+            # The journal belongs to the loop, and a tool's code may call another tool in a thread.
+            self._scope = self.run.call(self.open_scope)
         return self._scope
 
     @property
@@ -87,6 +88,19 @@ class Frame:
         while frame is not None:
             yield frame
             frame = frame.parent
+
+    def number_of(self, match: str) -> str:
+        """Return what tells a tool call by a tool's code from equal ones before it; they have no ids.
+
+        Args:
+            match: A digest of the tool and its arguments.
+        """
+        if not hasattr(self.owner, "call_id"):  # a step that is tried again makes the same calls
+            return ""
+        self.calls = self.calls or Counter()
+        self.calls[match] += 1
+        number = self.calls[match]
+        return f"#{number}" if number > 1 else ""
 
     def mark_live(self) -> None:
         """Mark the frame and its parents as making a call that no earlier attempt has completed."""
@@ -202,12 +216,23 @@ class Place(NamedTuple):
         helper: The Agno helper that makes the call; None for the agent itself.
         home: The scope of the caller.
         at: The number of messages before the call, and the call's id.
+        match: A digest of the tool and its arguments.
     """
 
     owner: Frame
     helper: str | None
     home: Scope
     at: str
+    match: str
+
+    @property
+    def mark(self) -> str:
+        """A digest that is equal for the same call in every attempt, and for no other call."""
+        return digest([self.home.key, self.at, self.match])
+
+    def call_id(self, call: Any) -> str:
+        """Return the id of a call in events; one that a tool's code makes has none of its own."""
+        return call.call_id or f"call_{self.mark[:16]}"
 
     @property
     def member(self) -> str | None:
@@ -215,18 +240,20 @@ class Place(NamedTuple):
         return f"agno.{self.helper}" if self.helper else self.owner.member
 
 
-def place_of(frame: Frame, turn: Turn | None, call_id: str | None) -> Place:
+def place_of(frame: Frame, turn: Turn | None, call_id: str | None, match: str = "") -> Place:
     """Return the place of a tool call.
 
     Args:
         frame: The frame of the caller: an agent or team, or a tool whose code calls another tool.
         turn: The answer that requests the call; None if code does.
         call_id: The call's id.
+        match: A digest of the tool and its arguments, given once in a call: equal calls are numbered.
     """
     owner = next((each for each in frame.path() if each.run_id), frame)
     if turn is None:
-        return Place(owner, None, frame.scope, f".{call_id or ''}")
-    return Place(owner, turn.conversation.helper, turn.conversation.scope, f"{turn.position}.{call_id or ''}")
+        return Place(owner, None, frame.scope, f".{call_id or ''}{frame.number_of(match) if match else ''}", match)
+    home = turn.conversation
+    return Place(owner, home.helper, home.scope, f"{turn.position}.{call_id or ''}", match)
 
 
 current_frame: ContextVar[Frame | None] = ContextVar("current_frame", default=None)

@@ -34,10 +34,12 @@ class ToolCall:
     def __init__(self, frame: Frame, function_call: Any) -> None:
         self._run = frame.run
         self.call = function_call
-        place = place_of(frame, current_turn.get(), function_call.call_id)
-        self._owner, self._helper, self._home, self._at = place
-        self._member = place.member
-        self._match = digest([function_call.function.name, function_call.arguments])
+        asked, turn = [function_call.function.name, function_call.arguments], current_turn.get()
+        self._place = place_of(frame, turn, function_call.call_id, digest(asked))
+        self._owner, self._helper, self._home, self._at, self._match = self._place
+        # The request may be all that an earlier attempt has stored of the code that makes the call.
+        self._home_of_request = (self._home.parent if turn is None else None) or self._home
+        self._member = self._place.member
         self._context = (function_call.function.__pydantic_private__ or {}).get("_run_context")
         self._found = session_state.found(self._state())
         self._shape: dict[str, Any] | None = None
@@ -54,8 +56,7 @@ class ToolCall:
 
     def key(self) -> str:
         """Return the idempotency key, which includes the call's place: some providers reuse call ids in every turn."""
-        place = [self._home.key, self._at, self._match]
-        return f"{self._run.record.id}:{self.call.call_id}:{digest(place)[:12]}"
+        return f"{self._run.record.id}:{self.call.call_id}:{self._place.mark[:12]}"
 
     @property
     def name(self) -> str:
@@ -70,7 +71,8 @@ class ToolCall:
         self._shape = shape_of(self.call.function)
         if self._limits.seconds is not None:
             self._deadline = self._run.loop.time() + self._limits.seconds
-        self._run.emit(self._request(), self._home, at_once=self._run.journal.is_kept)
+        scope = self._home_of_request
+        self._run.emit(self._request(), scope, at_once=self._run.journal.is_kept, call=self._home)
         if self._run.journal.is_kept and not self._run.blocks_the_loop:
             await self._run.buffer.all_stored()
 
@@ -297,14 +299,14 @@ class ToolCall:
             return []
         if not self._helper:
             self._run.usage.tools[self.name] = None
-        return [request_event(self.call.call_id, self.name, self.call.arguments, self._member)]
+        return [request_event(self._place.call_id(self.call), self.name, self.call.arguments, self._member)]
 
     def _result(self, result: Any, *, has_failed: bool) -> list[NewEvent]:
         """Return the event with the call's result."""
         if not self._is_emitted:
             return []
-        call = self.call
-        return [result_event(call.call_id, self.name, call.arguments, result, is_error=has_failed, member=self._member)]
+        call, call_id = self.call, self._place.call_id(self.call)
+        return [result_event(call_id, self.name, call.arguments, result, is_error=has_failed, member=self._member)]
 
     # side effects of a tool on session state and references
 
