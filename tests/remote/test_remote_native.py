@@ -358,13 +358,13 @@ async def test_writes_that_meet_travel_together(remote: Remote, monkeypatch: pyt
     sizes: list[int] = []
     side = remote.work._side
     assert isinstance(side, NativeWork)
-    asking = side._asking
+    client = side._client
 
     async def count(verbs: Any) -> list[Any]:
         sizes.append(len(verbs))
-        return await asking._send(verbs)
+        return await client._send(verbs)
 
-    monkeypatch.setattr(asking._batches, "_send", count)
+    monkeypatch.setattr(client._batches, "_send", count)
     chunk = [NewEvent(type=Type.Chunk, data="x")]
     stale = remote.work.emit(held[0].task.id, 9, chunk)
     outcomes = await asyncio.gather(

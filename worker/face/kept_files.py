@@ -34,7 +34,7 @@ class TaskFileStore:
         self._task_id = task_id
         self._attempt = run.attempt if run is not None and run.task_id == task_id else None
         self._known: dict[str, KeptFile] | None = None
-        self._asking = asyncio.Lock()
+        self._listing = asyncio.Lock()
 
     async def recall(self, url: str) -> "Fetched | None":
         """Return the stored content of a URL, if an earlier attempt has stored it."""
@@ -97,7 +97,7 @@ class TaskFileStore:
             return None
 
     async def _stored_files(self) -> dict[str, KeptFile]:
-        async with self._asking:
+        async with self._listing:
             if self._known is None:
                 self._known = {file.url_digest: file for file in await self._ask()}
         return self._known

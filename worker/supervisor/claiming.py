@@ -48,7 +48,7 @@ class Intake:
         self._runs = runs
         self._draining = draining
         self._task_ended = ended
-        self.serving = self._asking = serving
+        self.serving = self._serving_at_request = serving
         """The current handlers, which a reload replaces."""
         self.isolation = Isolation(platform, settings, serving.card.name, draining, self._handled)
         self._executor = Executor(platform, caller, draining, self._handled)
@@ -74,13 +74,13 @@ class Intake:
             await asyncio.sleep(0)  # runs that end immediately free their places for one larger claim
 
     def _demand(self) -> Demand:
-        self._asking = self.serving
+        self._serving_at_request = self.serving
         free = 0 if self._draining() else max(0, self._runs.places())
         return self.serving.demand(free, self._runs.busy, self.isolation.free)
 
     def _start(self, assignment: Assignment) -> None:
         agent = assignment.task.agent_id  # handlers that were replaced during the claim still run its tasks
-        handler = self.serving.handler_for(agent) or self._asking.handler_for(agent)
+        handler = self.serving.handler_for(agent) or self._serving_at_request.handler_for(agent)
         if handler is None:  # cannot happen: the demand names only served agents
             raise RuntimeError(f"no handler serves agent {assignment.task.agent_id!r}")
         execution = self._executor.prepare(assignment, operation_handler(assignment.task, handler))

@@ -45,7 +45,7 @@ from worker.words.work import (
 Status = AgentExecutionStatus
 POLL = 1.0  # seconds between checks for tasks whose retry is due
 AGENTS_SECONDS = 30.0  # how often a worker for any agent lists the agents
-ASKED_AT_ONCE = 8  # most concurrent status requests
+MAX_STATUS_REQUESTS = 8  # most concurrent status requests
 LEAVE_SECONDS = 5.0  # for all writes when leaving; a draining worker has six seconds left
 
 
@@ -64,7 +64,7 @@ class BareWork:
         self._answered = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
         self._reports: set[asyncio.Task[None]] = set()  # of finished runs
-        self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
+        self._status_requests = asyncio.Semaphore(MAX_STATUS_REQUESTS)
 
     async def register(self, card: WorkerCard) -> None:
         """Open a stream for each agent; return once the platform has registered one of them.
@@ -280,7 +280,7 @@ class BareWork:
         return True
 
     async def _status(self, task_id: str) -> Status:
-        async with self._asking:
+        async with self._status_requests:
             try:
                 return (await self._tasks.get(task_id)).status
             except TaskNotFound:

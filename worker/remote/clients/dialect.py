@@ -21,7 +21,7 @@ class Dialect:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._native: bool | None = None
-        self._asking = asyncio.Lock()
+        self._detecting = asyncio.Lock()
 
     @property
     def known(self) -> bool | None:
@@ -44,7 +44,7 @@ class Dialect:
             KeyRefused: The platform rejected the key.
             Unavailable: The platform cannot be reached.
         """
-        async with self._asking:
+        async with self._detecting:
             if self._native is None:
                 self._native = await self._ask()
         return self._native

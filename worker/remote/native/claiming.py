@@ -58,8 +58,8 @@ class Ledger(Generic[K]):
 class Claiming:
     """Claims tasks and deliveries, and keeps track of them."""
 
-    def __init__(self, asking: VerbClient, flags: Flags) -> None:
-        self._asking = asking
+    def __init__(self, client: VerbClient, flags: Flags) -> None:
+        self._client = client
         self._flags = flags
         self._tasks = Ledger[str]()  # the attempt of each, and when it was requested, by the clock of leases
         self._deliveries = Ledger[Lease]()
@@ -84,7 +84,7 @@ class Claiming:
                 body["held"] = claimed
             asked = now()
             try:
-                found = await self._unless_nudged(self._asking.single(Verb(body), worker_id, Repeat.UNSENT, seconds))
+                found = await self._unless_nudged(self._client.single(Verb(body), worker_id, Repeat.UNSENT, seconds))
             except NotFound:  # not registered, or considered dead: the next heartbeat registers the worker again
                 found = []
             if found is None:
@@ -96,13 +96,13 @@ class Claiming:
     def _demand_json(self, wanted: Demand) -> dict[str, Any]:
         """Return the demand as JSON, without ingestion tasks for a server that is too old for them."""
         body = asdict(wanted)
-        if self._asking.server_version < READS_DOCUMENTS:
+        if self._client.server_version < READS_DOCUMENTS:
             body["agents"].pop(KNOWLEDGE, None)
         return body
 
-    async def _unless_nudged(self, asking: Coroutine[Any, Any, T]) -> T | None:
+    async def _unless_nudged(self, request: Coroutine[Any, Any, T]) -> T | None:
         """Await a response. A nudge ends the wait and closes the connection, so that the server notices."""
-        answer = asyncio.create_task(asking)
+        answer = asyncio.create_task(request)
         nudge = asyncio.create_task(self._flags.flagged(NUDGE, LONGEST_WAIT_SECONDS + SPARE_SECONDS))
         try:
             await asyncio.wait([answer, nudge], return_when=asyncio.FIRST_COMPLETED)
@@ -137,7 +137,7 @@ class Claiming:
         if claimed is not None:
             names = ("subscription_id", "task_id", "claim")
             body["held"] = [dict(zip(names, lease, strict=True)) for lease in claimed]
-        found = await self._asking.single(Verb(body), worker_id, Repeat.UNSENT)
+        found = await self._client.single(Verb(body), worker_id, Repeat.UNSENT)
         deliveries = [delivery_of(each) for each in entries(found, "deliveries")]
         self._deliveries.end(dict.fromkeys(map(lease_of, deliveries)))
         return deliveries

@@ -54,10 +54,10 @@ class NativeWork:
     def __init__(self, transport: Transport, tasks: RemoteTasks, flags: Flags, heartbeats: Heartbeats) -> None:
         self._tasks = tasks
         self._flags = flags
-        self._asking = VerbClient(transport)
-        self._claiming = Claiming(self._asking, flags)
+        self._client = VerbClient(transport)
+        self._claiming = Claiming(self._client, flags)
         self._presence = NativePresence(
-            transport, self._asking.url, flags, heartbeats, self._introduce, lease=self._claiming.lease
+            transport, self._client.url, flags, heartbeats, self._introduce, lease=self._claiming.lease
         )
         self._persistent = PersistentRequests()
         self._sequence = count(1)  # numbers of writes, by which the server recognizes repeats
@@ -65,13 +65,13 @@ class NativeWork:
     async def register(self, card: WorkerCard) -> None:
         """Register the worker, then start its heartbeats and its stream of hints."""
         await self._introduce(card)
-        if self._asking.worker_id is None:
+        if self._client.worker_id is None:
             self._sequence = count(FIRST_OF_A_WORKER)
-        self._asking.worker_id = card.id
+        self._client.worker_id = card.id
         self._presence.begin(card)
 
     async def _introduce(self, card: WorkerCard) -> None:
-        await self._asking.single(Verb({"verb": "register", "card": asdict(card)}), card.id)
+        await self._client.single(Verb({"verb": "register", "card": asdict(card)}), card.id)
 
     async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
         """Claim tasks that the worker can start; the server waits until there are some."""
@@ -95,7 +95,7 @@ class NativeWork:
         verb = Verb({"verb": "journal", "task_id": task_id}, Subject(task_id=task_id))
 
         async def once() -> dict[str, str]:
-            read = await self._asking.batched(verb)
+            read = await self._client.batched(verb)
             if not isinstance(read, dict):
                 raise UnreadableRecord("a journal", "not an object")
             return await put_back(self._tasks.open_file, (_entry(key, value) for key, value in read.items()))
@@ -108,7 +108,7 @@ class NativeWork:
 
         async def once() -> list[ReceivedMessage]:
             try:
-                read = await self._asking.batched(verb)
+                read = await self._client.batched(verb)
             except ValidationError:
                 return []
             if not isinstance(read, list):
@@ -123,7 +123,7 @@ class NativeWork:
 
         async def once() -> list[str]:
             try:
-                read = await self._asking.batched(verb)
+                read = await self._client.batched(verb)
             except ValidationError:
                 return []
             if not isinstance(read, list) or not all(isinstance(each, str) for each in read):
@@ -155,7 +155,7 @@ class NativeWork:
         """
         rest, files = dict(changes), dict[str, str]()
         for name, value in changes.items():
-            if isinstance(value, str) and len(value) > LARGE_CHARACTERS and self._asking.server_version >= BY_FILE:
+            if isinstance(value, str) and len(value) > LARGE_CHARACTERS and self._client.server_version >= BY_FILE:
                 content = clean(value).encode()
                 files[name] = await self._persistent.ask(
                     task_id, f"storing a large {name}", partial(self._tasks.store_file, name, "text/plain", content)
@@ -176,7 +176,7 @@ class NativeWork:
         ]
         body = {"verb": "store_document", "task_id": task_id, "attempt": attempt, **part._asdict(), "chunks": chunks}
         verb = Verb(body, Subject(task_id=task_id, attempt=attempt))
-        await self._persistent.ask(task_id, "storing a document", lambda: self._asking.batched(verb))
+        await self._persistent.ask(task_id, "storing a document", lambda: self._client.batched(verb))
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
         """End or pause the attempt with its outcome."""
@@ -204,7 +204,7 @@ class NativeWork:
     async def children(self, task_id: str, children: Sequence[str]) -> list[TaskRecord]:
         """Return some of a task's children."""
         verb = Verb({"verb": "children", "task_id": task_id, "children": list(children)}, Subject(task_id=task_id))
-        read = await self._persistent.ask(task_id, "reading the task's children", partial(self._asking.batched, verb))
+        read = await self._persistent.ask(task_id, "reading the task's children", partial(self._client.batched, verb))
         if not isinstance(read, list):
             raise UnreadableRecord("children", "not a list")
         return [task_of(each) for each in read]
@@ -212,7 +212,7 @@ class NativeWork:
     async def providers(self) -> list[ProviderState]:
         """Return the providers whose last call failed; none from a server that is too old to track them."""
         try:
-            rows = await self._asking.batched(Verb({"verb": "providers"}))
+            rows = await self._client.batched(Verb({"verb": "providers"}))
         except ValidationError:
             return []
         return records_of(ProviderState, rows)
@@ -220,7 +220,7 @@ class NativeWork:
     async def provider_failed(self, failure: ProviderFailure) -> ProviderState | None:
         """Count a failed call of a provider."""
         try:
-            state = await self._asking.batched(Verb({"verb": "provider_failed", **asdict(failure)}))
+            state = await self._client.batched(Verb({"verb": "provider_failed", **asdict(failure)}))
             return record_of(ProviderState, state)
         except ValidationError:
             return None
@@ -228,7 +228,7 @@ class NativeWork:
     async def provider_answered(self, provider_id: str) -> None:
         """Record that a provider answers again."""
         with suppress(ValidationError):
-            await self._asking.batched(Verb({"verb": "provider_answered", "id": provider_id}))
+            await self._client.batched(Verb({"verb": "provider_answered", "id": provider_id}))
 
     async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:
         """Charge the task with a crash, and queue it again or fail it."""
@@ -251,7 +251,7 @@ class NativeWork:
             if not numbered:  # numbered when its turn comes, so that numbers grow in the order of sending
                 body = {"verb": verb, "task_id": task_id, "attempt": attempt, "sequence": next(self._sequence), **what}
                 numbered.append(Verb(body, Subject(task_id=task_id, attempt=attempt)))
-            return await self._asking.batched(numbered[0])
+            return await self._client.batched(numbered[0])
 
         return await self._persistent.ask(task_id, "storing a run's changes", once)
 
@@ -259,7 +259,7 @@ class NativeWork:
         """Return the attempts that have lost their lease, with the status of each task."""
         if not claimed:
             return {}
-        answer = await self._asking.batched(Verb({"verb": "lost", "held": dict(claimed)}))
+        answer = await self._client.batched(Verb({"verb": "lost", "held": dict(claimed)}))
         if not isinstance(answer, dict):
             raise UnreadableRecord("an answer", "not an object")
         lost = {task_id: _status(status) for task_id, status in answer.items() if task_id in claimed}
@@ -281,7 +281,7 @@ class NativeWork:
         surely = False
         try:
             verb = Verb({"verb": "settle", "delivery": named(delivery), "error": error, "final": final}, subject)
-            set_aside = bool(await self._asking.batched(verb))
+            set_aside = bool(await self._client.batched(verb))
             surely = True
         except LeaseLost:
             surely = True
@@ -292,20 +292,20 @@ class NativeWork:
 
     async def renew(self, worker_id: str) -> None:
         """Renew a worker's leases."""
-        await self._asking.single(Verb({"verb": "renew"}), worker_id)
+        await self._client.single(Verb({"verb": "renew"}), worker_id)
 
     async def report(self, worker_id: str, wear: WorkerWear) -> None:
         """Report the worker's memory use, hung threads and other signs of wear; an old server refuses the verb."""
-        await self._asking.single(Verb({"verb": "report", **asdict(wear)}), worker_id)
+        await self._client.single(Verb({"verb": "report", **asdict(wear)}), worker_id)
 
     async def drain(self, worker_id: str) -> None:
         """Report that the worker is draining."""
-        await self._asking.single(Verb({"verb": "drain"}), worker_id)
+        await self._client.single(Verb({"verb": "drain"}), worker_id)
 
     async def leave(self, worker_id: str) -> None:
         """Remove the worker from the list."""
         stream = self._presence.end(worker_id)
-        await self._asking.single(Verb({"verb": "leave"}), worker_id)
+        await self._client.single(Verb({"verb": "leave"}), worker_id)
         if stream is not None:
             stream.cancel()
             await asyncio.gather(stream, return_exceptions=True)
@@ -314,7 +314,7 @@ class NativeWork:
         """Stop all background work."""
         self._persistent.end()
         await self._presence.close()
-        await self._asking.close()
+        await self._client.close()
 
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
         """Register a listener for changed tasks; return a function that removes it."""
