@@ -12,9 +12,7 @@ from zipfile import BadZipFile
 
 from worker.bounded import Refused
 from worker.inputs.kinds import COMPOUND, ENCRYPTED, EXCEL, POWERPOINT, TYPES, WORD, ZIP
-from worker.inputs.readers.answer import ReaderLimits, ReadText
-
-PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a note
+from worker.inputs.readers.answer import PASSWORD, ReaderLimits, ReadText
 
 
 def read(content: bytes, asked: dict[str, Any]) -> bytes:

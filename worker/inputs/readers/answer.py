@@ -5,6 +5,11 @@ from typing import NamedTuple
 
 from worker.inputs.names import size_words
 
+PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a note
+MALFORMED = "it is broken, or not what it seems to be"
+DEEPEST_HEADING = 6  # of Markdown
+LONGEST_DESCRIPTION = 500  # characters of a picture's description
+
 
 @dataclass(frozen=True)
 class ReaderLimits:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from worker.inputs.readers.markup import parse_xml
+from worker.inputs.readers.markup import DRAWING, parse_xml
 from worker.inputs.readers.tables import as_table
 
 MAX_POINTS = 10_000  # per series of a chart
 _CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
-_TEXT = "{http://schemas.openxmlformats.org/drawingml/2006/main}t"
+_TEXT = f"{DRAWING}t"
 
 
 def chart(root: Any) -> str:

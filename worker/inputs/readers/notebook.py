@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from worker.bounded import Refused
-from worker.inputs.readers.answer import ReaderLimits, ReadText
+from worker.inputs.readers.answer import MALFORMED, ReaderLimits, ReadText
 
-BROKEN = "it is broken, or not what it seems to be"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -22,7 +21,7 @@ def read(content: bytes, _: ReaderLimits) -> ReadText:
         ]  # notebook formats before 4
         parts = [part for cell in cells for part in _parts(cell, str(language))]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise Refused(BROKEN) from None
+        raise Refused(MALFORMED) from None
     return ReadText("\n\n".join(part for part in parts if part.strip()))
 
 

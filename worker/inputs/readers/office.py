@@ -10,14 +10,12 @@ from xml.etree import ElementTree as ET
 from worker.bounded import Refused
 from worker.inputs.kinds import EXCEL, EXCEL_BINARY, FICTION_BOOK, OLD_EXCEL, OLD_WORD
 from worker.inputs.readers import sheets
-from worker.inputs.readers.answer import ReaderLimits, ReadText
+from worker.inputs.readers.answer import MALFORMED, PASSWORD, ReaderLimits, ReadText
 from worker.inputs.readers.markup import parse_xml
 from worker.inputs.readers.sheets import Sheet
 
 Reader = Callable[[bytes, ReaderLimits], ReadText]
 
-PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a note
-BROKEN = "it is broken, or not what it seems to be"
 _RULE = re.compile(r"\|(?: --- \|)+")
 _BAR = re.compile(r"(?<!\\)\|")
 _MIDNIGHT = re.compile(r"(?<=^\d{4}-\d\d-\d\d) 00:00:00$")
@@ -31,7 +29,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
         Refused: The document cannot be read.
     """
     if find_spec("kreuzberg") is None:  # the format's own reader has already failed
-        raise Refused(BROKEN)
+        raise Refused(MALFORMED)
     import kreuzberg
 
     wanted = kreuzberg.ExtractionConfig(output_format="markdown", use_cache=False, enable_quality_processing=False)
@@ -104,4 +102,4 @@ def _cause(message: str) -> str:
     lowered = message.lower()
     if "password" in lowered or "encrypt" in lowered:
         return PASSWORD
-    return "it unpacks to more than is allowed" if "limit exceeded" in lowered else BROKEN
+    return "it unpacks to more than is allowed" if "limit exceeded" in lowered else MALFORMED

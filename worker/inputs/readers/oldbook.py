@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.bounded import Refused
 from worker.inputs.readers import office, sheets
-from worker.inputs.readers.answer import ReaderLimits, ReadText
+from worker.inputs.readers.answer import PASSWORD, ReaderLimits, ReadText
 from worker.inputs.readers.cells import format_cell
 from worker.inputs.readers.sheets import Row, Sheet, letters
 
@@ -30,7 +30,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
         )
     except xlrd.biffh.XLRDError as error:
         if "encrypted" in str(error):
-            raise Refused(office.PASSWORD) from None
+            raise Refused(PASSWORD) from None
         raise
     share = max(limits.characters // max(book.nsheets, 1), 1)
     return sheets.answer([_sheet(book, number, share) for number in range(book.nsheets)])

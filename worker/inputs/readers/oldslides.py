@@ -13,12 +13,11 @@ from typing import NamedTuple
 from worker.bounded import Refused
 from worker.inputs.names import one_line
 from worker.inputs.readers import office, within
-from worker.inputs.readers.answer import ReaderLimits, ReadText
+from worker.inputs.readers.answer import LONGEST_DESCRIPTION, PASSWORD, ReaderLimits, ReadText
 from worker.inputs.readers.tables import as_table
 
 MAX_EDITS = 10_000  # saves of a file, each with a list of its changes
 DEEPEST = 40  # the maximum nesting of groups
-LONGEST_DESCRIPTION = 500  # characters of a picture's description
 _IS_CONTAINER = 0xF  # the version of a record that contains others, 2.3.1
 _ENCRYPTED_TOKEN, _ENCRYPTED_EDIT = 0xF3D1C4DF, 0x20  # 2.3.2; the length of an edit with a key, 2.3.3
 # Types of records, 2.13.24
@@ -82,7 +81,7 @@ class _Presentation:
             self._pictures = memoryview(storage.openstream("Pictures").read() if has_pictures else b"")
         token, edit = struct.unpack_from("<II", current, 12)
         if token == _ENCRYPTED_TOKEN:
-            raise Refused(office.PASSWORD)
+            raise Refused(PASSWORD)
         self._places = dict[int, int]()
         document = self._at(self._places[self._follow(edit)])
         if document.type != _DOCUMENT:
@@ -125,7 +124,7 @@ class _Presentation:
             if found.type != _EDIT:
                 raise ValueError
             if len(found.content) >= _ENCRYPTED_EDIT:
-                raise Refused(office.PASSWORD)
+                raise Refused(PASSWORD)
             edit, directory, number = struct.unpack_from("<III", found.content, 8)
             document = document or number
             self._read_directory(self._at(directory).content)

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from worker.bounded import Refused
 from worker.inputs.readers import office, word95
-from worker.inputs.readers.answer import ReaderLimits, ReadText
+from worker.inputs.readers.answer import DEEPEST_HEADING, PASSWORD, ReaderLimits, ReadText
+from worker.inputs.readers.markup import FIELD_LINK
 from worker.inputs.readers.tables import as_table
 
 MAX_CHARACTERS = 8_000_000  # of all parts together, since pieces may repeat the same text
@@ -22,12 +23,10 @@ MAX_PAGES = 5_000  # of formatting, each for about 50 paragraphs
 _WORD, _ENCRYPTED, _SECOND_TABLE, _WORD_97 = 0xA5EC, 0x0100, 0x0200, 0x00C1  # 2.5.2
 _LENGTHS = (0x4C, 0x50, 0x54, 0x58, 0x5C, 0x60, 0x64, 0x68)  # offsets of the lengths of the parts in order, 2.5.4
 _STYLES = range(1, 10)  # the styles of headings, whatever their names, 2.4.6.5
-_DEEPEST_HEADING = 6
 _IN_TABLE, _ROW_END, _LIST, _LEVEL, _DELETED, _HIDDEN = 0x2416, 0x2417, 0x460B, 0x260A, 0x0800, 0x083C  # 2.6
 _OPERANDS = (1, 1, 2, 4, 2, 2, -1, 3)  # bytes by the highest bits of a property's number, 2.2.5.1; -1: variable
 _TABLE_DEFINITION = 0xD608
 _PARAGRAPH = re.compile(r"[^\r\x07\x0c]*[\r\x07\x0c]|[^\r\x07\x0c]+\Z")
-_LINK = re.compile(r'\s*HYPERLINK\s+"([^"\n]{1,2000})"')  # ECMA-376, part 1, 17.16.5.25
 _SIGNS = {"\x0b": "\n", "\x0e": "\n", "\x1e": "-", "\xa0": " ", "\t": "\t"}
 _BEGIN, _SEPARATE, _END, _NOTE, _COMMENT = "\x13", "\x14", "\x15", "\x02", "\x05"
 
@@ -55,7 +54,7 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a document."""
     document = _Document(content)
     if document.is_of_95:
-        return word95.read(document.main, office.PASSWORD)
+        return word95.read(document.main, PASSWORD)
     text = document.text()
     return ReadText(text) if text.strip() else office.read(content, limits)
 
@@ -79,7 +78,7 @@ class _Document:
             if kind != _WORD or version < _WORD_97:
                 raise ValueError
             if flags & _ENCRYPTED:
-                raise Refused(office.PASSWORD)
+                raise Refused(PASSWORD)
             self._table: bytes = storage.openstream("1Table" if flags & _SECOND_TABLE else "0Table").read()
         self._pieces = list(self._read_pieces())
         self._beginnings = [each.start for each in self._pieces]
@@ -239,7 +238,7 @@ class _Document:
         """Return the text at a field's mark (2.8.25): a field shows its result; the code of a link has the target."""
         if not self._fields:
             return ""
-        link = _LINK.match(self._fields[-1])
+        link = FIELD_LINK.match(self._fields[-1])
         is_open = self._fields[-1].endswith(_SEPARATE)
         if mark == _SEPARATE:
             self._fields[-1] += _SEPARATE
@@ -254,7 +253,7 @@ def _is_gone(properties: dict[int, int]) -> bool:
 
 def _mark(run: _Run) -> str:
     if run.style in _STYLES:
-        return "#" * min(run.style, _DEEPEST_HEADING) + " "
+        return "#" * min(run.style, DEEPEST_HEADING) + " "
     return "  " * min(run.properties.get(_LEVEL, 0), 8) + "- " if run.properties.get(_LIST) else ""
 
 

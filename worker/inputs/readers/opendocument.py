@@ -11,14 +11,11 @@ from worker.bounded import Refused
 from worker.inputs.kinds import OPEN_SPREADSHEET, OPEN_TEXT
 from worker.inputs.names import one_line
 from worker.inputs.readers import sheets, within
-from worker.inputs.readers.answer import ReaderLimits, ReadText
+from worker.inputs.readers.answer import DEEPEST_HEADING, LONGEST_DESCRIPTION, ReaderLimits, ReadText
 from worker.inputs.readers.containers import BROKEN, UNPACKED_BYTES, opened
 from worker.inputs.readers.markup import parse_xml
 from worker.inputs.readers.sheets import MAX_COLUMNS, Row, Sheet, letters
 from worker.inputs.readers.tables import as_table
-
-LONGEST_DESCRIPTION = 500  # characters of a picture's description
-DEEPEST_HEADING = 6
 
 
 def _name(space: str, local: str) -> str:

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from worker.bounded import Refused
-from worker.inputs.readers.answer import ReadText
+from worker.inputs.readers.answer import PASSWORD, ReadText
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
@@ -38,7 +38,6 @@ _ROOT = re.compile(rb"/Root\s+(\d{1,10}\s+\d{1,5})\s+R")
 MAX_OBJECTS = 8_388_607  # the limit of PDF (ISO 32000-1, annex C)
 _DATE = b"20000101000000+00'00'"
 _ID = re.compile(rb"(?<=/ID\[)<[0-9A-F]*><[0-9A-F]*>(?=\])")
-PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a note
 
 
 def check(content: bytes) -> int:

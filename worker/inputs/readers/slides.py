@@ -9,14 +9,11 @@ from xml.etree import ElementTree as ET
 from worker.bounded import Refused
 from worker.inputs.names import one_line
 from worker.inputs.readers import charts, within
-from worker.inputs.readers.answer import ReaderLimits, ReadText
+from worker.inputs.readers.answer import LONGEST_DESCRIPTION, ReaderLimits, ReadText
 from worker.inputs.readers.containers import BROKEN
-from worker.inputs.readers.markup import parse_xml
+from worker.inputs.readers.markup import DRAWING, RELATIONSHIPS, parse_xml
 from worker.inputs.readers.tables import as_table
 
-_BLIP = "{http://schemas.openxmlformats.org/drawingml/2006/main}blip"
-_EMBEDDED = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}embed"
-LONGEST_DESCRIPTION = 500  # characters of a picture's description
 _GROUP, _PICTURE, _DIAGRAM_DATA = 6, 13, "diagramData"  # of MSO_SHAPE_TYPE; the end of a relationship's type
 
 
@@ -36,8 +33,8 @@ def read(content: bytes, limits: ReaderLimits) -> ReadText:
 def _pictures(presentation: Any) -> Iterator[tuple[str, bytes]]:
     """Iterate over the pictures of the slides in order."""
     for number, slide in enumerate(presentation.slides, 1):
-        for element in slide.element.iter(_BLIP):
-            relation = slide.part.rels.get(element.get(_EMBEDDED))
+        for element in slide.element.iter(f"{DRAWING}blip"):
+            relation = slide.part.rels.get(element.get(f"{RELATIONSHIPS}embed"))
             if relation is not None and not relation.is_external:
                 part = relation.target_part
                 yield f"slide {number} {str(part.partname).rpartition('/')[2]}", part.blob

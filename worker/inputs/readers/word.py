@@ -5,7 +5,6 @@ relationships.
 """
 
 import io
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,23 +13,18 @@ from worker.inputs.decoding import text_encoding
 from worker.inputs.kinds import EMAIL, WEB_ARCHIVE
 from worker.inputs.names import one_line
 from worker.inputs.readers import charts, mail, web, within
-from worker.inputs.readers.answer import ReaderLimits, ReadText
+from worker.inputs.readers.answer import DEEPEST_HEADING, LONGEST_DESCRIPTION, ReaderLimits, ReadText
 from worker.inputs.readers.containers import BROKEN
-from worker.inputs.readers.markup import parse_xml
+from worker.inputs.readers.markup import DRAWING, FIELD_LINK, RELATIONSHIPS, parse_xml
 from worker.inputs.readers.tables import as_table
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
-_LINKS = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
-_DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _VML = "{urn:schemas-microsoft-com:vml}"
-_DEEPEST_HEADING = 6
-LONGEST_DESCRIPTION = 500  # characters of a picture's description
 MAX_SPANNED = 50  # columns spanned by one cell
 _CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}chart"
 _DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}relIds"
 _LEFT_OUT = {f"{_W}del", f"{_W}moveFrom", f"{_MC}Fallback", f"{_W}pPr", f"{_W}rPr", f"{_W}sdtPr"}
-_LINK = re.compile(r'\s*HYPERLINK\s+"([^"\n]{1,2000})"')  # 17.16.5.25
 
 
 def read(content: bytes, limits: ReaderLimits) -> ReadText:
@@ -74,9 +68,9 @@ class _Document:
     def pictures(self) -> Iterator[tuple[str, bytes]]:
         """Iterate over the pictures of the body in its order; each is a part named by a relationship."""
         for element in _parsed(self._main.blob).iter():
-            if element.tag not in {f"{_DRAWING}blip", f"{_VML}imagedata"}:
+            if element.tag not in {f"{DRAWING}blip", f"{_VML}imagedata"}:
                 continue
-            relation = self._main.rels.get(element.get(f"{_LINKS}embed") or element.get(f"{_LINKS}id"))
+            relation = self._main.rels.get(element.get(f"{RELATIONSHIPS}embed") or element.get(f"{RELATIONSHIPS}id"))
             if relation is not None and not relation.is_external:
                 yield str(relation.target_part.partname), relation.target_part.blob
 
@@ -112,7 +106,7 @@ class _Document:
                 if name == "title":
                     self._headings[key] = 1
                 elif level != name and level.isdigit():
-                    self._headings[key] = min(int(level), _DEEPEST_HEADING)
+                    self._headings[key] = min(int(level), DEEPEST_HEADING)
                 elif style.find(f"{_W}pPr/{_W}numPr") is not None:
                     self._lists.add(key)
 
@@ -162,7 +156,7 @@ class _Document:
             elif tag in {_CHART, _DIAGRAM}:
                 behind += self._drawn(child)
             elif tag == f"{_W}hyperlink":
-                words, target = "".join(self._inline(child, behind)), self._links.get(child.get(f"{_LINKS}id"))
+                words, target = "".join(self._inline(child, behind)), self._links.get(child.get(f"{RELATIONSHIPS}id"))
                 yield f"[{words}]({target})" if target and words.strip() and target != words else words
             else:
                 yield from self._inline(child, behind)
@@ -198,7 +192,7 @@ class _Document:
         if mark == "begin":
             self._fields.append("")
             return ""
-        link = _LINK.match(self._fields[-1]) if self._fields else None
+        link = FIELD_LINK.match(self._fields[-1]) if self._fields else None
         if mark == "end" and self._fields:
             self._fields.pop()
         if link is None:
@@ -207,7 +201,7 @@ class _Document:
 
     def _drawn(self, element: Any) -> Iterator[str]:
         """Iterate over the text of a chart or diagram, which is a part of its own."""
-        relation = self._main.rels.get(element.get(f"{_LINKS}id") or element.get(f"{_LINKS}dm"))
+        relation = self._main.rels.get(element.get(f"{RELATIONSHIPS}id") or element.get(f"{RELATIONSHIPS}dm"))
         if relation is None or relation.is_external:
             return
         blob = relation.target_part.blob
@@ -218,7 +212,7 @@ class _Document:
 
     def _chunk(self, element: Any) -> str:
         """Return an embedded document of another format (17.17.2.1), such as a web page saved as a Word document."""
-        relation = self._main.rels.get(element.get(f"{_LINKS}id"))
+        relation = self._main.rels.get(element.get(f"{RELATIONSHIPS}id"))
         if relation is None or relation.is_external:
             return ""
         blob, kind = relation.target_part.blob, str(relation.target_part.content_type).partition(";")[0]

@@ -11,7 +11,7 @@ from worker.inputs.readers import charts, office, sheets, within
 from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.cells import format_cell
 from worker.inputs.readers.containers import BROKEN
-from worker.inputs.readers.markup import parse_xml
+from worker.inputs.readers.markup import DRAWING, RELATIONSHIPS, parse_xml
 from worker.inputs.readers.sheets import Row, Sheet
 
 _PIECE = 1024 * 1024  # bytes of a sheet searched at a time
@@ -20,9 +20,7 @@ _WITHOUT_RESULT = re.compile(
     rb"(?:</(?:\w+:)?f>|<(?:\w+:)?f(?: [^<>]*)?/>)\s*(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></|</(?:\w+:)?c>)"
 )
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-_DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _SHAPE = "{http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing}sp"
-_EMBEDDED = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}embed"
 _THREADED = re.compile(r"\[Threaded comment\].*?(?:Comment|Kommentar|Commentaire):\s*", re.DOTALL)
 
 
@@ -118,7 +116,7 @@ class _Workbook:
         """Iterate over the words of shapes, and the titles of charts, whose numbers are in the cells."""
         for path, root in self._parts_of(_path(sheet), "drawing"):
             for shape in root.iter(_SHAPE):
-                words = " ".join(each.text or "" for each in shape.iter(f"{_DRAWING}t")).strip()
+                words = " ".join(each.text or "" for each in shape.iter(f"{DRAWING}t")).strip()
                 if words:
                     yield f"Text box: {words}"
             for _, chart in self._parts_of(path, "chart"):
@@ -129,8 +127,8 @@ class _Workbook:
         for sheet in self._sheets:
             for path, root in self._parts_of(_path(sheet), "drawing"):
                 named = self._related(path)
-                for each in root.iter(f"{_DRAWING}blip"):
-                    target = named.get(each.get(_EMBEDDED) or "", ("", ""))[1]
+                for each in root.iter(f"{DRAWING}blip"):
+                    target = named.get(each.get(f"{RELATIONSHIPS}embed") or "", ("", ""))[1]
                     if target in self._names:
                         yield f"{sheet.title} {target.rpartition('/')[2]}", self._archive.read(target)
 
