@@ -13,7 +13,6 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from tests.remote.test_remote_parsers import ANYTHING, JSONS, TASK, TEXTS, records
-from worker.engine.verbs.keys import digest_of
 from worker.server.bare import agent, fit
 from worker.server.identity.links import Links
 from worker.server.limits.request_bounds import PathMiddleware
@@ -23,6 +22,7 @@ from worker.server.streams import bare_deliveries
 from worker.wire import bodies as wire_bodies
 from worker.wire import deliveries, forms, verbs, workers
 from worker.words.agents import AgentRecord
+from worker.words.digests import digest_of
 from worker.words.errors import ModuleException, ValidationError
 from worker.words.ids import is_id
 from worker.words.tasks import NewTask, TaskRecord

@@ -1,4 +1,4 @@
-"""Short digests of JSON values, by which later attempts recognize the work of earlier ones."""
+"""Digests of texts, and short ones of JSON values, by which later attempts recognize the work of earlier ones."""
 
 import hashlib
 import json
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 _text = json.JSONEncoder(separators=(",", ":"), sort_keys=True, default=str).encode
 
 CHARACTERS = 24  # 96 bits, enough to distinguish the calls of one task
+
+
+def digest_of(text: str) -> str:
+    """Return the SHA-256 digest of a text, which is stored and compared in place of a key or another secret."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def digest(value: Any) -> str:

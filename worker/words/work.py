@@ -1,11 +1,11 @@
 """Values exchanged between a worker and its platform: its identity and capacity, and the work assigned to it."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from worker.words.conversations import Mode
+from worker.words.digests import digest_of
 from worker.words.events import TaskUpdateEvent
 from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
 from worker.words.statuses import TaskUpdateEventType
@@ -182,4 +182,4 @@ class KeptFile:
 
 def url_digest(url: str) -> str:
     """Return the digest that stands for a file's URL, since the URL may contain a signature that must stay secret."""
-    return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
+    return digest_of(url)

@@ -1,6 +1,5 @@
 """Keys of the HTTP server, its own secrets, and idempotency keys of creates."""
 
-import hashlib
 import os
 import secrets
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from worker.engine.database.statements import keys as sql_keys
 from worker.engine.database.statements import presence as sql_presence
 from worker.engine.verbs.audit import EngineAudit
 from worker.words.actors import AuditAction
+from worker.words.digests import digest_of
 from worker.words.errors import Conflict, NotFound
 from worker.words.ids import check_id, new_id
 from worker.words.invisible_characters import name_of
@@ -23,11 +23,6 @@ from worker.words.texts import clean
 KEY_BYTES = 32  # 256 random bits cannot be guessed, so one round of SHA-256 suffices, and a slow hash adds nothing
 SECRET_BYTES = 32
 NOTED = "had a key"  # the name of a row among the secrets which shows that a server had a key of its own
-
-
-def digest_of(key: str) -> str:
-    """Return the digest that is stored of a key."""
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class EngineKeys:

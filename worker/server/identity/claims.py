@@ -5,13 +5,13 @@ with the same key, or one that has read a worker's id, therefore counts as a dif
 protocol and of older versions send no secret and are identified by their key and their worker id.
 """
 
-import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
 
 from worker.contracts import AccessScope, Claimant, WorkerSession
 from worker.server.identity.access import Access
+from worker.words.digests import digest_of
 from worker.words.errors import Conflict, LeaseLost, NotFound
 
 HEADER = "x-worker-session"
@@ -176,8 +176,3 @@ class Claims:
         claimed = await self._access.organization.presence.delivered_to(task_id, subscription_id, claim)
         if not any(self._is_own(each) for each in claimed):
             raise LeaseLost(task_id, claim)
-
-
-def digest_of(secret: str) -> str:
-    """Return the SHA-256 digest that is stored in place of a session's secret."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

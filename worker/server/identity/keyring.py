@@ -13,6 +13,7 @@ from worker.contracts import NO_KEY, SERVER_KEY, Host, Key
 from worker.server.identity.access import Access, Unauthorized
 from worker.server.timings import ServerTimings
 from worker.settings import Settings
+from worker.words.digests import digest_of
 from worker.words.errors import ModuleException, NotFound
 from worker.words.notices import LegacyKeysFound, NoKeyLeft, announce
 from worker.words.roles import Role
@@ -293,8 +294,3 @@ class Keyring:
         if none_left and not self._said_none_left:
             announce(NoKeyLeft())
         self._said_none_left = none_left
-
-
-def digest_of(key: str) -> str:
-    """Return the SHA-256 digest that is stored and compared in place of a key."""
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from worker.server.identity.access import Unauthorized
-from worker.server.identity.keyring import digest_of
+from worker.words.digests import digest_of
 from worker.words.errors import ModuleException
 
 ADDRESSES = 10_000  # most addresses that are tracked; the least recent are dropped
