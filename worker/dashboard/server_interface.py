@@ -10,8 +10,9 @@ from starlette.types import Scope as Connection
 
 from worker.contracts import AccessRule, AccessScope, Key, Organization
 from worker.words.errors import ModuleException
-from worker.words.requests import InputRequest, OfAgents
+from worker.words.requests import InputRequest
 from worker.words.roles import Role
+from worker.words.task_lists import OfAgents
 from worker.words.tasks import TaskRecord
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from worker.words.records import Words
 from worker.words.statuses import AgentExecutionStatus, OutputFormat
+from worker.words.task_lists import AgentsQuery
 from worker.words.tasks import User
 
 Mode = Literal["queue", "parallel", "reject", "replace", "steer"]
@@ -85,29 +86,18 @@ class ConversationItem(Words):
     newest_at: datetime
 
 
-class ConversationQuery(Words):
+class ConversationQuery(AgentsQuery):
     """Filters and paging for a list of conversations, newest task first, or for the turns of one conversation.
 
     Args:
-        agent_id: Only this agent's tasks; None means any agent's.
-        agents: Only these agents' tasks; None means any agent's.
         user_id: Only tasks done for this user.
         limit: The maximum number, 1 to 1,000; for one conversation, its newest tasks.
         before: Only tasks created earlier. To page on, pass the ``newest_at`` of the last conversation.
     """
 
-    agent_id: str | None = None
-    agents: tuple[str, ...] | None = None
     user_id: str | None = None
     limit: int = Field(default=100, ge=1, le=1000)
     before: datetime | None = None
 
     WINDOW: ClassVar[int] = 10_000
     """The number of tasks, newest first, that a list of conversations searches."""
-
-    @property
-    def wanted(self) -> tuple[str, ...] | None:
-        """The agents that pass both filters; None means all."""
-        if self.agent_id is None:
-            return self.agents
-        return (self.agent_id,) if self.agents is None or self.agent_id in self.agents else ()

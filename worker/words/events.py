@@ -108,7 +108,7 @@ class Note(Words):
     kind: str = "note"
 
 
-class TaskUpdateEvent(BaseModel):
+class TaskUpdateEvent(Words):
     """One event of a task.
 
     ``data`` is the whole task for ``task_created``, ``task_updated`` and ``task_finished``, a ``ToolCallRequest``,
@@ -126,10 +126,6 @@ class TaskUpdateEvent(BaseModel):
     data: Any = None
     number: int | None = None  # 1, 2, 3 … per task, without gaps; None if the platform does not number events
     attempt: int | None = None  # the attempt that emitted it
-
-    def model_dump_safe(self, **options: Any) -> dict[str, Any]:
-        """Return the event as JSON values; options as for ``model_dump``."""
-        return self.model_dump(mode="json", **options)
 
 
 class NewEvent(BaseModel):

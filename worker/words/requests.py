@@ -7,15 +7,14 @@ ever applied to a question that nobody has seen.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from worker.words.conversations import ConversationQuery
 from worker.words.digests import digest
 from worker.words.errors import Conflict, NotFound, ValidationError
 from worker.words.records import Words
-from worker.words.task_lists import TaskQuery
+from worker.words.task_lists import AgentsQuery
 from worker.words.texts import plain
 
 REQUESTS = "requests"
@@ -158,31 +157,16 @@ class OpenRequest(InputRequest):
     text: str | None = None
 
 
-class RequestQuery(Words):
+class RequestQuery(AgentsQuery):
     """Filters and paging for open requests; those that have waited longest come first.
 
     Args:
-        agent_id: Only requests of this agent's tasks; None means any agent's.
-        agents: Only requests of these agents' tasks; None means any agent's.
         limit: The maximum number of tasks, 1 to 1,000.
         after: The id of the last task of the previous page.
     """
 
-    agent_id: str | None = None
-    agents: tuple[str, ...] | None = None
     limit: int = Field(default=100, ge=1, le=1000)
     after: str | None = None
-
-    @property
-    def wanted(self) -> tuple[str, ...] | None:
-        """The agents that pass both filters; None means all."""
-        if self.agent_id is None:
-            return self.agents
-        return (self.agent_id,) if self.agents is None or self.agent_id in self.agents else ()
-
-
-OfAgents = TypeVar("OfAgents", TaskQuery, RequestQuery, ConversationQuery)
-"""A query that can be restricted to some agents."""
 
 
 def requests_of(hitl_request: Mapping[str, Any] | None) -> list[InputRequest]:

@@ -1,7 +1,7 @@
 """Lists of tasks: filters, paging and items."""
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -63,12 +63,33 @@ class TaskFilter(Words):
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
-class TaskQuery(TaskFilter):
+class AgentsQuery(Words):
+    """Filters of every list that can be restricted to some agents.
+
+    Args:
+        agent_id: Only this agent's tasks, or what belongs to them; None means any agent's.
+        agents: Only those of these agents; None means any agent's.
+    """
+
+    agent_id: str | None = None
+    agents: tuple[str, ...] | None = None
+
+    @property
+    def wanted(self) -> tuple[str, ...] | None:
+        """The agents that pass both filters; None means all."""
+        if self.agent_id is None:
+            return self.agents
+        return (self.agent_id,) if self.agents is None or self.agent_id in self.agents else ()
+
+
+OfAgents = TypeVar("OfAgents", bound=AgentsQuery)
+"""A query that can be restricted to some agents."""
+
+
+class TaskQuery(AgentsQuery, TaskFilter):
     """Filters and paging for a list of tasks, newest first. A task must match every filter given.
 
     Args:
-        agent_id: Only this agent's tasks.
-        agents: Only these agents' tasks; None means any agent's.
         user_id: Only tasks done for this user.
         status: Only tasks in this status.
         statuses: Only tasks in one of these statuses; empty means any.
@@ -77,8 +98,6 @@ class TaskQuery(TaskFilter):
     or of each agent if several are given. Beyond ASCII, case is ignored as far as the database's locale supports it.
     """
 
-    agent_id: str | None = None
-    agents: tuple[str, ...] | None = None
     user_id: str | None = None
     status: AgentExecutionStatus | None = None
     statuses: tuple[AgentExecutionStatus, ...] = ()

@@ -118,10 +118,9 @@ def _lay_lanes(asked: _Asked, query: TaskQuery) -> bool:
 
 
 def _wanted(query: TaskQuery) -> tuple[list[str] | None, list[str] | None]:
-    agents: list[str] | None = None if query.agents is None else list(query.agents)
-    if query.agent_id is not None:
-        agents = [query.agent_id] if agents is None or query.agent_id in agents else []
-    agents = agents and list(dict.fromkeys(clean(each) for each in agents))  # an agent named twice is one lane
+    agents: list[str] | None = None
+    if query.wanted is not None:
+        agents = list(dict.fromkeys(clean(each) for each in query.wanted))  # an agent named twice is one lane
     statuses: list[str] | None = list(dict.fromkeys(query.statuses)) or None
     if query.error_code is not None:  # completed tasks have none, and need not be read
         statuses = [each for each in statuses or AgentExecutionStatus if each is not AgentExecutionStatus.Completed]

@@ -7,8 +7,8 @@ from worker.contracts import NO_KEY, AccessRule, AccessScope, Organization
 from worker.words.errors import AgentNotFound, FileNotStored, ModuleException, TaskNotFound
 from worker.words.knowledge import KnowledgeBaseNotFound, ingestion_of
 from worker.words.references import Reference
-from worker.words.requests import OfAgents
 from worker.words.roles import Role
+from worker.words.task_lists import OfAgents
 from worker.words.tasks import TaskRecord
 
 
