@@ -60,7 +60,8 @@ def position() -> Position:
     return threading.get_ident(), task
 
 
-def _running_loop() -> "asyncio.AbstractEventLoop | None":
+def running_loop() -> "asyncio.AbstractEventLoop | None":
+    """Return the loop that is running in this thread, if any."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -184,7 +185,7 @@ class Run:
     answer_within: float | None = None
     unanswered: Unanswered | None = None
     claimed: datetime | None = None
-    loop: "asyncio.AbstractEventLoop | None" = field(default_factory=_running_loop)
+    loop: "asyncio.AbstractEventLoop | None" = field(default_factory=running_loop)
     _begun: float = field(default_factory=time.monotonic)
     used: list[Usage] = field(default_factory=list[Usage])
     bare: BareRuns = field(default_factory=BareRuns)
@@ -193,7 +194,7 @@ class Run:
 
     def is_on_loop(self) -> bool:
         """Return whether the current code runs on the run's loop, and so must not block on work of that loop."""
-        return _running_loop() is self.loop
+        return running_loop() is self.loop
 
     def now(self) -> datetime:
         """Return the time by the platform's clock, as far as known, since this machine's clock may be wrong."""

@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
 from worker.contracts import Platform
+from worker.current import running_loop
 from worker.face.configuration import Configuration
 from worker.face.platform_loops import Call, Closer, PlatformLoop, ThreadLoop
 from worker.face.pump import Source, drain, drain_async, pass_on
@@ -226,14 +227,6 @@ async def aiterate(source: Source[T], configuration: Configuration | None = None
 def iterate(source: Source[T], configuration: Configuration | None = None) -> Generator[T, None, None]:
     """Sync version of ``aiterate``."""
     yield from drain(_submit, source, configuration)
-
-
-def running_loop() -> Loop | None:
-    """Return the loop that is running in this thread, if any."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _submit(work: Callable[[PlatformLoop], Coroutine[Any, Any, T]]) -> Future[T]:

@@ -2,12 +2,11 @@
 
 from typing import Any, cast
 
+from worker.remote.clients.verbs import UNKNOWN_ROUTE
 from worker.remote.http.transport import Transport
 from worker.wire.records import decode
 from worker.words.deliveries import DeliveryQuery, DeliveryRetry, FailedDelivery
 from worker.words.errors import ModuleException, Unsupported
-
-UNKNOWN_ROUTE = frozenset({404, 405})
 
 
 class RemoteDeliveries:

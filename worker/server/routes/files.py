@@ -17,13 +17,13 @@ from worker.server.limits.json_bodies import JsonRoute
 from worker.server.routes.common import KEY, Admitted, MaybeAdmitted, answers, base_of, service_of
 from worker.words.artifacts import Artifact
 from worker.words.errors import ModuleException, ValidationError
+from worker.words.media_types import UNKNOWN
 from worker.words.work import KeptFile, StoredFile
 
 router = APIRouter(tags=["files"], route_class=JsonRoute)
 
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}(;\s*charset=[\w-]{1,32})?", re.ASCII)
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
-UNKNOWN = "application/octet-stream"
 FORM = "multipart/form-data"
 FORM_FIELDS = 20  # other fields of the form, which are ignored
 
