@@ -58,9 +58,14 @@ def test_a_pass_is_compared_only_where_its_baseline_passes() -> None:
 
 
 def test_text_is_compared_as_a_whole_however_it_was_streamed() -> None:
-    for kind in ("RunContent", "RunIntermediateContent"):
-        pieces = [{"event": kind, "agent_id": "a", "content": each} for each in ("one ", "two")]
-        whole = [{"event": kind, "agent_id": "a", "content": "one two"}]
+    kinds = (
+        ("RunContent", "content"),
+        ("RunIntermediateContent", "content"),
+        ("ReasoningContentDelta", "reasoning_content"),
+    )
+    for kind, name in kinds:
+        pieces = [{"event": kind, "agent_id": "a", name: each} for each in ("one ", "two")]
+        whole = [{"event": kind, "agent_id": "a", name: "one two"}]
         other = [{"event": kind, "agent_id": "b", "content": "two"}]
         assert settled({"events": pieces}) == settled({"events": whole})
         assert settled({"events": [pieces[0], *other]}) != settled({"events": whole})

@@ -11,8 +11,10 @@ TIMES = frozenset(
 MADE_UP = frozenset({"child_run_id", "approval_id", "run_id", "parent_run_id", "workflow_run_id", "task_id"})
 OF_BRANCHES = frozenset({"runs", "member_responses", "step_executor_runs"})
 """Lists of runs that may have gone on side by side: they are compared by who made them."""
-TEXTS = ("RunContent", "RunIntermediateContent")
+TEXTS = ("RunContent", "RunIntermediateContent", "ReasoningContentDelta")
 """How the events of a streamed text end."""
+PIECES = ("content", "reasoning_content")
+"""Where these events have it."""
 CHANGING = re.compile(
     r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"  # a UUID
     r"|\b(?:run|task)-?\d+\.\d+\.[0-9a-f]{12}"  # our ids of runs
@@ -59,14 +61,15 @@ def _joined(events: list[Any]) -> list[Any]:
         is_text = isinstance(event, dict) and str(event.get("event")).endswith(TEXTS)
         before = made[-1] if made else None
         if is_text and isinstance(before, dict) and _without_text(before) == _without_text(event):
-            made[-1] = {**before, "content": f"{before.get('content') or ''}{event.get('content') or ''}"}
+            said = {each: f"{before.get(each) or ''}{event.get(each) or ''}" for each in PIECES if each in event}
+            made[-1] = {**before, **said}
         else:
             made.append(event)
     return made
 
 
 def _without_text(event: dict[str, Any]) -> dict[str, Any]:
-    return {key: each for key, each in event.items() if key not in TIMES | {"content"}}
+    return {key: each for key, each in event.items() if key not in TIMES.union(PIECES)}
 
 
 def _maker(run: Any) -> str:
@@ -98,7 +101,8 @@ def events_of(items: Sequence[Any]) -> dict[str, list[str]]:
         if name.endswith(TEXTS):
             if not getattr(item, "parent_run_id", None):  # a member's is not given again: readers have had it
                 who = str(getattr(item, "agent_name", None) or getattr(item, "team_name", None) or "")
-                texts.setdefault((name, who), []).append(str(content or ""))
+                text = content or (getattr(item, "reasoning_content", None) if name.endswith("Delta") else None)
+                texts.setdefault((name, who), []).append(str(text or ""))
             continue
         tool = getattr(item, "tool", None)
         about = [getattr(tool, each, None) for each in ("tool_name", "tool_args", "result")] if tool is not None else []
