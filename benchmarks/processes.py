@@ -111,7 +111,7 @@ async def _serve(count: int, *, warm: bool, bare: bool) -> None:
     subscribe(count_ends)
     if warm:
         await benchmarks.handlers.warm_up()
-    garbage.spare()
+    garbage.tune()
     supervisor = Supervisor(platform, default, settings)
     running = asyncio.create_task(supervisor.run())
     await supervisor.ready()

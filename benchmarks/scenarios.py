@@ -246,7 +246,7 @@ def latency_lines(where: str, began: dict[str, float], starts: dict[str, float],
 @asynccontextmanager
 async def serving(platform: Platform, registry: Registry) -> AsyncGenerator[Supervisor]:
     """Run a supervisor in this process, as a worker does."""
-    garbage.spare()
+    garbage.tune()
     supervisor = Supervisor(platform, registry, Settings(concurrency=50, drain_seconds=1))
     running = asyncio.create_task(supervisor.run())
     await supervisor.ready()

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from tests.agents.attempts import Task
 from tests.support import free_port, process_lives, wait_until
 from worker.agents.errors import AgentFailed
-from worker.agents.instrumentation import connections
+from worker.agents.instrumentation.tool_calls import connections
 from worker.testing import Call, ScriptedModel
 from worker.words.retry import is_retryable
 

@@ -8,7 +8,7 @@ from agno.tools import tool
 
 from tests.agents.attempts import Task
 from tests.agents.runs import Runner
-from worker.agents.instrumentation.long_results import CHARACTERS, budget_of
+from worker.agents.instrumentation.tool_calls.long_results import CHARACTERS, budget_of
 from worker.testing import Call, ScriptedModel
 
 PAGE = "x" * 3_000_000

@@ -17,7 +17,7 @@ from agno.models.message import Message
 from agno.utils import tokens
 
 from worker import Task, run_agent
-from worker.agents.instrumentation import media
+from worker.agents.instrumentation.storage import media
 from worker.testing import Call, ScriptedModel, run_handler
 
 pytestmark = pytest.mark.usefixtures("environment", "worker_platform")

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from worker.agents.answers.errors import SilentModel
 from worker.agents.answers.reading import Reading
-from worker.agents.instrumentation.model_answers import NOT_IN_PIECES, append_piece, pack
-from worker.agents.instrumentation.silence import read_stream
+from worker.agents.instrumentation.model_calls.model_answers import NOT_IN_PIECES, append_piece, pack
+from worker.agents.instrumentation.model_calls.silence import read_stream
 from worker.agents.translation.values import unpacked
 from worker.testing import ScriptedModel
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.agents.instrumentation import bare_model_calls, calling_models
+from worker.agents.instrumentation.model_calls import calling_models
+from worker.agents.instrumentation.runs import bare_model_calls
 
 
 @pytest.fixture

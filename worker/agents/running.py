@@ -13,13 +13,13 @@ from worker.agents.errors import AgentFailed, ResultInvalid
 from worker.agents.event_buffer import Emit, EventBuffer, Written, plain
 from worker.agents.history import with_history
 from worker.agents.instrumentation import Frame, installed, within
-from worker.agents.instrumentation.connections import close_servers
-from worker.agents.instrumentation.failed_steps import failures_raised
 from worker.agents.instrumentation.identities import config_of, input_of, model_of, name_of
-from worker.agents.instrumentation.run_outcomes import begin, end
-from worker.agents.instrumentation.runs import name_members
-from worker.agents.instrumentation.step_pauses import continued
+from worker.agents.instrumentation.runs.nested_runs import name_members
+from worker.agents.instrumentation.runs.run_outcomes import begin, end
+from worker.agents.instrumentation.steps.failed_steps import failures_raised
+from worker.agents.instrumentation.steps.step_pauses import continued
 from worker.agents.instrumentation.sync_code import has_plain_database
+from worker.agents.instrumentation.tool_calls.connections import close_servers
 from worker.agents.journal import CallSite, Entry, Identity, Journal, not_reused
 from worker.agents.journal.call_sites import CodePlace, call_site
 from worker.agents.models.clients import close_clients

@@ -20,7 +20,7 @@ from worker.current import Position, current_call_key, position
 from worker.words.digests import digest
 
 if TYPE_CHECKING:
-    from worker.agents.instrumentation.step_pauses import PausedWorkflow
+    from worker.agents.instrumentation.steps.step_pauses import PausedWorkflow
     from worker.agents.runs.agent_run import AgentRun
 
 T = TypeVar("T")

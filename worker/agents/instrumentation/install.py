@@ -14,8 +14,8 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
-from worker.agents.instrumentation.hooks.places import Hook, Original
 from worker.agents.instrumentation.hooks.table import HOOKS
+from worker.agents.instrumentation.places import Hook, Original
 from worker.threads import in_thread
 from worker.words.errors import ConfigurationError
 

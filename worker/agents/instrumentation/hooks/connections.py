@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from worker.agents.instrumentation import connections, knowledge, sync_code
+from worker.agents.instrumentation import sync_code
 from worker.agents.instrumentation.frames import current_frame
-from worker.agents.instrumentation.hooks.places import Original
+from worker.agents.instrumentation.places import Original
+from worker.agents.instrumentation.storage import knowledge
+from worker.agents.instrumentation.tool_calls import connections
 
 
 def connect_servers(original: Original) -> Original:

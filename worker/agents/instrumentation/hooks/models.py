@@ -4,18 +4,14 @@ import functools
 import threading
 from typing import Any, cast
 
-from worker.agents.instrumentation import (
-    bare_model_calls,
-    bare_notes,
-    calling_models,
-    media,
-    model_answers,
-    other_loops,
-)
-from worker.agents.instrumentation.callers import caller_of
+from worker.agents.instrumentation import bare_notes, other_loops
 from worker.agents.instrumentation.frames import Frame, current_frame
-from worker.agents.instrumentation.hooks.places import Original
-from worker.agents.instrumentation.model_calls import ModelCall
+from worker.agents.instrumentation.model_calls import calling_models, model_answers
+from worker.agents.instrumentation.model_calls.callers import caller_of
+from worker.agents.instrumentation.model_calls.model_call import ModelCall
+from worker.agents.instrumentation.places import Original
+from worker.agents.instrumentation.runs import bare_model_calls
+from worker.agents.instrumentation.storage import media
 from worker.agents.models.models import stand_in
 
 

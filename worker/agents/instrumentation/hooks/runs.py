@@ -3,11 +3,13 @@
 from functools import partial
 from typing import Any
 
-from worker.agents.instrumentation import bare_notes, bare_runs, exits, failed_steps, other_loops, runs, sync_code
+from worker.agents.instrumentation import bare_notes, exits, other_loops, sync_code
 from worker.agents.instrumentation.frames import current_frame
-from worker.agents.instrumentation.hooks.places import Original
 from worker.agents.instrumentation.identities import character_of
+from worker.agents.instrumentation.places import Original
+from worker.agents.instrumentation.runs import bare_runs, nested_runs
 from worker.agents.instrumentation.stable_ids import give_id, remember
+from worker.agents.instrumentation.steps import failed_steps
 from worker.current import run_in_hand
 
 
@@ -25,7 +27,7 @@ def run(original: Original) -> Original:
             )
         if frame.owner is self:  # the frame's own run, not a nested one
             return original(self, *arguments, **options)
-        made = other_loops.on_run_loop(frame, runs.run(frame, original, self, arguments, options))
+        made = other_loops.on_run_loop(frame, nested_runs.run(frame, original, self, arguments, options))
         return exits.guarded_result(made, with_cancelled=False)
 
     return hook
@@ -59,7 +61,7 @@ def step(original: Original) -> Original:
         elif frame is None:
             result = failed_steps.execute(self, partial(original, own, *arguments, **options), None, options)
         else:
-            result = runs.step(frame, original, own, arguments, options)
+            result = nested_runs.step(frame, original, own, arguments, options)
         return exits.guarded_result(result)
 
     return hook
@@ -97,6 +99,6 @@ def background(original: Any) -> Any:
 
     def hook(self: Any) -> Any:
         executor = original.fget(self)
-        return executor if current_frame.get() is None else runs.Inheriting(executor)
+        return executor if current_frame.get() is None else nested_runs.Inheriting(executor)
 
     return property(hook)

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from worker.agents.instrumentation import records, sessions, sync_code
+from worker.agents.instrumentation import sync_code
 from worker.agents.instrumentation.frames import current_frame
-from worker.agents.instrumentation.hooks.places import Original
+from worker.agents.instrumentation.places import Original
+from worker.agents.instrumentation.storage import records, sessions
 
 
 def session(original: Original) -> Original:

@@ -1,26 +1,18 @@
 """The list of all hooks. Each function that creates a hook documents the hook's purpose."""
 
-from worker.agents.instrumentation import (
-    compaction,
-    ignored_failures,
-    knowledge,
-    long_results,
-    media,
-    pauses,
-    refused_calls,
-    runs,
-    steering,
-    step_pauses,
-    step_reviews,
-    sync_code,
-)
+from worker.agents.instrumentation import sync_code
 from worker.agents.instrumentation.hooks import connections as connections_hooks
 from worker.agents.instrumentation.hooks import models as models_hooks
 from worker.agents.instrumentation.hooks import runs as runs_hooks
 from worker.agents.instrumentation.hooks import storage as storage_hooks
 from worker.agents.instrumentation.hooks import tools as tools_hooks
-from worker.agents.instrumentation.hooks.places import Hook
+from worker.agents.instrumentation.model_calls import steering
+from worker.agents.instrumentation.places import Hook
+from worker.agents.instrumentation.runs import nested_runs
 from worker.agents.instrumentation.stable_ids import fence, time_or_stable, uuid4_or_stable
+from worker.agents.instrumentation.steps import step_pauses, step_reviews
+from worker.agents.instrumentation.storage import compaction, ignored_failures, knowledge, media
+from worker.agents.instrumentation.tool_calls import long_results, pauses, refused_calls
 
 BASE = "agno.models.base"
 
@@ -142,7 +134,7 @@ HOOKS: tuple[Hook, ...] = (
     Hook("agno.knowledge.knowledge", "Knowledge", "search", knowledge.search_sync),
     Hook("agno.knowledge.knowledge", "Knowledge", "asearch", knowledge.search),
     Hook(FUNCTION, "FunctionCall", "_aexecute", sync_code.tool_execution),
-    Hook("agno.workflow.parallel", "Parallel", "_aggregate_results", runs.joined),
+    Hook("agno.workflow.parallel", "Parallel", "_aggregate_results", nested_runs.joined),
     Hook("agno.workflow.condition", "Condition", "_aevaluate_condition", sync_code.attributes("evaluator")),
     Hook("agno.workflow.router", "Router", "_aroute_steps", sync_code.attributes("selector")),
     Hook("agno.workflow.loop", "Loop", "_aevaluate_end_condition", sync_code.attributes("end_condition")),

@@ -3,9 +3,10 @@
 import inspect
 from typing import Any
 
-from worker.agents.instrumentation import bare_notes, calling_tools, exits
+from worker.agents.instrumentation import bare_notes, exits
 from worker.agents.instrumentation.frames import Frame, current_frame
-from worker.agents.instrumentation.hooks.places import Original
+from worker.agents.instrumentation.places import Original
+from worker.agents.instrumentation.tool_calls import calling_tools
 
 
 def tool_call(original: Original) -> Original:

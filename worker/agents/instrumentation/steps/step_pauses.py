@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from worker.agents.errors import AgentFailed
 from worker.agents.instrumentation.frames import Frame, current_frame
-from worker.agents.instrumentation.pauses import AskedField, form
+from worker.agents.instrumentation.tool_calls.pauses import AskedField, form
 from worker.words.requests import InputAnswer, InputRequest, RequestKind
 
 Original = Callable[..., Any]

@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from worker.agents.event_buffer import plain
-from worker.agents.instrumentation import session_state
 from worker.agents.instrumentation.frames import Frame
+from worker.agents.instrumentation.tool_calls import session_state
 from worker.agents.translation.values import is_json, packed, unpacked
 from worker.words.digests import digest
 

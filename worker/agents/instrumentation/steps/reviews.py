@@ -9,7 +9,7 @@ from typing import Any
 
 from worker.agents.errors import AgentFailed
 from worker.agents.instrumentation.frames import Frame
-from worker.agents.instrumentation.step_pauses import request_of_error, requests_of_step
+from worker.agents.instrumentation.steps.step_pauses import request_of_error, requests_of_step
 from worker.words.requests import InputAnswer, InputRequest
 
 

@@ -20,10 +20,16 @@ from worker.agents.answers.errors import AnswerError
 from worker.agents.answers.reading import Reading, current_reading, read_answers_of
 from worker.agents.errors import ensure_message, is_prevented_call, provider_is_away
 from worker.agents.instrumentation.bare_notes import failed, usage_of
-from worker.agents.instrumentation.bare_runs import owners
-from worker.agents.instrumentation.callers import caller_of
 from worker.agents.instrumentation.frames import has_configured_recovery
-from worker.agents.instrumentation.silence import AT_ONCE, read_stream, read_stream_sync, within, within_sync
+from worker.agents.instrumentation.model_calls.callers import caller_of
+from worker.agents.instrumentation.model_calls.silence import (
+    AT_ONCE,
+    read_stream,
+    read_stream_sync,
+    within,
+    within_sync,
+)
+from worker.agents.instrumentation.runs.bare_runs import owners
 from worker.agents.models import providers
 from worker.agents.models.clients import disable_retries, prepare_client
 from worker.agents.runs.bounds import bounds_of

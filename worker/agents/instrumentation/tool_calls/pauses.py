@@ -12,8 +12,9 @@ from copy import copy
 from functools import partial
 from typing import Any
 
-from worker.agents.instrumentation import records, refused_calls
 from worker.agents.instrumentation.frames import Frame, current_frame, current_turn, place_of
+from worker.agents.instrumentation.storage import records
+from worker.agents.instrumentation.tool_calls import refused_calls
 from worker.words.requests import InputAnswer, InputRequest, RequestKind
 
 Original = Callable[..., Any]

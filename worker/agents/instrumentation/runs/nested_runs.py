@@ -7,11 +7,10 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any
 
-from worker.agents.instrumentation import failed_steps, step_functions, step_pauses, step_reviews
-from worker.agents.instrumentation.callers import is_agno
 from worker.agents.instrumentation.frames import Frame, step_retries, streamed, streamed_sync, within
 from worker.agents.instrumentation.identities import character_of, config_of, input_of, model_of, name_of
-from worker.agents.instrumentation.run_outcomes import (
+from worker.agents.instrumentation.model_calls.callers import is_agno
+from worker.agents.instrumentation.runs.run_outcomes import (
     RunOutcome,
     begin,
     begun,
@@ -23,6 +22,7 @@ from worker.agents.instrumentation.run_outcomes import (
     report_cancellation,
 )
 from worker.agents.instrumentation.stable_ids import give_id
+from worker.agents.instrumentation.steps import failed_steps, step_functions, step_pauses, step_reviews
 from worker.agents.journal import CallSite, Identity
 from worker.agents.journal.call_sites import CodePlace, call_site
 from worker.agents.overrides import for_run_within, is_of_workflow, without_users

@@ -4,8 +4,8 @@ from functools import partial
 from typing import Any
 
 from worker.agents.event_buffer import plain
-from worker.agents.instrumentation.callers import Caller, caller_of
 from worker.agents.instrumentation.frames import Frame
+from worker.agents.instrumentation.model_calls.callers import Caller, caller_of
 from worker.agents.journal import Identity
 from worker.agents.runs.conversation import Conversation, counts, is_system, said_in, system_text
 from worker.words.digests import as_it_is, digest

@@ -7,8 +7,14 @@ from typing import Any
 
 from worker.agents.answers.completeness import call_model, call_model_sync
 from worker.agents.answers.reading import current_reading
-from worker.agents.instrumentation.model_calls import ModelCall
-from worker.agents.instrumentation.silence import AT_ONCE, read_stream, read_stream_sync, within, within_sync
+from worker.agents.instrumentation.model_calls.model_call import ModelCall
+from worker.agents.instrumentation.model_calls.silence import (
+    AT_ONCE,
+    read_stream,
+    read_stream_sync,
+    within,
+    within_sync,
+)
 from worker.agents.models.clients import disable_retries, prepare_client
 from worker.words.watching import watched
 

@@ -7,12 +7,18 @@ from copy import copy
 from typing import Any
 
 from worker.agents.errors import failed_tool
-from worker.agents.instrumentation import session_state
 from worker.agents.instrumentation.frames import UNKNOWN, Frame, current_turn, place_of, streamed, streamed_sync
-from worker.agents.instrumentation.shown_results import ShownResult
 from worker.agents.instrumentation.time_limits import until, until_sync
-from worker.agents.instrumentation.tool_outcomes import RAISED, is_streamed, pack_outcome, pack_result
-from worker.agents.instrumentation.tool_texts import ToolText, broken_off, each_of, with_events, without_events
+from worker.agents.instrumentation.tool_calls import session_state
+from worker.agents.instrumentation.tool_calls.shown_results import ShownResult
+from worker.agents.instrumentation.tool_calls.tool_outcomes import RAISED, is_streamed, pack_outcome, pack_result
+from worker.agents.instrumentation.tool_calls.tool_texts import (
+    ToolText,
+    broken_off,
+    each_of,
+    with_events,
+    without_events,
+)
 from worker.agents.journal import Entry, Identity, Scope
 from worker.agents.runs.loops import BEYOND
 from worker.agents.tools.tools import declared, has_state, is_redone, lost_state, name_of_toolkit, shape_of

@@ -11,10 +11,10 @@ from worker.agents.answers.reading import Reading, read_answers_of
 from worker.agents.answers.unstreamed import ParsedCall
 from worker.agents.errors import ensure_message
 from worker.agents.event_buffer import Written
-from worker.agents.instrumentation import steering
-from worker.agents.instrumentation.callers import ANSWERING, Caller
 from worker.agents.instrumentation.frames import Frame, Turn, current_turn
-from worker.agents.instrumentation.model_answers import (
+from worker.agents.instrumentation.model_calls import steering
+from worker.agents.instrumentation.model_calls.callers import ANSWERING, Caller
+from worker.agents.instrumentation.model_calls.model_answers import (
     MADE_ANEW,
     NOT_IN_PIECES,
     append_piece,
@@ -23,7 +23,7 @@ from worker.agents.instrumentation.model_answers import (
     failure_of,
     pack,
 )
-from worker.agents.instrumentation.model_conversations import conversation_of, tool_names
+from worker.agents.instrumentation.model_calls.model_conversations import conversation_of, tool_names
 from worker.agents.journal.rows import Number
 from worker.agents.models.models import stand_in
 from worker.agents.models.providers import provider_of

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from worker.agents.instrumentation import failed_steps
 from worker.agents.instrumentation.identities import name_of
+from worker.agents.instrumentation.steps import failed_steps
 from worker.agents.overrides import without_users
 from worker.agents.runs.endings import ERRORS, PAUSES
 from worker.agents.runs.failures import no_users

@@ -10,9 +10,9 @@ from contextlib import aclosing
 from functools import partial, wraps
 from typing import Any
 
-from worker.agents.instrumentation import failed_steps
 from worker.agents.instrumentation.frames import Frame, current_frame
-from worker.agents.instrumentation.reviews import Review, asks_about_errors, review_of
+from worker.agents.instrumentation.steps import failed_steps
+from worker.agents.instrumentation.steps.reviews import Review, asks_about_errors, review_of
 from worker.agents.journal import Identity
 
 Original = Callable[..., Any]

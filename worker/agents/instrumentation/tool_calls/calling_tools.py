@@ -6,8 +6,8 @@ from typing import Any
 
 from worker.agents.instrumentation.frames import Frame, current_frame, within
 from worker.agents.instrumentation.time_limits import TookTooLong, in_time, in_time_sync
-from worker.agents.instrumentation.tool_calls import ToolCall
-from worker.agents.instrumentation.tool_outcomes import failure, no_time, raised_or, stopping
+from worker.agents.instrumentation.tool_calls.tool_call import ToolCall
+from worker.agents.instrumentation.tool_calls.tool_outcomes import failure, no_time, raised_or, stopping
 from worker.words.watching import ToolCalled, watched
 
 

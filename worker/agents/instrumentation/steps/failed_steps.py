@@ -14,7 +14,7 @@ from typing import Any
 from worker.agents.errors import FailedStep
 from worker.agents.instrumentation import bare_notes
 from worker.agents.instrumentation.frames import Frame
-from worker.agents.instrumentation.reviews import asks_about_errors
+from worker.agents.instrumentation.steps.reviews import asks_about_errors
 from worker.words.classification import message_of
 
 

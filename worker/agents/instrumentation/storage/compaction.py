@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 
 from worker.agents.instrumentation.frames import Frame, current_frame
-from worker.agents.instrumentation.hooks.places import Original
-from worker.agents.instrumentation.sessions import is_from_earlier_attempt
+from worker.agents.instrumentation.places import Original
 from worker.agents.instrumentation.stable_ids import id_from_seed
+from worker.agents.instrumentation.storage.sessions import is_from_earlier_attempt
 
 Record = dict[str, Any]
 """A row of Agno's table."""

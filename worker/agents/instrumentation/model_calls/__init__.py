@@ -1,0 +1,1 @@
+"""Model calls: answered from the journal or made, read, checked and journaled."""

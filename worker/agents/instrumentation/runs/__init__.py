@@ -1,0 +1,1 @@
+"""Nested runs, and runs that a handler makes without `run_agent`."""

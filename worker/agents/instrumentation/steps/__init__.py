@@ -1,0 +1,1 @@
+"""Steps of workflows: functions, failures, and steps that wait for a person."""
