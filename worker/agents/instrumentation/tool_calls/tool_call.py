@@ -9,16 +9,9 @@ from typing import Any
 from worker.agents.errors import failed_tool
 from worker.agents.instrumentation.frames import UNKNOWN, Frame, current_turn, place_of, streamed, streamed_sync
 from worker.agents.instrumentation.time_limits import until, until_sync
-from worker.agents.instrumentation.tool_calls import session_state
+from worker.agents.instrumentation.tool_calls import session_state, tool_texts
 from worker.agents.instrumentation.tool_calls.shown_results import ShownResult
 from worker.agents.instrumentation.tool_calls.tool_outcomes import RAISED, is_streamed, pack_outcome, pack_result
-from worker.agents.instrumentation.tool_calls.tool_texts import (
-    ToolText,
-    broken_off,
-    each_of,
-    with_events,
-    without_events,
-)
 from worker.agents.journal import Entry, Identity, Scope
 from worker.agents.runs.loops import BEYOND
 from worker.agents.tools.tools import declared, has_state, is_redone, lost_state, name_of_toolkit, shape_of
@@ -186,7 +179,7 @@ class ToolCall:
         if success:
             call.result = self._result_of(entry)
         elif "shown" in value:  # Agno learns of the failure when it has shown the text, as in the earlier attempt
-            success, call.result = True, broken_off(self._shown.again(value["shown"], entry), value["error"])
+            success, call.result = True, tool_texts.broken_off(self._shown.again(value["shown"], entry), value["error"])
         else:
             call.error, call.result = value["error"], self._shown.again(None, entry)
         if "raised" in value:
@@ -208,10 +201,10 @@ class ToolCall:
         if "events" not in value:
             return self._shown.again(unpacked(value["agno"]) if "agno" in value else value["result"], entry)
         text, events = value["result"], value["events"]
-        shown = self._shown.again(without_events(text, events), entry)
-        return with_events(text, events, type(shown))
+        shown = self._shown.again(tool_texts.without_events(text, events), entry)
+        return tool_texts.with_events(text, events, type(shown))
 
-    def _breaks_off(self, text: ToolText, error: Exception) -> None:
+    def _breaks_off(self, text: tool_texts.ToolText, error: Exception) -> None:
         """Journal that a call has failed while it streamed its result."""
         shown = {"shown": text.shown} if self._shown.is_shown else {}
         self._note({"error": str(error), **shown}, str(error), has_failed=True)
@@ -230,10 +223,10 @@ class ToolCall:
 
     async def _followed(self, source: Any) -> AsyncIterator[Any]:
         """Pass on the items that a tool yields; the text that Agno makes of them is the result."""
-        text = ToolText(self._said)
+        text = tool_texts.ToolText(self._said)
         self._shown.begin()
         try:
-            items = each_of(source)
+            items = tool_texts.each_of(source)
             if self._deadline is not None:
                 items = until(self._deadline, items, self.too_long)
             async for item in streamed(items, self.frame, self.key):
@@ -248,7 +241,7 @@ class ToolCall:
 
     def _followed_sync(self, source: Iterator[Any]) -> Iterator[Any]:
         """Sync version of ``_followed``."""
-        text = ToolText(self._said)
+        text = tool_texts.ToolText(self._said)
         self._run.call(self._shown.begin)
         try:
             if self._deadline is not None:
@@ -263,7 +256,7 @@ class ToolCall:
         if rest:
             yield rest
 
-    def _rest_of(self, text: "ToolText") -> str:
+    def _rest_of(self, text: tool_texts.ToolText) -> str:
         """Return the text that a call has to yield to match its earlier result; journal the result if it is new."""
         if text.before is None or self.frame.is_live:
             self._note(text.packed(), text.passed + text.held)
