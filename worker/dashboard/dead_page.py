@@ -40,10 +40,8 @@ async def retry(context: RequestContext) -> Response:
 async def deliveries(context: RequestContext) -> Response:
     """List failed deliveries."""
     before = context.request.query_params.get("before")
-    agents = sorted(context.access.agents) if context.access.agents is not None else None
-    found = await context.access.organization.deliveries.find(
-        DeliveryQuery(agents=agents, limit=PAGE + 1, before=before or None)
-    )
+    query = DeliveryQuery(limit=PAGE + 1, before=before or None)
+    found = await context.access.organization.deliveries.find(context.access.within(query))
     more = found[PAGE - 1].id if len(found) > PAGE else None
     return await context.page("deliveries.html", items=found[:PAGE], next=more, is_first=not before)
 
@@ -52,7 +50,6 @@ async def retry_deliveries(context: RequestContext) -> Response:
     """Retry the selected deliveries."""
     form = await context.form()
     ids = [each for each in form.getlist("delivery")[:PAGE] if isinstance(each, str)]
-    agents = sorted(context.access.agents) if context.access.agents is not None else None
     if ids:
-        await context.access.organization.deliveries.retry(DeliveryRetry(ids=ids, agents=agents))
+        await context.access.organization.deliveries.retry(context.access.within(DeliveryRetry(ids=ids)))
     return await context.go("/ui/deliveries", notice="deliveries")

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from worker.words.actors import AuditAction, Door
 from worker.words.records import Words
+from worker.words.task_lists import ReachQuery
 
 
 class AuditEntry(Words):
@@ -38,7 +39,7 @@ class AuditEntry(Words):
     details: dict[str, Any] | None = None
 
 
-class AuditQuery(Words):
+class AuditQuery(ReachQuery):
     """Filters and paging for audit entries. An entry must match every filter given.
 
     Args:
@@ -48,7 +49,6 @@ class AuditQuery(Words):
         address: Only actions from this address.
         after: Only actions at this time or later.
         until: Only actions before this time.
-        agents: Only actions on these agents, which are those that a key may reach.
         limit: The maximum number of entries, 1 to 1,000.
         before: The id of the last entry of the previous page.
     """
@@ -59,6 +59,5 @@ class AuditQuery(Words):
     address: str | None = None
     after: datetime | None = None
     until: datetime | None = None
-    agents: list[str] | None = None
     limit: int = Field(default=100, ge=1, le=1000)
     before: str | None = None

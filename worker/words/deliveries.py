@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from worker.words.records import Words
 from worker.words.statuses import DeliveryState
+from worker.words.task_lists import AgentsQuery
 
 
 class FailedDelivery(Words):
@@ -34,17 +35,11 @@ class FailedDelivery(Words):
     set_aside_at: datetime | None = None
 
 
-class DeliveryFilter(Words):
-    """Filters for deliveries. A delivery must match every filter given.
-
-    Args:
-        agents: Only deliveries of these agents' tasks, which are those that a key may reach.
-    """
+class DeliveryFilter(AgentsQuery):
+    """Filters for deliveries. A delivery must match every filter given."""
 
     handler: str | None = None
     task_id: str | None = None
-    agent_id: str | None = None
-    agents: list[str] | None = None
 
 
 class DeliveryQuery(DeliveryFilter):

@@ -63,16 +63,24 @@ class TaskFilter(Words):
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
-class AgentsQuery(Words):
+class ReachQuery(Words):
+    """The filter of every list that a key may be able to reach only in part.
+
+    Args:
+        agents: Only what belongs to these agents; None means any agent.
+    """
+
+    agents: tuple[str, ...] | None = None
+
+
+class AgentsQuery(ReachQuery):
     """Filters of every list that can be restricted to some agents.
 
     Args:
         agent_id: Only this agent's tasks, or what belongs to them; None means any agent's.
-        agents: Only those of these agents; None means any agent's.
     """
 
     agent_id: str | None = None
-    agents: tuple[str, ...] | None = None
 
     @property
     def wanted(self) -> tuple[str, ...] | None:
@@ -82,7 +90,7 @@ class AgentsQuery(Words):
         return (self.agent_id,) if self.agents is None or self.agent_id in self.agents else ()
 
 
-OfAgents = TypeVar("OfAgents", bound=AgentsQuery)
+OfAgents = TypeVar("OfAgents", bound=ReachQuery)
 """A query that can be restricted to some agents."""
 
 

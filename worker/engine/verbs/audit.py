@@ -120,7 +120,8 @@ class EngineAudit:
     async def find(self, query: AuditQuery) -> list[AuditEntry]:
         """Return the matching lines, the newest first."""
         asked: dict[str, Any] = {
-            name: clean(value) if isinstance(value, str) else value for name, value in query.model_dump().items()
+            name: clean(value) if isinstance(value, str) else value
+            for name, value in query.model_dump(mode="json").items()
         }
         return [
             AuditEntry.model_validate(row)

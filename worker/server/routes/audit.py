@@ -46,8 +46,7 @@ async def audit(
         address=address or None,
         after=after,
         until=until,
-        agents=None if access.agents is None else sorted(access.agents),
         limit=limit,
         before=before or None,
     )
-    return answers(list[AuditEntry], await access.organization.tasks.audit(query))
+    return answers(list[AuditEntry], await access.organization.tasks.audit(access.within(query)))

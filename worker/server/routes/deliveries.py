@@ -40,20 +40,12 @@ class RetryBody(OwnBody):
 
     @model_validator(mode="after")
     def _is_not_empty(self) -> "RetryBody":
-        self.selection(None)
+        self.selection()
         return self
 
-    def selection(self, agents: frozenset[str] | None) -> DeliveryRetry:
-        """Return the selection, limited to the agents that a key can reach."""
-        reach = None if agents is None else sorted(agents)
-        return DeliveryRetry(
-            ids=self.ids,
-            handler=self.handler,
-            task_id=self.task_id,
-            agent_id=self.agent_id,
-            all=self.all,
-            agents=reach,
-        )
+    def selection(self) -> DeliveryRetry:
+        """Return the selection."""
+        return DeliveryRetry(**self.model_dump())
 
 
 class Retried(BaseModel):
@@ -81,12 +73,11 @@ async def deliveries(
         agent_id=agent_id or None,
         limit=limit,
         before=before,
-        agents=None if access.agents is None else sorted(access.agents),
     )
-    return answers(list[FailedDelivery], await access.organization.deliveries.find(query))
+    return answers(list[FailedDelivery], await access.organization.deliveries.find(access.within(query)))
 
 
 @router.post("/deliveries/retry", responses=documented())
 async def retry(access: Admitted, body: RetryBody) -> Retried:
     """Retry deliveries that were set aside; deliveries in any other state are ignored."""
-    return Retried(retried=await access.organization.deliveries.retry(body.selection(access.agents)))
+    return Retried(retried=await access.organization.deliveries.retry(access.within(body.selection())))
