@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from worker.agents.runs.failures import missing
 from worker.agents.tools.tools import runs_others
 from worker.agents.translation.tool_events import request_event, result_event
 from worker.current import Run, run_in_hand
@@ -42,10 +41,3 @@ def failed(error: BaseException) -> None:
     run = current_attempt()
     if run is not None:
         run.bare.failures.append(error)
-
-
-def note_missing_or_stop(what: str, error: BaseException) -> None:
-    """Note something that a handler's own run continues without."""
-    run = current_attempt()
-    if run is not None:
-        run.bare.note(missing(what, error))

@@ -9,6 +9,7 @@ from typing import Any
 from worker.agents.errors import ensure_message
 from worker.agents.instrumentation import bare_notes
 from worker.agents.instrumentation.frames import current_frame
+from worker.agents.runs.failures import missing
 from worker.threads import own_process
 
 
@@ -46,19 +47,31 @@ def _tell(function: Callable[..., Any], error: Exception, *, agno_ignores_failur
     Raises:
         CancelledError: Another attempt repeats the call.
     """
+    ensure_message(error)
     frame = current_frame.get()
     if frame is None:
-        ensure_message(error)
         bare_notes.failed(error)
-        if agno_ignores_failure and not _decides(error):
-            bare_notes.note_missing_or_stop(_name(function), error)
-        return
-    ensure_message(error)
-    run = frame.run
-    run.failures.append(error)
-    if not agno_ignores_failure or _decides(error):
-        return
-    run.note_missing_or_stop(_name(function), error, has_configured_recovery=frame.has_configured_recovery())
+    else:
+        frame.run.failures.append(error)
+    if agno_ignores_failure and not _decides(error):
+        note_missing_or_stop(_name(function), error)
+
+
+def note_missing_or_stop(who: str, error: BaseException) -> None:
+    """Emit a note that the current run continues without a part that failed.
+
+    Args:
+        who: The part that failed.
+        error: The error.
+
+    Raises:
+        CancelledError: The run does not continue: the attempt ends.
+    """
+    frame, attempt = current_frame.get(), bare_notes.current_attempt()
+    if frame is not None:
+        frame.run.note_missing_or_stop(who, error, has_configured_recovery=frame.has_configured_recovery())
+    elif attempt is not None:
+        attempt.bare.note(missing(who, error))
 
 
 def _name(function: Callable[..., Any]) -> str:

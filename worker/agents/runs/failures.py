@@ -71,7 +71,9 @@ class RunFailures(RunEvents):
         """
         if self.attempt is not None:
             is_final = self.attempt.required and not classify(error).is_retryable
-            cause = AgentFailed(required_failed(who, error), error) if is_final else error
+            cause = (
+                AgentFailed(f"{who} failed, but is required: {message_of(error)[:1000]}", error) if is_final else error
+            )
             self.attempt.stopping.set(REASON_RETRY, cause)
         return asyncio.CancelledError(REASON_RETRY)
 
@@ -197,8 +199,3 @@ def missing(who: str, error: BaseException) -> NewEvent:
     """
     text = f"{who} failed, and the run continued without it: {message_to_show(error, 1000)}"
     return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "missing"})
-
-
-def required_failed(who: str, error: BaseException) -> str:
-    """Return the error text for a failed part that the handler requires."""
-    return f"{who} failed, but is required: {message_of(error)[:1000]}"

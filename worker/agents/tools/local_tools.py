@@ -80,7 +80,9 @@ class LocalTool:
             if inspect.iscoroutinefunction(entrypoint) or inspect.isasyncgenfunction(entrypoint):
                 with own_process():
                     answer = entrypoint(**arguments)
-                    return await (_gathered(answer) if isinstance(answer, AsyncIterator) else answer)
+                    if isinstance(answer, AsyncIterator):
+                        return _joined([each async for each in answer])
+                    return await answer
             answer = await in_thread(_called, entrypoint, arguments)
             return await answer if inspect.isawaitable(answer) else answer
         except pydantic.ValidationError as error:
@@ -138,10 +140,6 @@ def _may_take_long(schema: dict[str, Any]) -> bool:
 def _called(entrypoint: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     answer = entrypoint(**arguments)
     return _joined(list(answer)) if inspect.isgenerator(answer) else answer
-
-
-async def _gathered(items: AsyncIterator[Any]) -> Any:
-    return _joined([each async for each in items])
 
 
 def _joined(items: list[Any]) -> Any:

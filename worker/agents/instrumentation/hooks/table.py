@@ -117,13 +117,7 @@ HOOKS: tuple[Hook, ...] = (
     Hook("agno.agent._run", "", "aresolve_run_dependencies", sync_code.dependencies, is_shared=True),
     Hook("agno.team._run", "", "_aresolve_run_dependencies", sync_code.dependencies, is_shared=True),
     *(
-        Hook(
-            module,
-            "",
-            "aget_relevant_docs_from_knowledge",
-            connections_hooks.lookup,
-            is_shared=True,
-        )
+        Hook(module, "", "aget_relevant_docs_from_knowledge", connections_hooks.lookup, is_shared=True)
         for module in ("agno.agent._messages", "agno.team._default_tools")
     ),
     Hook("agno.media.media", "", "bytes_and_mime_from_url", media.read),

@@ -61,7 +61,7 @@ def caller_of(arguments: dict[str, Any]) -> Caller:
         arguments: The arguments with which the model is called.
     """
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way to read the call stack
-    while frame is not None and _is_between(str(frame.f_globals.get("__name__", ""))):
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(("agno.models.", "worker.")):
         frame = frame.f_back
     if frame is None:
         return USER
@@ -72,10 +72,6 @@ def caller_of(arguments: dict[str, Any]) -> Caller:
 def is_agno(module: str) -> bool:
     """Return whether a module belongs to Agno."""
     return module == "agno" or module.startswith("agno.")
-
-
-def _is_between(module: str) -> bool:
-    return module.startswith(("agno.models.", "worker."))
 
 
 @cache

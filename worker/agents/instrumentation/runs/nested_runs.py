@@ -170,7 +170,7 @@ def _opened(
         site=site,
     )
     scope = run.journal.open(frame.scope, identity, name or kind)
-    member = None if is_of_workflow(frame) else name_in_events(owner)
+    member = None if is_of_workflow(frame) else getattr(owner, "id", None) or getattr(owner, "name", None)
     child = Frame(run, owner, lambda: scope, frame, run.id_of(scope), given=given, member=member)
     child.is_made_by_user_code = site is not None
     caller = next((each.run_id for each in frame.path() if each.run_id), "")
@@ -184,11 +184,6 @@ def _opened(
 
 def _site(place: Callable[[], CodePlace]) -> CallSite:
     return CallSite(*place(), STATE)
-
-
-def name_in_events(owner: Any) -> str | None:
-    """Return the name of an agent, team or workflow in events."""
-    return getattr(owner, "id", None) or getattr(owner, "name", None)
 
 
 def _announce(frame: Frame, child: Frame) -> None:
@@ -240,11 +235,16 @@ async def _awaited(child: Frame, result: Any, key: Callable[[], str] | None) -> 
         failed = has_failed(child, answer)
     finally:
         ended(child, failed=failed)
+    await _leave(child, answer)
+    return answer
+
+
+async def _leave(child: Frame, last: Any) -> None:
+    """Report how a run or step ended, after concurrent steps if its pause keeps the caller from continuing."""
     if blocks_caller(child):
         await child.run.wait_for_concurrent_steps(child)
     pause(child)
-    report_cancellation(child, answer)
-    return answer
+    report_cancellation(child, last)
 
 
 async def _iterated(child: Frame, items: AsyncIterator[Any], key: Callable[[], str] | None) -> AsyncIterator[Any]:
@@ -263,10 +263,7 @@ async def _iterated(child: Frame, items: AsyncIterator[Any], key: Callable[[], s
         failed = outcome.failed
     finally:
         ended(child, failed=failed)
-    if blocks_caller(child):
-        await child.run.wait_for_concurrent_steps(child)
-    pause(child)
-    report_cancellation(child, outcome.cancelled)
+    await _leave(child, outcome.cancelled)
     if output is not None:
         yield output
 

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from worker.agents.errors import ensure_message
-from worker.agents.instrumentation import bare_notes
-from worker.agents.instrumentation.frames import current_frame
+from worker.agents.instrumentation.user_code import note_missing_or_stop
 
 _REPORTED = "_agno_worker_reported"  # marks an error that has been reported: callers may log it again
 _STORES = ("decision_log", "entity_memory", "learned_knowledge", "session_context", "user_memory", "user_profile")
@@ -33,17 +32,12 @@ def log_warning(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def hook(message: Any, *arguments: Any, **options: Any) -> Any:
         logged = original(message, *arguments, **options)
-        error, frame = sys.exc_info()[1], current_frame.get()
+        error = sys.exc_info()[1]
         if isinstance(error, Exception) and not getattr(error, _REPORTED, False):
             with contextlib.suppress(Exception):
                 setattr(error, _REPORTED, True)
             ensure_message(error)
-            if frame is None:
-                bare_notes.note_missing_or_stop(_what(str(message)), error)
-            else:
-                frame.run.note_missing_or_stop(
-                    _what(str(message)), error, has_configured_recovery=frame.has_configured_recovery()
-                )
+            note_missing_or_stop(_what(str(message)), error)
         return logged
 
     return hook

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from worker.agents.errors import ensure_message
-from worker.agents.instrumentation import bare_notes
 from worker.agents.instrumentation.frames import current_frame
+from worker.agents.instrumentation.user_code import note_missing_or_stop
 from worker.current import run_in_hand
 
 Original = Callable[..., Any]
@@ -66,16 +66,13 @@ def _go_without(what: str, error: Exception) -> None:
     Raises:
         CancelledError: The run does not continue: the attempt ends.
     """
-    frame = current_frame.get()
-    if frame is None:
-        ensure_message(error)
-        bare_notes.note_missing_or_stop(what, error)
-        return
-    if any(each is error for each in frame.run.failures):
-        return
     ensure_message(error)
-    frame.run.failures.append(error)
-    frame.run.note_missing_or_stop(what, error, has_configured_recovery=frame.has_configured_recovery())
+    frame = current_frame.get()
+    if frame is not None:
+        if any(each is error for each in frame.run.failures):
+            return
+        frame.run.failures.append(error)
+    note_missing_or_stop(what, error)
 
 
 class _Store:

@@ -17,8 +17,8 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
-from worker.agents.instrumentation import bare_notes
 from worker.agents.instrumentation.frames import Frame, current_frame
+from worker.agents.instrumentation.user_code import note_missing_or_stop
 from worker.current import run_in_hand
 from worker.words.errors import Unavailable
 
@@ -189,11 +189,9 @@ async def _see_to(toolkit: Any, run_context: Any) -> None:
         name = f"the MCP server {toolkit.name}"
         error = Unavailable(f"{name} cannot be reached; see the log for the reason.")
         frame = current_frame.get()
-        if frame is None:
-            bare_notes.note_missing_or_stop(name, error)
-        else:
+        if frame is not None:
             frame.run.failures.append(error)
-            frame.run.note_missing_or_stop(name, error, has_configured_recovery=frame.has_configured_recovery())
+        note_missing_or_stop(name, error)
         raise error
 
 

@@ -44,7 +44,8 @@ def pack_outcome(success: Any, call: Any, outcome: Any) -> dict[str, Any]:
     elif success is False:
         value: dict[str, Any] = {"error": call.error}
     else:
-        value = {"error": call.error, "raised": pack_raised(success)}
+        steering = {"exc": str(success), **{name: packed(getattr(success, name)) for name in RAISED}}
+        value = {"error": call.error, "raised": steering}
     media = {name: each for name in ("images", "videos", "audios", "files") if (each := getattr(outcome, name))}
     return value | ({"media": packed(media)} if media else {})
 
@@ -63,11 +64,6 @@ def tool_result() -> type:
     from agno.tools.function import ToolResult
 
     return ToolResult
-
-
-def pack_raised(raised: Any) -> dict[str, Any]:
-    """Pack the exception with which a tool steers its agent."""
-    return {"exc": str(raised), **{name: packed(getattr(raised, name)) for name in RAISED}}
 
 
 def no_time() -> Any:
