@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.contracts.bounds import bounded
-from worker.remote.clients.verbs import UNKNOWN_ROUTE, Verbs, in_path
-from worker.remote.http.refusals import Subject
+from worker.remote.clients.verbs import Verbs, in_path
+from worker.remote.http.refusals import UNKNOWN_ROUTE, Subject
 from worker.remote.http.transport import Repeat
 from worker.wire.records import decode, record_of, records_of
 from worker.words.agents import AgentRecord
@@ -39,12 +39,8 @@ class RemoteAgentVerbs(Verbs):
     async def save_agent(self, agent: AgentRecord) -> AgentRecord:
         """Create an agent, or update it under a new version number."""
         check_id(agent.id, "id")
-        try:
-            answer = await self._transport.call("PUT", f"/agents/{in_path(agent.id)}", body=agent)
-        except ModuleException as error:
-            if error.status_code in UNKNOWN_ROUTE:
-                raise self._unsupported("save agents") from None
-            raise
+        path = f"/agents/{in_path(agent.id)}"
+        answer = await self._transport.call("PUT", path, body=agent, needed_to="save agents")
         return record_of(AgentRecord, decode(answer.content, "an agent"))
 
     @bounded

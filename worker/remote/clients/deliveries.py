@@ -2,11 +2,9 @@
 
 from typing import Any, cast
 
-from worker.remote.clients.verbs import UNKNOWN_ROUTE
 from worker.remote.http.transport import Transport
 from worker.wire.records import decode
 from worker.words.deliveries import DeliveryQuery, DeliveryRetry, FailedDelivery
-from worker.words.errors import ModuleException, Unsupported
 
 
 class RemoteDeliveries:
@@ -29,10 +27,5 @@ class RemoteDeliveries:
         return int(answer["retried"])
 
     async def _request(self, method: str, url: str, what: str, *, body: Any = None, params: Any = None) -> Any:
-        try:
-            answer = await self._transport.call(method, url, body=body, params=params)
-        except ModuleException as error:
-            if error.status_code in UNKNOWN_ROUTE:
-                raise Unsupported(what, self._transport.addresses.shown) from None
-            raise
+        answer = await self._transport.call(method, url, body=body, params=params, needed_to=what)
         return decode(answer.content, "an answer")

@@ -1,7 +1,6 @@
 """Detection of a platform's protocol: the native one of our own server, or the bare protocol."""
 
 import asyncio
-from typing import Any
 
 from worker.contracts import Capabilities
 from worker.remote.http.refusals import BUSY, KEY_REFUSED
@@ -52,7 +51,8 @@ class Dialect:
     async def _ask(self) -> bool:
         try:
             answer = await self._transport.call("POST", f"{self._transport.addresses.organization}/work", body=QUESTION)
-            return _is_native(decode(answer.content, "an answer"))
+            said = decode(answer.content, "an answer")
+            return isinstance(said, dict) and isinstance(said.get("results"), list)
         except ModuleException as error:
             if error.status_code in KEY_REFUSED:  # gateways also return this for unknown routes
                 await self._transport.call("GET", "/agents/list")
@@ -60,7 +60,3 @@ class Dialect:
             if error.status_code in BUSY or 500 <= error.status_code not in (501, 502):  # noqa: PLR2004 - HTTP: a server error
                 raise
             return False
-
-
-def _is_native(answer: Any) -> bool:
-    return isinstance(answer, dict) and isinstance(answer.get("results"), list)

@@ -3,11 +3,11 @@
 from urllib.parse import quote
 
 from worker.contracts.bounds import bounded
-from worker.remote.clients.verbs import UNKNOWN_ROUTE, Verbs, task_path
+from worker.remote.clients.verbs import Verbs, task_path
 from worker.remote.http.refusals import Subject
 from worker.remote.http.transport import FILE_SECONDS
 from worker.wire.records import decode, kept_of
-from worker.words.errors import ModuleException, TooLarge, ValidationError
+from worker.words.errors import TooLarge, ValidationError
 from worker.words.limits import FILE_BYTES
 from worker.words.references import Reference
 from worker.words.work import KeptFile, StoredFile
@@ -22,19 +22,15 @@ class FileVerbs(Verbs):
             raise ValidationError(f"{name} is empty", field="file")
         if len(content) > FILE_BYTES:
             raise TooLarge(f"{name} has {len(content)} bytes; the maximum is {FILE_BYTES}")
-        try:
-            answer = await self._transport.call(
-                "POST",
-                "/files",
-                params={"name": name},
-                headers={"content-type": media_type},
-                content=content,
-                seconds=FILE_SECONDS,
-            )
-        except ModuleException as error:
-            if error.status_code in UNKNOWN_ROUTE:
-                raise self._unsupported("store files; use a URL instead") from None
-            raise
+        answer = await self._transport.call(
+            "POST",
+            "/files",
+            params={"name": name},
+            headers={"content-type": media_type},
+            content=content,
+            seconds=FILE_SECONDS,
+            needed_to="store files; use a URL instead",
+        )
         return str(decode(answer.content, "a reference")["reference"])
 
     async def open_file(self, reference: str) -> StoredFile:

@@ -8,8 +8,8 @@ from worker.contracts.bounds import bounded
 from worker.remote.clients.files import FileVerbs
 from worker.remote.clients.following import Following
 from worker.remote.clients.lists import ListVerbs
-from worker.remote.clients.verbs import EXECUTION, UNKNOWN_ROUTE, in_path, task_path
-from worker.remote.http.refusals import Subject
+from worker.remote.clients.verbs import EXECUTION, in_path, task_path
+from worker.remote.http.refusals import UNKNOWN_ROUTE, Subject
 from worker.remote.http.transport import Repeat, Unanswered
 from worker.wire.records import decode, task_of
 from worker.words.activity import AgentActivityThread

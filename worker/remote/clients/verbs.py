@@ -13,7 +13,6 @@ from worker.words.tasks import TaskRecord
 from worker.words.texts import clean
 
 EXECUTION = "/agent-execution"
-UNKNOWN_ROUTE = frozenset({404, 405})
 
 
 class Verbs:

@@ -26,6 +26,7 @@ AGAIN = BUSY | {500}
 """Statuses after which a request is retried."""
 
 KEY_REFUSED = frozenset({401, 403})
+UNKNOWN_ROUTE = frozenset({404, 405})
 TEXT_CHARACTERS = 500  # shown of a body that is not our JSON, such as a proxy's HTML page
 
 

@@ -13,9 +13,9 @@ from worker.contracts import bounds
 from worker.contracts.bounds import left
 from worker.remote.http.addresses import Addresses
 from worker.remote.http.certificates import trusted
-from worker.remote.http.refusals import AGAIN, NOTHING, Subject, body_of, refusal
+from worker.remote.http.refusals import AGAIN, NOTHING, UNKNOWN_ROUTE, Subject, body_of, refusal
 from worker.remote.timings import DEFAULT, RemoteTimings
-from worker.words.errors import ModuleException, Unavailable
+from worker.words.errors import ModuleException, Unavailable, Unsupported
 from worker.words.texts import clean, encode
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ class Transport:
         repeat: Repeat = Repeat.ALWAYS,
         seconds: float | None = None,
         redirects: bool = False,
+        needed_to: str | None = None,
     ) -> "httpx.Response":
         """Send a request, with retries.
 
@@ -147,9 +148,11 @@ class Transport:
             repeat: When the request may be retried.
             seconds: The read timeout; None means 15.
             redirects: Whether redirects within the same host are followed.
+            needed_to: What a platform cannot do if it does not know the route.
 
         Raises:
             ModuleException: The error in the response.
+            Unsupported: The platform does not know the route, and ``needed_to`` is given.
             Unavailable: There was no response.
             Unanswered: There was no response, or none within the limit of a client's call, and the platform may have
                 processed the request.
@@ -175,6 +178,8 @@ class Transport:
             async with asyncio.timeout(left()):
                 return await tries(self._try, request, subject, redirects=redirects)
         except Failed as failed:
+            if needed_to is not None and failed.error.status_code in UNKNOWN_ROUTE:
+                raise Unsupported(needed_to, self.addresses.shown) from None
             raise failed.error from failed.__cause__
         except TimeoutError:
             late = f"{self.addresses.shown} did not respond within {bounds.CALL_SECONDS:g} s"
