@@ -58,18 +58,14 @@ def wants_traceback(options: Mapping[str, Any]) -> bool:
     return bool(options.get("debug")) or os.environ.get("WORKER_LOG_LEVEL", "").lower() == "debug"
 
 
-def settings_problems(error: Any) -> list[str]:
-    """Return a line for each invalid setting: its name and the reason, without its value, which may be a secret.
+def bad_settings(error: Any) -> ConfigurationError:
+    """Return an error that stops a command: a line for each invalid setting, without its value, which may be a secret.
 
     Args:
         error: pydantic's ``ValidationError`` from ``Settings()``.
     """
-    return [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors()]
-
-
-def bad_settings(error: Any) -> ConfigurationError:
-    """Return the problems of the settings as an error that stops a command."""
-    return ConfigurationError("\n".join(settings_problems(error)))
+    problems = (f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors())
+    return ConfigurationError("\n".join(problems))
 
 
 def _say(text: str) -> None:

@@ -96,7 +96,8 @@ def develop(
 
 def check(settings: Settings, folder: Path) -> None:
     """Raise ConfigurationError if ``develop`` cannot work, before anything is started."""
-    named = [name for name, value in _elsewhere(settings) if value]
+    elsewhere = {"XPANDER_BASE_URL": settings.base_url, "XPANDER_API_KEY": settings.api_key}
+    named = [name for name, value in elsewhere.items() if value]
     if named:
         raise ConfigurationError(
             f"{' and '.join(named)} {'point' if len(named) > 1 else 'points'} to another platform, but `worker"
@@ -106,10 +107,6 @@ def check(settings: Settings, folder: Path) -> None:
     if not folder.is_dir():
         raise ConfigurationError(f"there is no folder {folder.name!r}: create it, with a module such as\n\n{FIRST}")
     check_organization_of(settings)
-
-
-def _elsewhere(settings: Settings) -> list[tuple[str, object]]:
-    return [("XPANDER_BASE_URL", settings.base_url), ("XPANDER_API_KEY", settings.api_key)]
 
 
 class Development:

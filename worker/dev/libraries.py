@@ -123,11 +123,11 @@ def _take_out_tables(modules: Modules) -> Iterator[Undo]:
         return
     imported, mapped = _values_of_others(), [each for each in _mapped_classes() if each.__module__ in modules]
     held = [value for each in modules.values() for value in _values_in(each.values(), modules)]
-    own = [each for each in (*held, *map(_table, mapped)) if id(each) not in imported]
+    own = {id(each): each for each in (*held, *map(_table, mapped)) if id(each) not in imported}.values()
     leaving = {id(each) for each in own if isinstance(each, library.MetaData)}  # created again, with its tables
     staying = [
         each
-        for each in _each_once(own)
+        for each in own
         if isinstance(each, library.Table)
         and id(each.metadata) not in leaving
         and each.metadata.tables.get(each.key) is each
@@ -138,7 +138,8 @@ def _take_out_tables(modules: Modules) -> Iterator[Undo]:
         table.metadata.remove(table)
         yield _quietly(table.metadata._add_table, table.name, table.schema, table)  # noqa: SLF001 - no public way back
     for kind in mapped:
-        names = getattr(_registry_of(kind), "_class_registry", None)
+        registry = getattr(kind, "registry", None) or getattr(kind, "_sa_registry", None)
+        names = getattr(registry, "_class_registry", None)
         if names is not None and id(getattr(kind, "metadata", None)) not in leaving and _is_named(kind, names):
             mapping: Any = sys.modules["sqlalchemy.orm.clsregistry"]
             remove, add = (_either(mapping, f"{verb}_class") for verb in ("remove", "add"))
@@ -170,20 +171,12 @@ def _either(module: Any, name: str) -> Any:
     return getattr(module, f"_{name}", None) or getattr(module, name)
 
 
-def _registry_of(kind: type) -> Any:
-    return getattr(kind, "registry", None) or getattr(kind, "_sa_registry", None)
-
-
 def _finish_mapping() -> None:
     """Let mapped classes resolve references by name while that is possible; running code continues to use them."""
     orm: Any = sys.modules.get("sqlalchemy.orm")
     if orm is not None:
         with suppress(Exception):
             orm.configure_mappers()
-
-
-def _each_once(values: Iterable[Any]) -> list[Any]:
-    return list({id(each): each for each in values}.values())
 
 
 def _quietly(function: Callable[..., Any], *arguments: Any) -> Undo:

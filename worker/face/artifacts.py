@@ -12,6 +12,7 @@ from worker.contracts import Platform
 from worker.contracts.waiting import until_answered
 from worker.current import Run
 from worker.face.journaling import work_of
+from worker.face.uploads import check_file
 from worker.settings import Settings
 from worker.words.artifacts import NAME_CHARACTERS, Artifact
 from worker.words.errors import Conflict, NotFound, TooLarge, Unsupported, ValidationError
@@ -123,12 +124,7 @@ async def _stored(platform: Platform, name: str, media_type: str, content: bytes
 
 
 def _read(path: Path) -> bytes:
-    if not path.is_file():
-        raise ValidationError(f"there is no file {str(path)!r}", field="data")
-    size, most = path.stat().st_size, Settings().file_bytes
-    if size > most:
-        raise TooLarge(f"{path.name} has {size:,} bytes; the maximum is {most:,} (WORKER_FILE_BYTES)")
-    return path.read_bytes()
+    return check_file(path, field="data").read_bytes()
 
 
 def file_name(name: str) -> str:

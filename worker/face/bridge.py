@@ -213,7 +213,7 @@ async def aiterate(source: Source[T], configuration: Configuration | None = None
     """
     home = _bridge.at_home()
     if home is not None:
-        items = pass_on(source, await home.platform(configuration))
+        items = pass_on(source(await home.platform(configuration)))
     else:
         platform_loop = _bridge.free(_waiting.get())
         items = drain_async(platform_loop, source, configuration)

@@ -1,7 +1,7 @@
 """Transfer of items from one event loop to another loop or a thread, in order, with a bounded number of items ahead."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Generator
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from queue import SimpleQueue
@@ -47,7 +47,7 @@ class Pump(Generic[T]):
     async def run(self, platform_loop: PlatformLoop) -> None:
         """Hand over all items, on the platform's loop."""
         self._loop = platform_loop.loop
-        items = pass_on(self._source, await platform_loop.platform(self._configuration))
+        items = pass_on(self._source(await platform_loop.platform(self._configuration)))
         try:
             async for item in items:
                 await self._room.acquire()
@@ -62,9 +62,8 @@ class Pump(Generic[T]):
                 self._loop.call_soon_threadsafe(self._room.release)
 
 
-async def pass_on(source: Source[T], platform: Platform) -> AsyncGenerator[T, None]:
-    """Iterate over a source on the platform's own loop, and close the source when this iterator is closed."""
-    items = source(platform)
+async def pass_on(items: AsyncIterable[T]) -> AsyncGenerator[T, None]:
+    """Iterate over items on the current loop, and close their iterator when this one is closed."""
     try:
         async for item in items:
             yield item

@@ -31,7 +31,7 @@ async def references(platform: Platform, files: Sequence[FileSource] | None) -> 
     if isinstance(files, str | os.PathLike):
         raise ValidationError("file_urls must be a list; put a single file in brackets", field="file_urls")
     checked = [
-        check_url(each) if isinstance(each, str) else await asyncio.to_thread(_check_file, Path(each))
+        check_url(each) if isinstance(each, str) else await asyncio.to_thread(check_file, Path(each))
         for each in files or ()
     ]
     return [each if isinstance(each, str) else await upload(platform, each) for each in checked]
@@ -55,7 +55,7 @@ async def upload(platform: Platform, source: FileSource | bytes, name: str | Non
     if isinstance(source, bytes):
         content, name = source, name or "file"
     else:
-        path = await asyncio.to_thread(_check_file, Path(source))
+        path = await asyncio.to_thread(check_file, Path(source))
         content, name = await asyncio.to_thread(path.read_bytes), name or path.name
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return await platform.tasks.store_file(name, media_type, content)
@@ -77,9 +77,15 @@ def check_url(text: str) -> str:
     raise ValidationError(f"{shown!r} is not a URL; pass a local file as pathlib.Path(...)", field="file_urls")
 
 
-def _check_file(path: Path) -> Path:
+def check_file(path: Path, field: str = "file_urls") -> Path:
+    """Return the path of a local file that can be stored.
+
+    Raises:
+        ValidationError: There is no such file.
+        TooLarge: The file is larger than the platform stores.
+    """
     if not path.is_file():
-        raise ValidationError(f"there is no file {str(path)!r}", field="file_urls")
+        raise ValidationError(f"there is no file {str(path)!r}", field=field)
     size, most = path.stat().st_size, Settings().file_bytes
     if size > most:
         raise TooLarge(f"{path.name} has {size:,} bytes; the maximum is {most:,} (WORKER_FILE_BYTES)")

@@ -5,7 +5,6 @@ import inspect
 import json
 from collections.abc import (
     AsyncGenerator,
-    AsyncIterable,
     AsyncIterator,
     Awaitable,
     Callable,
@@ -21,6 +20,7 @@ from worker.agents.journal import discard_text
 from worker.agents.translation.translation import Translation
 from worker.agents.translation.workflow_steps import Said
 from worker.current import Run
+from worker.face.pump import pass_on
 from worker.face.task import Task
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.statuses import WHOLE_TASK, TaskUpdateEventType
@@ -77,7 +77,7 @@ async def _stepped(items: Generator[Any, Any, Any], run: Run, in_thread: InThrea
 
 async def _followed(items: AsyncIterator[Any], run: Run, task: Task) -> Any:
     said, result = _Said(run, task), None
-    async with said, aclosing(_each(items)) as each_item:
+    async with said, aclosing(pass_on(items)) as each_item:
         async for item in each_item:
             if isinstance(item, str):
                 await said.text(item)
@@ -89,15 +89,6 @@ async def _followed(items: AsyncIterator[Any], run: Run, task: Task) -> Any:
                 result = item
         await said.rest()
     return result if result is not None else "".join(said.pieces)
-
-
-async def _each(items: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
-    try:
-        async for item in items:
-            yield item
-    finally:
-        if isinstance(items, AsyncGenerator):
-            await items.aclose()
 
 
 class _Said:

@@ -38,7 +38,7 @@ class Listening:
 
     def __init__(self, platform: Platform, handlers: list[Handler], limit: int, draining: Callable[[], bool]) -> None:
         self._platform = platform
-        self._handlers = {_subscription_of(each): each for each in handlers}
+        self._handlers = {Subscription(each.name, each.event_type, each.agent_id): each for each in handlers}
         self._limits = {subscription: each.concurrency or limit for subscription, each in self._handlers.items()}
         self._callers = {subscription: Caller(most, "listener") for subscription, most in self._limits.items()}
         self._busy: Counter[Subscription] = Counter()
@@ -154,10 +154,6 @@ class Listening:
         except Exception as error:  # noqa: BLE001 - every exception of a handler fails the delivery
             return error
         return None
-
-
-def _subscription_of(handler: Handler) -> Subscription:
-    return Subscription(handler.name, handler.event_type, handler.agent_id)
 
 
 def _is_given_up(failure: BaseException | None) -> bool:

@@ -285,9 +285,5 @@ def announce(notice: Notice) -> None:
         try:
             subscriber(notice)
         except Exception:  # noqa: BLE001 - the event has already happened, so its announcement must not fail
-            _complain()
-
-
-def _complain() -> None:
-    with suppress(Exception):
-        traceback.print_exc(file=sys.__stderr__)
+            with suppress(Exception):
+                traceback.print_exc(file=sys.__stderr__)

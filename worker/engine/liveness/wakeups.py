@@ -68,10 +68,7 @@ class Wakeups:
 
     def wake_everyone(self) -> None:
         """Wake all waiters, from any thread, because hints may have been missed."""
-        self.loop.call_soon_threadsafe(self._wake_everyone)
-
-    def _wake_everyone(self) -> None:
-        self.wake(WORK + DELIVERIES + KEYS, tuple(self._watchers))
+        self.loop.call_soon_threadsafe(lambda: self.wake(WORK + DELIVERIES + KEYS, tuple(self._watchers)))
 
     async def flagged(self, flag: str, seconds: float, seen: int, event: asyncio.Event | None = None) -> bool:
         """Wait for a flag, at most the given seconds.

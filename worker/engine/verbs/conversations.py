@@ -158,7 +158,7 @@ class Conversations:
         if mode == "reject" and is_new:
             await self._core.turns.advance([ConversationKey(self._organization, task.agent_id, conversation_id)])
             others = [each for each in await self.unfinished(task.agent_id, conversation_id) if each.id != task.id]
-            if others and await self._take_back(task.id):
+            if others and await self._core.by_index(_TAKE_BACK, {"id": task.id}):  # its turn has not come
                 _check_free(others, conversation_id)
         elif mode == "replace":
             known = sorted(await self.unfinished(task.agent_id, conversation_id), key=lambda each: each.place)
@@ -178,10 +178,6 @@ class Conversations:
         """Return a new place, at the end of every queue."""
         (row,) = await self._core.rows("select nextval('worker.places') as place")
         return row["place"]
-
-    async def _take_back(self, task_id: str) -> bool:
-        """Delete a task whose turn has not come, and return whether it was deleted."""
-        return await self._core.by_index(_TAKE_BACK, {"id": task_id}) > 0
 
 
 def _check_free(others: Sequence[Unfinished], conversation_id: str) -> None:
