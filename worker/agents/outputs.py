@@ -10,8 +10,7 @@ from worker.agents.runs.endings import Ending, check_steps, hitl_request
 from worker.current import Run
 from worker.words.bare_runs import BareRuns
 from worker.words.errors import ConfigurationError
-from worker.words.events import NewEvent, Note
-from worker.words.statuses import TaskUpdateEventType
+from worker.words.events import NewEvent, note_event
 
 ERROR_CHARACTERS = 1_000  # of an error's text in a note; the provider may have sent a whole page
 
@@ -49,7 +48,7 @@ async def watch_bare_runs() -> None:
 def failed_run(name: str, text: str) -> NewEvent:
     """Return the note that a run made outside ``run_agent`` ended in an error."""
     said = f"A run of {name} outside run_agent ended in an error: {text[:ERROR_CHARACTERS]}"
-    return NewEvent(type=TaskUpdateEventType.Note, data=Note(text=said, kind="agent").model_dump())
+    return note_event(said, "agent")
 
 
 def is_output(value: Any) -> bool:

@@ -36,9 +36,8 @@ from worker.threads import in_thread
 from worker.words.classification import message_of
 from worker.words.digests import digest
 from worker.words.errors import ModuleException
-from worker.words.events import NewEvent
+from worker.words.events import note_event
 from worker.words.finish import FinishReason
-from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 from worker.words.usage import Usage
 
@@ -221,7 +220,7 @@ class _ActiveRun:
         if self._overrides.ignored:
             model = self._overrides.last.model.id
             text = f"{self._overrides.ignored} is ignored: the model {model} does not support it."
-            self._run.emit([NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "model"})])
+            self._run.emit([note_event(text, "model")])
 
     def _note_foreign_rows(self) -> None:
         """Report that calls journaled by an earlier version of the worker are made again."""

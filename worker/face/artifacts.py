@@ -16,10 +16,9 @@ from worker.face.uploads import check_file
 from worker.settings import Settings
 from worker.words.artifacts import NAME_CHARACTERS, Artifact
 from worker.words.errors import Conflict, NotFound, TooLarge, Unsupported, ValidationError
-from worker.words.events import NewEvent, Note
+from worker.words.events import NewEvent, note_event
 from worker.words.invisible_characters import UNSEEN
 from worker.words.media_types import UNKNOWN, is_media_type
-from worker.words.statuses import TaskUpdateEventType
 
 if TYPE_CHECKING:
     from worker.agents.runs.produced_media import Produced
@@ -89,13 +88,13 @@ async def keep_produced(platform: Platform, run: Run, made: "Sequence[Produced]"
         except (TooLarge, ValidationError, Unsupported, OSError) as error:
             why = error.description if isinstance(error, TooLarge | ValidationError | Unsupported) else str(error)
             text = f"{each.name}, which the agent created, could not be stored: {why}"
-            notes.append(NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="artifact").model_dump()))
+            notes.append(note_event(text, "artifact"))
     if kept and run.attempt is not None:
         try:
             await work_of(run, platform).save_artifacts(run.task_id, run.attempt, kept)
         except Unsupported as error:
             text = f"{len(kept)} files that the agent created could not be stored: {error.description}"
-            notes.append(NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="artifact").model_dump()))
+            notes.append(note_event(text, "artifact"))
     return notes
 
 

@@ -16,8 +16,8 @@ from worker.current import run_in_hand
 from worker.words.changes import MUTABLE, check_changes
 from worker.words.classification import message_of
 from worker.words.errors import ValidationError
-from worker.words.events import NewEvent, Note
-from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, OutputFormat, TaskUpdateEventType, ThinkMode
+from worker.words.events import note_event
+from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, OutputFormat, ThinkMode
 from worker.words.tasks import TaskRecord
 from worker.words.texts import plain
 
@@ -194,10 +194,8 @@ def _without_nan(text: str, field: str) -> str:
     run = run_in_hand.get()
     if run is not None:
         names = ", ".join(dict.fromkeys(found))
-        note = Note(
-            text=f"{field}: {len(found)} numbers that JSON has no form for ({names}) became null.", kind="result"
-        )
-        run.bare.note(NewEvent(type=TaskUpdateEventType.Note, data=note.model_dump()))
+        text = f"{field}: {len(found)} numbers that JSON has no form for ({names}) became null."
+        run.bare.note(note_event(text, "result"))
     return to_json(value).decode()
 
 

@@ -22,7 +22,7 @@ from worker.knowledge import Text, divided, embed_all
 from worker.redaction import message_to_show
 from worker.words.classification import classify
 from worker.words.errors import LeaseLost, ModuleException, NotFound
-from worker.words.events import NewEvent, Note
+from worker.words.events import note_event
 from worker.words.ids import new_id
 from worker.words.knowledge import (
     AGENT,
@@ -37,7 +37,7 @@ from worker.words.knowledge import (
     ingestion_of,
 )
 from worker.words.outcomes import HandBack, Outcome
-from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
+from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import TaskRecord
 from worker.words.work import Assignment, Demand, WorkerCard
 
@@ -221,9 +221,7 @@ class DocumentReading:
             await self._platform.tasks.update(self._task.id, said, attempt=self._attempt)
 
     async def _note(self, text: str) -> None:
-        note = Note(text=text, kind="attachment").model_dump()
-        event = NewEvent(type=TaskUpdateEventType.Note, data=note)
-        await self._platform.work.emit(self._task.id, self._attempt, [event])
+        await self._platform.work.emit(self._task.id, self._attempt, [note_event(text, "attachment")])
 
     async def _result(self, asked: Ingestion) -> str:
         """Return the outcome of each document as JSON. Raise ModuleException if none of them could be read."""

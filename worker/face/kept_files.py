@@ -8,10 +8,9 @@ from worker.contracts import Platform
 from worker.current import repeat_in_attempt, run_in_hand
 from worker.settings import Settings
 from worker.words.errors import FileNotStored, TaskNotFound, TooLarge, Unavailable
-from worker.words.events import NewEvent, Note
+from worker.words.events import NewEvent, note_event
 from worker.words.media_types import UNKNOWN, is_media_type
 from worker.words.notices import PlatformTrouble, announce
-from worker.words.statuses import TaskUpdateEventType
 from worker.words.work import KeptFile, url_digest
 
 if TYPE_CHECKING:
@@ -121,4 +120,4 @@ def _not_stored_note(names: Sequence[str], most: int) -> NewEvent:
         f"{', '.join(names)} could not be stored for a retry, which will fetch them again: at most"
         f" {size_words(most)} of a task's files are stored (WORKER_KEEP_BYTES)."
     )
-    return NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="attachment").model_dump())
+    return note_event(text, "attachment")

@@ -15,8 +15,8 @@ from worker.face.material import material_of
 from worker.face.task import Task
 from worker.words.conversations import ConversationQuery
 from worker.words.errors import NotFound, Unavailable, Unsupported, ValidationError
-from worker.words.events import NewEvent, Note
-from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
+from worker.words.events import note_event
+from worker.words.statuses import AgentExecutionStatus
 from worker.words.usage import Usage
 
 if TYPE_CHECKING:
@@ -169,10 +169,10 @@ async def _perform(
     material, notes = await material_of(agent, task, wants_tools)
     material = replace(_with(material, given), history=history)
     if (unused := history_unused(agent, wanted_history)) is not None:
-        await emitter.emit_new([NewEvent(type=TaskUpdateEventType.Note, data=_note(unused, "option"))])
+        await emitter.emit_new([note_event(unused, "option")])
     if ordinal == 0:
-        data = [_note(text, "attachment") for text in notes] + [_note(text, "option") for text in ignored(task)]
-        await emitter.emit_new([NewEvent(type=TaskUpdateEventType.Note, data=each) for each in data])
+        made = [note_event(text, "attachment") for text in notes]
+        await emitter.emit_new(made + [note_event(text, "option") for text in ignored(task)])
     usage = Usage()
     if run is not None:
         run.used.append(usage)
@@ -277,10 +277,6 @@ def _next_ordinal(task: Task, run: Run | None) -> int:
 def ignored(task: Task) -> list[str]:
     """Return a sentence for each option of the task that workers ignore."""
     return [f"{name} is ignored: {why}" for name, why in IGNORED.items() if getattr(task, name)]
-
-
-def _note(text: str, kind: str) -> dict[str, Any]:
-    return Note(text=text, kind=kind).model_dump()
 
 
 def _record_usage(task: Task, usage: Usage, run: Run | None, *, is_first: bool) -> None:

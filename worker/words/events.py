@@ -137,6 +137,11 @@ class NewEvent(BaseModel):
     data: Any = None
 
 
+def note_event(text: str, kind: str) -> NewEvent:
+    """Return the event of a ``Note``."""
+    return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": kind})
+
+
 DATA_MODELS: dict[TaskUpdateEventType, type[BaseModel]] = {
     TaskUpdateEventType.ToolCallRequest: ToolCallRequest,
     TaskUpdateEventType.ToolCallResult: ToolCallResult,

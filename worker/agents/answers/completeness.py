@@ -5,10 +5,9 @@ from typing import Any
 
 from worker.agents.answers.errors import BAD_GATEWAY, AnswerError, EmptyAnswer, NotAccepted, Withheld, unreadable_in
 from worker.agents.answers.reading import Reading
-from worker.words.events import NewEvent, Note
+from worker.words.events import NewEvent, note_event
 from worker.words.finish import FinishReason, is_whole
 from worker.words.handler_options import Incomplete
-from worker.words.statuses import TaskUpdateEventType
 
 WHY: dict[FinishReason, str] = {
     FinishReason.Length: "the limit on output tokens was reached",
@@ -116,7 +115,7 @@ def cut_short(reason: FinishReason, whose: str) -> NewEvent:
         whose: "The answer", or the answer of a member or helper.
     """
     text = f"{whose[:1].upper()}{whose[1:]} is incomplete: {WHY[reason]} ({reason})."
-    return NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="incomplete").model_dump())
+    return note_event(text, "incomplete")
 
 
 async def call_model(original: Any, model: Any, arguments: dict[str, Any]) -> Any:

@@ -12,8 +12,7 @@ from worker.agents.runs.state import FailedCall
 from worker.current import REASON_RETRY
 from worker.redaction import message_to_show
 from worker.words.classification import classify, message_of
-from worker.words.events import NewEvent
-from worker.words.statuses import TaskUpdateEventType
+from worker.words.events import NewEvent, note_event
 from worker.words.work import JournalEntry
 
 SAID_CHARACTERS = 20_000  # of a failed run's text in a note: its end
@@ -170,7 +169,7 @@ class RunFailures(RunEvents):
         said = error.content if isinstance(error, ResultInvalid) else said
         if said:
             text = f"Before it failed, the agent said: {said[-SAID_CHARACTERS:]}"
-            self.emit([NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "said"})])
+            self.emit([note_event(text, "said")])
 
     def note_memories_disabled(self, name: str | None) -> None:
         """Emit a note, once per run, that an agent continues without its memories of users.
@@ -187,7 +186,7 @@ def no_users(who: str) -> NewEvent:
     text = (
         f"The task has no user, so {who} neither reads nor stores memories of users, which all such tasks would share."
     )
-    return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "memory"})
+    return note_event(text, "memory")
 
 
 def missing(who: str, error: BaseException) -> NewEvent:
@@ -198,4 +197,4 @@ def missing(who: str, error: BaseException) -> NewEvent:
         error: The error.
     """
     text = f"{who} failed, and the run continued without it: {message_to_show(error, 1000)}"
-    return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "missing"})
+    return note_event(text, "missing")

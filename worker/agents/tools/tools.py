@@ -12,8 +12,7 @@ from math import inf
 from typing import Any, Literal
 
 from worker.words.errors import ValidationError
-from worker.words.events import NewEvent
-from worker.words.statuses import TaskUpdateEventType
+from worker.words.events import NewEvent, note_event
 
 Resume = Literal["journal", "redo"]
 
@@ -179,7 +178,7 @@ def lost_state(toolkit: str) -> NewEvent:
         f"{toolkit} may keep state in the process. Its earlier calls were answered from the journal, so that"
         " state is now missing. If it is needed, use declare_tool(…, resume='redo')."
     )
-    return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "journal"})
+    return note_event(text, "journal")
 
 
 @cache

@@ -31,10 +31,10 @@ from worker.words.activity import AgentActivityThread
 from worker.words.actors import AuditAction
 from worker.words.attempts import Attempt
 from worker.words.errors import Conflict, ModuleException, TaskNotFound, TooLarge, ValidationError
-from worker.words.events import NewEvent, Note
+from worker.words.events import note_event
 from worker.words.ids import new_id
 from worker.words.spelling import misspelled
-from worker.words.statuses import TERMINAL, AgentExecutionStatus, TaskUpdateEventType
+from worker.words.statuses import TERMINAL, AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskRecord, TaskSettings, is_traceparent
 from worker.words.texts import encode
 
@@ -128,9 +128,8 @@ async def _note_misspelled(access: Access, task_id: str, found: list[str]) -> No
     Other unknown fields are no mistake: the public client may have some that mean nothing here.
     """
     text = f"Unknown fields of the request were ignored: {', '.join(found)}."
-    note = NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="option").model_dump())
     with suppress(Conflict):  # it has ended already
-        await access.organization.tasks.push(task_id, [note])
+        await access.organization.tasks.push(task_id, [note_event(text, "option")])
 
 
 async def _create_once(request: Request, access: Access, new: NewTask, key: str) -> TaskRecord:

@@ -13,8 +13,7 @@ from worker.agents.instrumentation.frames import Frame, current_frame, current_t
 from worker.agents.models.capabilities import of_model
 from worker.agents.runs.bounds import bounds_of
 from worker.current import Run
-from worker.words.events import NewEvent, Note
-from worker.words.statuses import TaskUpdateEventType
+from worker.words.events import note_event
 
 CHARACTERS = 200_000  # about 50,000 tokens of text: a few such results fit into the contexts of today's models
 CHARACTERS_PER_TOKEN = 2  # tables have fewer, prose has twice as many
@@ -65,12 +64,8 @@ def _cut(frame: Frame | None, attempt: Run | None, message: Any, budget: int) ->
     text = f"The result of {message.tool_name} is too long for the model, which received {shown}."
     if frame is None:
         if attempt is not None:
-            attempt.bare.note(_note(text))
+            attempt.bare.note(note_event(text, "tool"))
         return
     place = place_of(frame, current_turn.get(), message.tool_call_id)
     at = f"{place.home.key}/{place.at}"
-    frame.run.call(partial(frame.run.emit_once, at, _note(text), place.home))
-
-
-def _note(text: str) -> NewEvent:
-    return NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="tool").model_dump())
+    frame.run.call(partial(frame.run.emit_once, at, note_event(text, "tool"), place.home))
