@@ -8,6 +8,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from worker.words.classification import classify
+
 POLL_SECONDS = 0.02
 
 
@@ -45,3 +47,13 @@ def free_port() -> int:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Whether a failed run with this error is worth another try."""
+    return classify(error).is_retryable
+
+
+def retry_after(error: BaseException) -> float | None:
+    """The seconds that the other side asked to wait, at most a day; None if it did not ask."""
+    return classify(error).wait

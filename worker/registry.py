@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, Unpack
+from typing import Any, Unpack
 
 from worker import scripts
 from worker.signatures import ArgumentBinding, filling_of, is_async, is_generator, name_of, place, takes_no_arguments
@@ -22,8 +22,6 @@ from worker.words.ids import check_id
 from worker.words.requests import Unanswered
 from worker.words.retry import RetryPolicy
 from worker.words.statuses import TaskUpdateEventType
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, eq=False)

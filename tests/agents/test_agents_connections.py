@@ -15,11 +15,10 @@ from agno.tools.mcp import MCPTools
 from structlog.testing import capture_logs
 
 from tests.agents.attempts import Task
-from tests.support import free_port, process_lives, wait_until
+from tests.support import free_port, is_retryable, process_lives, wait_until
 from worker.agents.errors import AgentFailed
 from worker.agents.instrumentation.tool_calls import connections
 from worker.testing import Call, ScriptedModel
-from worker.words.retry import is_retryable
 
 SERVER = """
 import os, sys

@@ -11,11 +11,11 @@ from agno.workflow import Condition, HumanReview, Loop, OnError, Parallel, Route
 
 from tests.agents.attempts import Task
 from tests.agents.runs import flow
+from tests.support import is_retryable
 from worker import Task as OwnTask
 from worker.agents.errors import AgentFailed
 from worker.testing import ScriptedModel, run_handler
 from worker.words.classification import classify
-from worker.words.retry import is_retryable
 
 PASSES, STAYS = ConnectionError("gone"), ModelProviderError("no such model", status_code=400)
 

@@ -14,10 +14,9 @@ from agno.agent import Agent
 from agno.models.openai.like import OpenAILike
 
 from tests.agents.runs import Log, Runner
-from tests.support import wait_until
+from tests.support import is_retryable, retry_after, wait_until
 from worker.agents.errors import AgentFailed
 from worker.agents.running import close_shared
-from worker.words.retry import is_retryable, retry_after
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -14,13 +14,13 @@ from agno.agent import Agent
 from tests.agents.attempts import Task
 from tests.agents.object_graph import belonging_to_runs
 from tests.agents.programs import PROGRAMS, Program, World, a_history_that_is_folded
+from tests.support import is_retryable
 from worker.agents import event_buffer
 from worker.agents.errors import AgentFailed
 from worker.agents.overrides import HELPERS
 from worker.agents.runs.material import RunResult
 from worker.testing import Call, ScriptedModel
 from worker.words.digests import digest
-from worker.words.retry import is_retryable
 
 MAX_DEATHS = 12  # of one program; `make crash` kills it at every write
 

@@ -13,9 +13,9 @@ from agno.models.anthropic import Claude
 from agno.models.openai import OpenAIChat, OpenAIResponses
 
 from tests.agents.runs import Runner
+from tests.support import is_retryable, retry_after
 from worker.agents.errors import AgentFailed
 from worker.testing import ScriptedModel
-from worker.words.retry import is_retryable, retry_after
 
 QUOTA = {"message": "You exceeded your current quota, please check your plan.", "code": "insufficient_quota"}
 REFUSED = {"message": "That is not possible.", "code": "no_such_thing"}

@@ -12,7 +12,7 @@ from agno.run.agent import RunOutput
 from agno.tools import tool
 
 from tests.agents.runs import Log, Runner, task
-from tests.support import wait_until
+from tests.support import is_retryable, retry_after, wait_until
 from worker.agents.errors import AgentFailed
 from worker.agents.running import run
 from worker.agents.runs.material import Material
@@ -20,7 +20,6 @@ from worker.contracts import Work
 from worker.current import Run, run_in_hand
 from worker.testing import Call, Pieces, ScriptedModel
 from worker.words.errors import ConfigurationError, LeaseLost
-from worker.words.retry import is_retryable, retry_after
 from worker.words.tasks import AgentExecutionInput, Tokens, User
 
 TINY_PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)

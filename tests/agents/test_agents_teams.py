@@ -8,9 +8,9 @@ from agno.workflow import Parallel, Step
 
 from tests.agents.attempts import Task
 from tests.agents.runs import Runner, flow
+from tests.support import is_retryable
 from worker.agents.errors import AgentFailed
 from worker.testing import Call, Pieces, ScriptedModel
-from worker.words.retry import is_retryable
 
 
 def look_up(word: str) -> str:

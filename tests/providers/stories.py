@@ -13,9 +13,9 @@ from tests.agents.runs import flow
 from tests.providers.answers import Reply, Says
 from tests.providers.standin import Request, StandIn
 from tests.providers.wires import Wire
+from tests.support import is_retryable
 from worker.agents.errors import AgentFailed
 from worker.testing import Call, ScriptedModel
-from worker.words.retry import is_retryable
 
 WHOLE = "The answer is 42."
 PIECES = ("The answer ", "is ", "42.")

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import is_retryable, retry_after
 from worker.words import errors
 from worker.words.changes import MUTABLE, check_changes
 from worker.words.classification import causes
@@ -21,7 +22,7 @@ from worker.words.errors import ModuleException, ValidationError
 from worker.words.events import NewEvent, SubAgentTrigger, Thought, ToolCallResult, typed_data
 from worker.words.ids import check_id, is_id, new_id
 from worker.words.notices import Notice, WorkerStopped, announce, subscribe
-from worker.words.retry import RetryPolicy, is_retryable, retry_after
+from worker.words.retry import RetryPolicy
 from worker.words.statuses import BINDABLE, TERMINAL, AgentExecutionStatus, TaskUpdateEventType
 from worker.words.task_lists import TaskQuery
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord, Tokens, User

@@ -13,7 +13,6 @@ from pydantic import Field
 from worker.words.digests import digest
 from worker.words.errors import NotFound, ValidationError
 from worker.words.records import Words
-from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord
 
 AGENT = "worker:knowledge"
@@ -276,8 +275,3 @@ def ingestion_of(task: TaskRecord) -> Ingestion | None:
     if not isinstance(base, str) or not isinstance(ids, list) or len(cast("list[Any]", ids)) != len(urls):
         return None
     return Ingestion(base, dict(zip(map(str, cast("list[Any]", ids)), urls, strict=True)))
-
-
-def is_over(task: TaskRecord) -> bool:
-    """Return whether a task that reads documents has ended."""
-    return AgentExecutionStatus(task.status).is_terminal

@@ -3,8 +3,6 @@
 import random
 from dataclasses import dataclass
 
-from worker.words.classification import classify
-
 SUSPICIONS = 2  # promise 10: after its worker has died twice, a task runs alone in its own process
 CRASHES = 3  # the third death of that process fails the task
 MAX_SUSPICIONS = 20  # a task that so many workers died of, isolation notwithstanding, must not continue forever
@@ -40,17 +38,3 @@ class RetryPolicy:
 
 DELIVERY_RETRIES = RetryPolicy(attempts=10, base=1.0, cap=3600.0)
 """The default policy for events whose handler raises; when it is exhausted, the delivery is set aside."""
-
-
-def is_retryable(error: BaseException) -> bool:
-    """Return whether an error is worth another try.
-
-    Args:
-        error: The exception; its causes count as well.
-    """
-    return classify(error).is_retryable
-
-
-def retry_after(error: BaseException) -> float | None:
-    """Return the seconds that the other side asked to wait, at most a day; None if it did not ask."""
-    return classify(error).wait

@@ -5,7 +5,7 @@ worker there is no frame, and the hooks do nothing.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -275,12 +275,6 @@ def within(frame: Frame | None, key: Callable[[], str] | None = None) -> Generat
         current_turn.reset(turn_token)
         current_call_key.reset(key_token)
         current_frame.reset(frame_token)
-
-
-async def awaited(result: Awaitable[T], frame: Frame, key: Callable[[], str] | None = None) -> T:
-    """Await a result with a frame set as the current one."""
-    with within(frame, key):
-        return await result
 
 
 async def streamed(items: AsyncIterator[T], frame: Frame, key: Callable[[], str] | None = None) -> AsyncIterator[T]:

@@ -8,7 +8,6 @@ READ, SEARCH = "read_file", "search_file"
 OTHERS = {READ: "read_attached_file", SEARCH: "search_attached_file"}
 """Alternative names for agents that already have tools of those names, such as Agno's FileTools."""
 
-SECONDS = 60.0  # limit of a call: reading a large PDF takes ten seconds
 _NAME = {"type": "string", "description": "The file's name, as listed with the task."}
 _FROM = {
     "type": "integer",

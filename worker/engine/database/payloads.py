@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic_core import from_json
-
 from worker.words import texts
 
 
@@ -16,8 +14,3 @@ def encode(value: Any) -> str:
 def array(ids: Iterable[str]) -> str:
     """Return ids as a PostgreSQL array literal; ids contain nothing that needs escaping."""
     return "{" + ",".join(f'"{each}"' for each in ids) + "}"
-
-
-def decode(text: str | bytes) -> Any:
-    """Decode JSON from the database."""
-    return from_json(text)

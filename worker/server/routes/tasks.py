@@ -82,7 +82,6 @@ Writing = Annotated[
 ]
 Origin = Annotated[str | None, Header(description="Name of the delivery handler that saves the task.")]
 Trace = Annotated[str | None, Header(description="W3C trace context that the task belongs to.")]
-Text = Annotated[str | None, Query()]
 Key = Annotated[
     str | None,
     Header(
