@@ -25,13 +25,13 @@ _END, _TAIL = b"%%EOF", 2048  # readers search the last 1024 bytes, and some wri
 _WORDS = "worker.inputs.readers.pdf"
 
 
-async def check_pdf(content: bytes, seconds: float = PDF_SECONDS) -> int:
+async def check_pdf(content: bytes) -> int:
     """Return the number of pages of a PDF.
 
     Raises:
         UnreadableError: The PDF is encrypted, truncated, broken or without pages.
     """
-    return await _ask(f"{_WORDS}:check", content, seconds=seconds)
+    return await _ask(f"{_WORDS}:check", content, seconds=PDF_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +91,13 @@ def has_end(content: bytes) -> bool:
     return _END in content[-_TAIL:]
 
 
-async def fit_pdf(content: bytes, pages: int, size: int, seconds: float = PDF_SECONDS) -> tuple[bytes, int]:
+async def fit_pdf(content: bytes, pages: int, size: int) -> tuple[bytes, int]:
     """Return a PDF without its protection, reduced to the first pages that a provider accepts.
 
     Args:
         content: The PDF, which can be opened without a password.
         pages: The maximum number of pages, at least one.
         size: The maximum size in bytes.
-        seconds: The time limit.
 
     Returns:
         The new PDF, and its number of pages.
@@ -106,15 +105,15 @@ async def fit_pdf(content: bytes, pages: int, size: int, seconds: float = PDF_SE
     Raises:
         UnreadableError: The PDF cannot be read, or not even its first page is small enough.
     """
-    bounds = _bounds(seconds, size + _HEAD_BYTES)
-    with _as_unreadable(seconds):
+    bounds = _bounds(PDF_SECONDS, size + _HEAD_BYTES)
+    with _as_unreadable(PDF_SECONDS):
         return _fitted(await bounded.documents.run(f"{_WORDS}:fit", content, pages, size, bounds=bounds))
 
 
-def fit_pdf_blocking(content: bytes, pages: int, size: int, seconds: float = PDF_SECONDS) -> tuple[bytes, int]:
+def fit_pdf_blocking(content: bytes, pages: int, size: int) -> tuple[bytes, int]:
     """Sync version of ``fit_pdf``."""
-    bounds = _bounds(seconds, size + _HEAD_BYTES)
-    with _as_unreadable(seconds):
+    bounds = _bounds(PDF_SECONDS, size + _HEAD_BYTES)
+    with _as_unreadable(PDF_SECONDS):
         return _fitted(bounded.documents.run_blocking(f"{_WORDS}:fit", content, pages, size, bounds=bounds))
 
 

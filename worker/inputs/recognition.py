@@ -34,13 +34,13 @@ def is_installed() -> bool:
     return find_spec("tesserocr") is not None and _data(os.environ.get("TESSDATA_PREFIX"), FOLDERS) is not None
 
 
-async def picture_text(content: bytes, seconds: float = SECONDS) -> str:
+async def picture_text(content: bytes) -> str:
     """Return the text in a picture; empty if none is legible.
 
     Raises:
         UnreadableError: The picture cannot be read.
     """
-    return str(await _ask("picture", content, *_found(), seconds * READING_SHARE, seconds=seconds))
+    return str(await _ask("picture", content, *_found(), SECONDS * READING_SHARE, seconds=SECONDS))
 
 
 async def scan_text(

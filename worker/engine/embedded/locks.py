@@ -18,23 +18,22 @@ POLL_SECONDS = 0.02  # a start takes about 100 ms; flock itself cannot wait with
 
 
 @contextmanager
-def exclusive(path: Path, *, wait: float = WAIT_SECONDS) -> Generator[None]:
+def exclusive(path: Path) -> Generator[None]:
     """Hold the lock file exclusively.
 
     Args:
         path: The lock file; created if missing, never removed (after that, two processes could hold "the" lock).
-        wait: Seconds to wait for another holder.
 
     Raises:
         EmbeddedFailed: Another process held it all that time.
     """
     handle = _open(path)
     try:
-        deadline = time.monotonic() + wait
+        deadline = time.monotonic() + WAIT_SECONDS
         while not _try_exclusive(handle):
             if time.monotonic() > deadline:
                 raise EmbeddedFailed(
-                    f"another process has been starting or stopping PostgreSQL for {wait:g} s ({path})"
+                    f"another process has been starting or stopping PostgreSQL for {WAIT_SECONDS} s ({path})"
                 )
             time.sleep(POLL_SECONDS)
         yield
