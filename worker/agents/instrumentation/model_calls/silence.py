@@ -126,16 +126,7 @@ def read_stream_sync(
 ) -> Iterator[Any]:
     """Sync version of ``read_stream``: a thread reads the chunks, and is abandoned if the model is silent.
 
-    Args:
-        stream: The chunks.
-        model: The model.
-        reading: Reads the chunks as they are parsed.
-        seconds: Seconds for which the model may send nothing.
-        check: Raises if the answer is no longer needed.
-
-    Raises:
-        SilentModel: The model was silent for too long.
-        ModelProviderError: A document came that is not an answer.
+    ``check`` raises if the answer is no longer needed.
     """
     yield from _chunks(stream, reading, seconds, check)
     if reading.has_only_document:

@@ -55,14 +55,7 @@ def journaled(frame: Frame, step: Any, options: dict[str, Any]) -> Any:
 
 
 class _JournaledFunction:
-    """One call of a step's function.
-
-    Args:
-        frame: The step's frame.
-        name: The step's name.
-        context: Agno's ``RunContext``, which holds the session state.
-        given: The step's input.
-    """
+    """One call of a step's function; ``context`` is Agno's ``RunContext``, which holds the session state."""
 
     def __init__(self, frame: Frame, name: str, context: Any, given: Any) -> None:
         self._frame = frame
