@@ -121,7 +121,7 @@ def classify(content: bytes, declared: str = "", name: str = "") -> ClassifiedFi
         declared: The Content-Type as sent.
         name: The file name.
     """
-    if _begins_like_pdf(content):
+    if content[:_HEAD].lstrip(_BLANK).startswith(b"%PDF-"):
         return ClassifiedFile(Kind.PDF, "application/pdf")
     picture = picture_type(content)
     if picture is not None:
@@ -145,10 +145,6 @@ def claims(declared: str, name: str) -> str:
     """Return the media type that a file claims: the declared one if it is specific, else that of its name."""
     plain = _plain_type(declared)
     return plain if plain not in _VAGUE else type_of_name(name) or plain
-
-
-def _begins_like_pdf(content: bytes) -> bool:
-    return content[:_HEAD].lstrip(_BLANK).startswith(b"%PDF-")
 
 
 def _container_type(content: bytes) -> str | None:

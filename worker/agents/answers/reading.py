@@ -206,7 +206,7 @@ class Reading:
         self._is_known = True
         _raise_error_of(response)
         all_choices = _get(response, "choices") or ()
-        choices = [each for each in all_choices if _is_first(each)]
+        choices = [each for each in all_choices if _get(each, "index") in (0, None, _ABSENT)]
         if all_choices and not choices:
             other = all_choices[0]  # of another answer to the same request (n=2), which Agno would mix with the first
             other.delta = type(other.delta)()
@@ -315,10 +315,6 @@ def _add_usage(model: Any, response: Any, made: Any) -> None:
     answer = made[0] if isinstance(made, tuple) else made
     if usage not in (_ABSENT, None) and answer.response_usage is None:
         answer.response_usage = model._get_metrics(usage)  # noqa: SLF001 - Agno's own parser
-
-
-def _is_first(choice: Any) -> bool:
-    return _get(choice, "index") in (0, None, _ABSENT)
 
 
 def _raise_error_of(response: Any) -> None:

@@ -75,9 +75,6 @@ def _streams(parts: SplitResult, organization: str, named: str) -> str:
     if host == urlsplit(DEFAULT_BASE).hostname:
         return f"{STREAMS_OF_DEFAULT}/{named}"
     if parts.port == GATEWAY_PORT and is_loopback(host):
-        return urlsplit(organization)._replace(netloc=f"{_bracketed(host)}:{CONTROLLER_PORT}").geturl()
+        bracketed = f"[{host}]" if ":" in host else host
+        return urlsplit(organization)._replace(netloc=f"{bracketed}:{CONTROLLER_PORT}").geturl()
     return organization
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -118,7 +118,8 @@ async def _take(access: Access, claims: Claims, worker_id: str, body: WorkerRepo
 @router.get("/workers", response_model=WorkerList, responses=documented())
 async def workers(access: Admitted) -> Response:
     """List the active workers, with the agents that they serve and the number of tasks that they run."""
-    listed = [_seen(access, each) for each in await access.organization.presence.workers() if _visible(access, each)]
+    every, agents = await access.organization.presence.workers(), access.agents
+    listed = [_seen(access, each) for each in every if agents is None or not agents.isdisjoint(each.agents)]
     return answers(dict[str, Any], {"workers": [asdict(each) for each in listed]})
 
 
@@ -131,7 +132,3 @@ def _seen(access: Access, worker: WorkerState) -> WorkerState:
         recent=worker.recent if access.agents is None else (),
         troubles=worker.troubles if access.agents is None else (),
     )
-
-
-def _visible(access: Access, worker: WorkerState) -> bool:
-    return access.agents is None or any(access.reaches(agent) for agent in worker.agents)
