@@ -14,9 +14,13 @@ from agno.agent import Agent
 from agno.models.openai.like import OpenAILike
 
 from tests.agents.runs import Log, Runner
+from tests.providers.surroundings import leftovers
 from tests.support import is_retryable, retry_after, wait_until
 from worker.agents.errors import AgentFailed
+from worker.agents.models.models import forget_shared_models
 from worker.agents.running import close_shared
+
+__all__ = ["leftovers"]
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -120,6 +124,8 @@ def keeping() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("leftovers")  # two of its loops end without closing their clients
 @pytest.mark.parametrize("whose", ["the user's", "the default"])
 def test_one_agent_works_on_one_event_loop_after_another(
     keeping: str, whose: str, monkeypatch: pytest.MonkeyPatch
@@ -140,3 +146,4 @@ def test_one_agent_works_on_one_event_loop_after_another(
     for closes in (False, False, True, True):
         assert asyncio.run(answer(closes=closes)) == "hello"
     assert agent.model is model
+    forget_shared_models()  # and with them the connections that the first two loops have left open
