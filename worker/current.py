@@ -42,6 +42,10 @@ REASON_RETRY = "retry"
 """The run ends because of an error (the cause) that would otherwise be ignored; another attempt repeats the call."""
 
 
+STORE_SECONDS = 2.0
+"""Time to store the rows of a cancelled run; a worker that shuts down has four seconds to hand back its tasks."""
+
+
 def staying() -> bool:
     """Return False: the worker is not leaving."""
     return False
@@ -155,6 +159,7 @@ class Run:
         incomplete: The handler's rule for incomplete answers, if it has one.
         required: Whether everything that its agents use must be available: members, knowledge, memories.
         silence: The handler's limit on a model's silence in seconds, if it has one.
+        store_within: Seconds in which the rows of its agents may still be stored after it was cancelled.
         answer_within: Seconds in which a person must answer, if the handler has a limit.
         unanswered: What happens to the task if nobody answers in time.
         claimed: When the task was claimed, by the platform's clock.
@@ -182,6 +187,7 @@ class Run:
     incomplete: Incomplete | None = None
     required: bool = False
     silence: float | None = None
+    store_within: float = STORE_SECONDS
     answer_within: float | None = None
     unanswered: Unanswered | None = None
     claimed: datetime | None = None

@@ -11,7 +11,7 @@ from worker.agents.journal.call_sites import call_site
 from worker.agents.running import run
 from worker.agents.runs.material import Material, RunResult
 from worker.contracts import Work
-from worker.current import Run, position, run_in_hand
+from worker.current import STORE_SECONDS, Run, position, run_in_hand
 from worker.words.digests import mark
 from worker.words.errors import LeaseLost
 from worker.words.events import NewEvent
@@ -116,6 +116,7 @@ class Task:
             journal=Journal(self.record.id, self.attempt, order=ReplayOrder(GRACE)),
             leaving=lambda: self.leaving,
             has_tries=has_tries,
+            store_within=STORE_SECONDS if dies_at is None else 0.0,  # a process that is killed has no last seconds
         )
         self.last_run = record
 

@@ -190,8 +190,6 @@ class Mute(ScriptedModel):
 
 @pytest.mark.parametrize("way", [plain, plain_stream])
 async def test_plain_code_does_not_wait_for_ever_either(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.agents.instrumentation.model_calls.silence.AT_ONCE", 1)
-    monkeypatch.setattr("worker.agents.instrumentation.runs.bare_model_calls.AT_ONCE", 1)
     monkeypatch.setenv("WORKER_MODEL_SILENCE_SECONDS", "0.3")
     model = Mute()
     try:

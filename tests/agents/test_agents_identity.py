@@ -24,16 +24,9 @@ from agno.workflow import Step, StepOutput, Steps, Workflow
 from tests.agents.attempts import Handler, Task
 from tests.agents.made_up import resumes_wherever_it_dies
 from tests.agents.runs import flow
-from worker.agents import event_buffer
 from worker.agents.errors import AgentFailed
 from worker.agents.runs.material import Material
 from worker.testing import Call, ScriptedModel
-
-
-@pytest.fixture(autouse=True)
-def dies_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that is killed has no last seconds."""
-    monkeypatch.setattr(event_buffer, "LAST_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -26,7 +26,6 @@ from tests.agents.attempts import Handler, Task
 from tests.agents.runs import flow
 from tests.examples.provider import answering
 from tests.support import wait_until
-from worker.agents import event_buffer
 from worker.agents.errors import AgentFailed
 from worker.agents.journal import Identity, Journal, rows
 from worker.agents.runs.material import Material
@@ -34,12 +33,6 @@ from worker.current import idempotency_key
 from worker.testing import Call, Pieces, ScriptedModel
 
 RunAgent = Callable[..., Awaitable[Any]]
-
-
-@pytest.fixture(autouse=True)
-def dies_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that is killed has no last seconds."""
-    monkeypatch.setattr(event_buffer, "LAST_SECONDS", 0.0)
 
 
 class World:
@@ -247,8 +240,7 @@ async def test_a_tool_is_kept_while_its_sibling_is_still_at_work() -> None:
     assert ran == {"quick": 1, "slow": 2}
 
 
-async def test_what_was_completed_is_stored_before_a_cancel_is_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_buffer, "LAST_SECONDS", 2.0)
+async def test_what_was_completed_is_stored_before_a_cancel_is_let_through() -> None:
     task, asked = Task(), asyncio.Event()
 
     async def hang(messages: list[Any]) -> None:

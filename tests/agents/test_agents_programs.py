@@ -15,7 +15,6 @@ from tests.agents.attempts import Task
 from tests.agents.object_graph import belonging_to_runs
 from tests.agents.programs import PROGRAMS, Program, World, a_history_that_is_folded
 from tests.support import is_retryable
-from worker.agents import event_buffer
 from worker.agents.errors import AgentFailed
 from worker.agents.overrides import HELPERS
 from worker.agents.runs.material import RunResult
@@ -23,12 +22,6 @@ from worker.testing import Call, ScriptedModel
 from worker.words.digests import digest
 
 MAX_DEATHS = 12  # of one program; `make crash` kills it at every write
-
-
-@pytest.fixture(autouse=True)
-def dies_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that is killed has no last seconds."""
-    monkeypatch.setattr(event_buffer, "LAST_SECONDS", 0.0)
 
 
 @pytest.fixture

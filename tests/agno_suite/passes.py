@@ -16,14 +16,11 @@ from tests.agents.attempts import Task
 from tests.agno_suite.comparing import different, events_of, settled
 from tests.agno_suite.observed import Watch, watching
 from tests.agno_suite.outermost import Begun, Hand, OutermostRun, active
-from worker.agents import event_buffer
 from worker.agents.instrumentation.frames import current_frame
 from worker.agents.runs.material import Material
 from worker.words.tasks import User
 
 CONVERTED, RECORDED, REPLAYED, KILLED, BUSY = "converted", "recorded", "replayed", "killed", "busy"
-
-event_buffer.LAST_SECONDS = 0.0  # a process that is killed has no last seconds
 
 
 @dataclass

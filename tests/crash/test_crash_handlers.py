@@ -6,15 +6,13 @@ import pytest
 
 from tests.agents.made_up import resumes_wherever_it_dies
 from tests.crash.chance import chance_of, scaled, told
-from worker.agents import event_buffer
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(3600)]
 
 EVERY_WRITE = 1000  # more than any of them has
 
 
-def test_made_up_handlers_resume_wherever_they_die(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_buffer, "LAST_SECONDS", 0.0)  # a process that is killed has none
+def test_made_up_handlers_resume_wherever_they_die() -> None:
     chance, handlers, deaths = chance_of("made-up handlers"), scaled(500), 0
     for _ in range(handlers):
         deaths += asyncio.run(resumes_wherever_it_dies(chance.randrange(10**9), most_deaths=EVERY_WRITE))

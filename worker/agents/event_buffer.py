@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
+from worker.current import STORE_SECONDS
 from worker.words.events import NewEvent
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.work import JournalEntry
@@ -23,7 +24,6 @@ Late = Callable[[], Written]
 PIECE_SECONDS = 0.05  # text that streams within 50 ms becomes one event: readers notice nothing, the log stays small
 WAITING_EVENTS = 1_000  # unstored events at which the run is paused, so that a slow log cannot exhaust memory
 SOON_SECONDS = 0.02  # a quick tool's request and result become one write; readers of the log notice nothing
-LAST_SECONDS = 2.0  # time to store the rows of a cancelled run; a worker that shuts down has 4 s to hand back tasks
 
 
 class EventBuffer:
@@ -31,10 +31,15 @@ class EventBuffer:
 
     No task or timer exists while there is nothing to emit. If an emit fails, the task that created the buffer is
     cancelled, and ``failure`` returns the error to raise instead of the cancellation.
+
+    Args:
+        emit: Appends events and rows to the task's log.
+        store_within: Seconds in which the rows of a cancelled run may still be stored.
     """
 
-    def __init__(self, emit: Emit) -> None:
+    def __init__(self, emit: Emit, store_within: float = STORE_SECONDS) -> None:
         self._emit = emit
+        self._store_within = store_within
         self._owner = asyncio.current_task()
         self._cancelled_before = self._owner.cancelling() if self._owner else 0
         self._waiting: list[NewEvent] = []
@@ -144,7 +149,7 @@ class EventBuffer:
         if self._timer is not None:
             self._timer.cancel()
         if self._pump is not None and (self._rows or self._storing):
-            await asyncio.wait([self._pump], timeout=LAST_SECONDS)
+            await asyncio.wait([self._pump], timeout=self._store_within)
         self._closed = True
         if self._soon is not None:
             self._soon.cancel()

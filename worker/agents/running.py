@@ -86,7 +86,8 @@ async def run(
     journal = await _journal(record, attempt)
     site = partial(_site, place or call_site(None), dict(saved or {}))
     scope = journal.open(journal.root, _identity(agent, kind, material, site), name_of(agent) or kind)
-    overrides, buffer = Overrides(record, want, material.file_tools), EventBuffer(emit)
+    overrides = Overrides(record, want, material.file_tools)
+    buffer = EventBuffer(emit) if attempt is None else EventBuffer(emit, attempt.store_within)
     made = AgentRun(
         record, attempt, journal, buffer, scope, overrides, usage or Usage(), file_tools=material.file_tools
     )

@@ -99,7 +99,7 @@ class _Said:
         self._run = run
         self._translation = Translation(repeats=True)  # text of an earlier attempt is discarded
         self._streams = run.attempt is not None and task.events_streaming
-        self._buffer = EventBuffer(self._emit)
+        self._buffer = EventBuffer(self._emit, run.store_within)
 
     async def __aenter__(self) -> None:
         if self._streams and (self._run.attempt or 0) > 1:
