@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from worker import registry, threads
-from worker.current import run_in_hand
+from worker.current import run_in_hand, running_loop
 from worker.engine.engine import Engine
 from worker.face import bridge
 from worker.face.options import new_task
@@ -152,9 +152,7 @@ def run_handler_sync(
         )
         return _run(called)
 
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if running_loop() is None:
         return run()
     with ThreadPoolExecutor(1, thread_name_prefix="run_handler") as thread:
         return thread.submit(contextvars.copy_context().run, run).result()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 from worker.agents.models.clients import open_client
+from worker.current import running_loop
 from worker.settings import Settings
 from worker.words.agents import AgentRecord
 from worker.words.errors import ConfigurationError, ValidationError
@@ -144,10 +145,8 @@ def forget_shared_models() -> None:
 
 def _shared_model(key: "_Key", make: Callable[[], "Model"]) -> "Model":
     """Return a model that is created once per event loop, since its client's connections belong to one loop."""
-    try:
-        models = _models.setdefault(asyncio.get_running_loop(), {})
-    except RuntimeError:
-        models = _without_loop
+    loop = running_loop()
+    models = _without_loop if loop is None else _models.setdefault(loop, {})
     model = models.get(key)
     if model is None:
         model = make()

@@ -130,14 +130,14 @@ class _Execution:
             cause = self._behind(str(error).removeprefix(head)) or error
         return FailedStep(self._step.name, cause, message_of(cause))
 
-    def event(self, failed: FailedStep) -> Any:
-        """Return Agno's event for the failure; None if it emits no such events."""
+    def events(self, failed: FailedStep) -> Iterator[Any]:
+        """Yield Agno's event for the failure, if the run emits such events."""
         from agno.run.workflow import StepErrorEvent
 
         run = self._options.get("workflow_run_response")
         if run is None or not self._options.get("stream_events"):
-            return None
-        return StepErrorEvent(
+            return
+        yield StepErrorEvent(
             run_id=run.run_id or "",
             workflow_id=run.workflow_id,
             workflow_name=run.workflow_name,
@@ -192,8 +192,7 @@ async def _each(execution: _Execution, items: AsyncIterator[Any]) -> AsyncIterat
         failed = execution.raised(error)
     if failed is None:
         return
-    event = execution.event(failed)
-    if event is not None:
+    for event in execution.events(failed):
         yield event
     yield await execution.end(failed)
 
@@ -210,9 +209,7 @@ def _each_sync(execution: _Execution, items: Iterator[Any]) -> Iterator[Any]:
         failed = execution.raised(error)
     if failed is None:
         return
-    event = execution.event(failed)
-    if event is not None:
-        yield event
+    yield from execution.events(failed)
     yield execution.end_sync(failed)
 
 

@@ -70,8 +70,7 @@ class ToolCall:
         self._shape = shape_of(self.call.function)
         if self._limits.seconds is not None:
             self._deadline = self._run.loop.time() + self._limits.seconds
-        scope = self._home_of_request
-        self._run.emit(self._request(), scope, at_once=self._run.journal.is_kept, call=self._home)
+        self._run.emit(self._request(), self._home_of_request, at_once=self._run.journal.is_kept, call=self._home)
         if self._run.journal.is_kept and not self._run.blocks_the_loop:
             await self._run.buffer.all_stored()
 
